@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+/**
+ * @file
+ * Guest memory: the regions a front end shares, mapped here.
+ *
+ * A table of regions is immutable once it is published. Changing guest memory builds a new table
+ * and swaps it in while every ring that reads the old one is claimed (see vring.h), so the data
+ * path translates addresses without a lock and without counting references.
+ *
+ * Three address spaces meet here: guest physical (gpa, in descriptors), front-end virtual (fe_va,
+ * in SET_VRING_ADDR), and ours (hva).
+ */
+
+#ifndef VHOST_MEMORY_H
+#define VHOST_MEMORY_H
+
+#include <stdint.h>
+
+#include <rte_branch_prediction.h>
+#include <rte_common.h>
+
+#include "rte_vhost.h"
+
+/** Regions one device may have: what GET_MAX_MEM_SLOTS answers. */
+#define VHOST_MEMORY_SLOTS_MAX 509
+
+struct vhost_user_region;
+
+/**
+ * Map one more region and return a new table that has it besides those of @a old.
+ *
+ * @param old table to extend, or NULL for the first region; left as it is
+ * @param region as received: size, offset and overlap with present regions are checked here
+ * @param fd memory to map; owned by the new table on success, still the caller's on failure
+ * @param[out] table the new table, regions sorted by guest physical address
+ * @return 0; -EINVAL bad geometry or overlap; -ENOSPC no slot left; -ENOMEM; or from mmap(2)
+ */
+int vhost_memory_add(const struct rte_vhost_memory *old, const struct vhost_user_region *region,
+	int fd, struct rte_vhost_memory **table);
+
+/**
+ * Return a new table without one region of @a old. The mapping itself stays until
+ * vhost_memory_unmap_missing() is called, when no ring reads @a old any more.
+ *
+ * @return 0; -ENOENT no region has that guest address, front-end address and size; -ENOMEM
+ */
+int vhost_memory_remove(const struct rte_vhost_memory *old, const struct vhost_user_region *region,
+	struct rte_vhost_memory **table);
+
+/** Unmap and close what @a old has and @a now (may be NULL) does not, then free @a old. */
+void vhost_memory_unmap_missing(struct rte_vhost_memory *old, const struct rte_vhost_memory *now);
+
+/** Front-end virtual address to ours; NULL unless [fe_va, fe_va + len) lies within one region. */
+void *vhost_memory_from_fe_va(const struct rte_vhost_memory *mem, uint64_t fe_va, uint64_t len);
+
+/**
+ * Guest physical address to ours.
+ *
+ * @param[in,out] len bytes wanted; on return the bytes of them that are contiguous here
+ * @return our address, or NULL with *len = 0 when @a gpa is in no region
+ */
+static __rte_always_inline void *
+vhost_memory_from_gpa(const struct rte_vhost_memory *mem, uint64_t gpa, uint64_t *len)
+{
+	for (uint32_t i = 0; i < mem->nregions; i++) {
+		const struct rte_vhost_mem_region *r = &mem->regions[i];
+		/* One unsigned comparison covers both bounds. */
+		uint64_t offset = gpa - r->guest_phys_addr;
+
+		if (likely(offset < r->size)) {
+			if (unlikely(*len > r->size - offset))
+				*len = r->size - offset;
+			return (void *)(uintptr_t)(r->host_user_addr + offset);
+		}
+	}
+	*len = 0;
+	return NULL;
+}
+
+#endif /* VHOST_MEMORY_H */

@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+/**
+ * @file
+ * One virtqueue seen from the device: where its three areas lie, how far it has come, who may
+ * touch it now, and what it counted. Split and packed rings (virtio 1.2, 2.7 and 2.8) share this
+ * one structure; what differs stands behind the functions that vhost_vring_start() chooses.
+ *
+ * Nothing here knows a vhost device or a socket: librte_vhost drives rings on behalf of a front
+ * end, and a software vDPA device drives rings of its own with the same code.
+ *
+ * Claiming. A ring is touched by whoever holds its claim and by nobody else. The data path tries
+ * for the claim once a burst and, when it does not get it, reports an empty burst: it never
+ * waits. The control path waits for the claim (one burst at most), changes what it wants, and
+ * releases it. A ring that is not started refuses bursts, so its owner needs no claim to set it
+ * up. Application callbacks are never made with a claim held.
+ *
+ * Lifetime. Memory of a struct vhost_vring is never returned to the heap while the process may still
+ * hold a device number that names it: a late burst finds a stopped ring, not freed memory.
+ */
+
+#ifndef VRING_H
+#define VRING_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <linux/virtio_ring.h>
+
+#include <rte_common.h>
+#include <rte_pause.h>
+
+#include "rte_vhost.h"
+
+struct rte_mbuf;
+struct rte_mempool;
+
+#define VHOST_VRING_SIZE_MAX 32768
+
+enum vhost_vring_flag {
+	VHOST_VRING_PACKED = 1 << 0,
+	VHOST_VRING_EVENT_IDX = 1 << 1,
+	VHOST_VRING_IN_ORDER = 1 << 2,
+	VHOST_VRING_MERGEABLE = 1 << 3,
+	VHOST_VRING_INDIRECT = 1 << 4,
+	VHOST_VRING_LOG = 1 << 5,   /**< mark what is written in the dirty log */
+	VHOST_VRING_STATS = 1 << 6, /**< count size bins and casts, not only what is free to count */
+};
+
+/** Why a frame went no further. Each has a counter and a name in the statistics. */
+enum vhost_vring_drop {
+	VHOST_VRING_DROP_NO_BUFFER,  /**< the guest offered no (or too few) buffers */
+	VHOST_VRING_DROP_BAD_CHAIN,  /**< descriptor chain that loops, is too long, or out of bounds */
+	VHOST_VRING_DROP_BAD_ADDR,   /**< address in no memory region */
+	VHOST_VRING_DROP_BAD_HEADER, /**< virtio-net header missing or contradicting the frame */
+	VHOST_VRING_DROP_NO_MBUF,    /**< the mempool had none left, or the frame exceeds it */
+	VHOST_VRING_DROP_MAX
+};
+
+/** Frame size bins: < 64, 64, 65-127, 128-255, 256-511, 512-1023, 1024-1518, more. */
+#define VHOST_VRING_SIZE_BINS 8
+
+struct vhost_vring_stats {
+	uint64_t packets;
+	uint64_t bytes;
+	uint64_t multicast;
+	uint64_t broadcast;
+	uint64_t size_bins[VHOST_VRING_SIZE_BINS];
+	uint64_t drops[VHOST_VRING_DROP_MAX];
+	uint64_t calls;            /**< interrupts raised */
+	uint64_t calls_suppressed; /**< interrupts that the driver asked not to get */
+	uint64_t kicks;            /**< notifications received, counted by whoever waits for them */
+};
+
+/** Where the driver placed the ring, in our addresses. */
+struct vhost_vring_layout {
+	void *desc;
+	void *driver; /**< avail ring, or driver event suppression structure */
+	void *device; /**< used ring, or device event suppression structure */
+	uint64_t log_gpa; /**< guest physical address of the used ring, for the dirty log */
+	uint16_t size;    /**< entries: for split rings a power of two */
+};
+
+/** The bitmap that a migration source reads: one bit for each 4 KiB page of guest memory. */
+struct vhost_dirty_log {
+	uint8_t *base;
+	uint64_t size; /**< bytes */
+};
+
+struct vhost_vring;
+
+typedef uint16_t (*vhost_vring_enqueue_t)(struct vhost_vring *vr, struct rte_mbuf **pkts, uint16_t n);
+typedef uint16_t (*vhost_vring_dequeue_t)(struct vhost_vring *vr, struct rte_mempool *pool,
+	struct rte_mbuf **pkts, uint16_t n);
+
+struct vhost_vring {
+	/* First line: set by the control path, read by every burst. */
+	union {
+		struct vring_desc *desc;
+		struct vring_packed_desc *packed_desc;
+	};
+	union {
+		struct vring_avail *avail;
+		struct vring_packed_desc_event *driver_event;
+	};
+	union {
+		struct vring_used *used;
+		struct vring_packed_desc_event *device_event;
+	};
+	const struct rte_vhost_memory *mem;
+	vhost_vring_enqueue_t enqueue;
+	vhost_vring_dequeue_t dequeue;
+	uint16_t size;
+	uint8_t net_hdr_len; /**< bytes before each frame: 10 or 12 */
+	uint8_t flags;       /**< enum vhost_vring_flag */
+	int callfd;          /**< eventfd that interrupts the guest, or -1 */
+	bool running;
+
+	/* Second line: written by the data path. */
+	uint32_t claimed __rte_cache_aligned; /**< 0 free, 1 held */
+	uint16_t avail_idx;  /**< next entry to take; packed: position in the ring */
+	uint16_t used_idx;   /**< next entry to give back; packed: position in the ring */
+	uint16_t avail_seen; /**< avail->idx as last read, so that it is read rarely */
+	uint16_t call_idx;   /**< used_idx when the guest was last interrupted */
+	bool avail_wrap;     /**< packed: driver's wrap counter expected at avail_idx */
+	bool used_wrap;      /**< packed: wrap counter to write at used_idx */
+	bool call_valid;     /**< call_idx holds a position; cleared on start */
+
+	struct vhost_vring_stats stats __rte_cache_aligned;
+
+	/* Seldom touched. */
+	uint64_t features;
+	uint64_t log_gpa;
+	struct vhost_dirty_log log;
+	const char *name; /**< for the log: device and queue; owned by whoever owns the ring */
+	uint64_t mbuf_flags; /**< RTE_VHOST_USER_{EXTBUF,LINEARBUF}_SUPPORT, NET_COMPLIANT_OL_FLAGS */
+} __rte_cache_aligned;
+
+/** Make @a vr a stopped ring with no memory, no fds and zero counters. */
+void vhost_vring_init(struct vhost_vring *vr, const char *name);
+
+/** Take over the negotiated virtio features (bit mask). The ring must be stopped. */
+void vhost_vring_set_features(struct vhost_vring *vr, uint64_t features);
+
+/**
+ * Say where the ring lies. The ring must be stopped.
+ *
+ * The areas must be mapped for as long as the ring runs, and as long as their layout needs; sizes
+ * are vhost_vring_area_sizes().
+ *
+ * @return 0; -EINVAL size 0, over VHOST_VRING_SIZE_MAX or (split) no power of two, or areas misaligned
+ */
+int vhost_vring_set_layout(struct vhost_vring *vr, const struct vhost_vring_layout *layout);
+
+/** Bytes of the three areas of a ring of @a size entries under @a features. */
+void vhost_vring_area_sizes(uint64_t features, uint16_t size, uint64_t *desc, uint64_t *driver,
+	uint64_t *device);
+
+/**
+ * Set where the ring goes on: for split rings the two indices; for packed rings each value is
+ * position in bits 0 to 14 and wrap counter in bit 15, as vhost-user carries them.
+ * @return 0; -EINVAL a packed position that is not within the ring
+ */
+int vhost_vring_set_base(struct vhost_vring *vr, uint16_t avail, uint16_t used);
+
+/** What vhost_vring_set_base() would need to go on from here. */
+void vhost_vring_get_base(const struct vhost_vring *vr, uint16_t *avail, uint16_t *used);
+
+/**
+ * Start: choose the data path functions for flags and CPU, and let bursts in.
+ * Features, layout and base must have been set.
+ */
+void vhost_vring_start(struct vhost_vring *vr, const struct rte_vhost_memory *mem);
+
+/** Stop: returns once no burst is inside, and none gets in any more. No-op on a stopped ring. */
+void vhost_vring_stop(struct vhost_vring *vr);
+
+/** Change the eventfd, the memory table or the dirty log of a ring that may be running. */
+void vhost_vring_set_callfd(struct vhost_vring *vr, int callfd);
+void vhost_vring_set_memory(struct vhost_vring *vr, const struct rte_vhost_memory *mem);
+void vhost_vring_set_log(struct vhost_vring *vr, const struct vhost_dirty_log *log);
+
+/** Try for the claim. Pairs with vhost_vring_release(): what one holder did, the next one sees. */
+static inline bool
+vhost_vring_try_claim(struct vhost_vring *vr)
+{
+	return __atomic_exchange_n(&vr->claimed, 1, __ATOMIC_ACQUIRE) == 0;
+}
+
+static inline void
+vhost_vring_release(struct vhost_vring *vr)
+{
+	__atomic_store_n(&vr->claimed, 0, __ATOMIC_RELEASE);
+}
+
+/** Wait for the claim: control path only. Waits for one burst at most. */
+void vhost_vring_claim(struct vhost_vring *vr);
+
+/**
+ * Put frames into the guest's receive buffers, in order, and interrupt it if it wants that.
+ *
+ * Copies: the mbufs stay the caller's. Frames past the returned count were not delivered.
+ * The caller needs no claim. One caller at a time gets frames through; a concurrent one gets 0.
+ *
+ * @return frames delivered, 0 to @a n
+ */
+uint16_t vhost_net_enqueue(struct vhost_vring *vr, struct rte_mbuf **pkts, uint16_t n);
+
+/**
+ * Take frames that the guest sends. Each is copied into mbufs from @a pool that are the caller's
+ * to free. A malformed frame is consumed, counted and skipped.
+ *
+ * @return frames taken, 0 to @a n
+ */
+uint16_t vhost_net_dequeue(struct vhost_vring *vr, struct rte_mempool *pool, struct rte_mbuf **pkts,
+	uint16_t n);
+
+/** Interrupt the guest now if event suppression allows; @return 1 if it was, 0 if not. */
+int vhost_vring_call(struct vhost_vring *vr);
+
+/** Ask the guest for kicks, or tell it that none are needed. The caller holds the claim. */
+void vhost_vring_enable_kicks(struct vhost_vring *vr, bool enable);
+
+/**
+ * Buffers that the guest has made available and nobody took yet. After vhost_vring_enable_kicks(true)
+ * a caller must look once more before it sleeps: a buffer that came in between had no kick.
+ */
+uint16_t vhost_vring_available(const struct vhost_vring *vr);
+
+#endif /* VRING_H */
