@@ -1,0 +1,156 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-3-Clause
+# Build the tree and run its tests. See usage().
+set -uo pipefail
+
+usage() {
+	cat <<-USAGE
+	Usage: devtools/test.sh [OPTION]...
+
+	Prepare the machine (devtools/setup.sh), build, test. The last line printed is
+	    N passed, N failed[, N skipped]
+	and the exit status is 0 only if nothing failed.
+
+	With no option, three passes: gcc release with every test; clang with the unit tests; gcc with
+	the address and undefined-behaviour sanitizers with the unit tests. Under 15 minutes on 2 cores.
+
+	Options:
+	  --cc CC         one pass with this compiler (gcc or clang), every test
+	  --sanitize      one pass with the sanitizers, every test; goes together with --cc
+	  --everything    every test in all of the passes: gcc, clang, each with and without sanitizers
+	  --quick         one pass, gcc release, unit tests only
+	  --only PATTERN  only tests whose name matches this shell pattern, e.g. '*packed*'
+	  --list          list the tests and stop
+	  --no-setup      do not call devtools/setup.sh
+	  -v, --verbose   show what tests print
+	  -h, --help      this text
+
+	Build directories: build (gcc), build-clang, build-gcc-asan, build-clang-asan. A pass ends with
+	meson's own log in DIR/meson-logs/testlog.txt.
+	USAGE
+}
+
+say() { printf '\n== %s\n' "$*"; }
+die() { printf 'test: %s\n' "$*" >&2; exit 2; }
+
+cc='' sanitize=0 quick=0 everything=0 only='' list=0 setup=1 verbose=0
+while [ $# -gt 0 ]; do
+	case $1 in
+	--cc | --only)
+		[ $# -ge 2 ] || die "$1 needs a value; see --help"
+		if [ "$1" = --cc ]; then cc=$2; else only=$2; fi
+		shift ;;
+	--sanitize) sanitize=1 ;;
+	--everything) everything=1 ;;
+	--quick) quick=1 ;;
+	--list) list=1 ;;
+	--no-setup) setup=0 ;;
+	-v | --verbose) verbose=1 ;;
+	-h | --help) usage; exit 0 ;;
+	*) die "unknown argument '$1'; see --help" ;;
+	esac
+	shift
+done
+case $cc in '' | gcc | clang) ;; *) die "--cc takes gcc or clang, not '$cc'" ;; esac
+
+cd "$(dirname "$0")/.." || exit 2
+start=$SECONDS
+results=$(mktemp)
+trap 'rm -f "$results"' EXIT
+
+[ $setup -eq 0 ] || devtools/setup.sh || exit 2
+
+# Directory of a pass: compiler, then "asan" or nothing.
+dir_of() {
+	case $1$2 in
+	gcc) echo build ;;
+	*) echo "build-$1${2:+-$2}" ;;
+	esac
+}
+
+# Configure and build one pass.
+build() {
+	local dir=$1 cc=$2 asan=$3 options
+	options=(-Dtests=true)
+	if [ -n "$asan" ]; then
+		# clang links the sanitizers' run time into programs only.
+		options+=(-Dbuildtype=debugoptimized "-Db_sanitize=address,undefined" -Db_lundef=false)
+	fi
+	if ! { [ -f "$dir/build.ninja" ] && meson configure "$dir" "${options[@]}"; }; then
+		rm -rf "$dir"
+		CC=$cc meson setup "$dir" "${options[@]}" || return 1
+	fi
+	meson compile -C "$dir"
+}
+
+# Names of the tests of a suite (or of all) that match --only.
+tests_of() {
+	local dir=$1 suite=$2 name
+	meson test -C "$dir" --list ${suite:+--suite "$suite"} 2>/dev/null |
+		sed -n 's|^.* / ||p' | while IFS= read -r name; do
+		# shellcheck disable=SC2053 # a pattern
+		[[ -z $only || $name == $only ]] && printf '%s\n' "$name"
+	done
+}
+
+# Build one pass and run a suite of it, or all of it.
+run() {
+	local cc=$1 asan=$2 suite=$3 dir options names
+	dir=$(dir_of "$cc" "$asan")
+	say "$cc${asan:+ with sanitizers}: build in $dir/"
+	if ! build "$dir" "$cc" "$asan"; then
+		printf 'FAIL\tbuild with %s\t\n' "$cc${asan:+ and sanitizers}" >>"$results"
+		return
+	fi
+	mapfile -t names < <(tests_of "$dir" "$suite")
+	if [ ${#names[@]} -eq 0 ]; then
+		return
+	fi
+	if [ $list -eq 1 ]; then
+		printf '%s\n' "${names[@]}"
+		return
+	fi
+	say "$cc${asan:+ with sanitizers}: ${#names[@]} ${suite:-unit and integration} tests"
+	options=(--no-rebuild --print-errorlogs)
+	[ $verbose -eq 0 ] || options=(--no-rebuild --verbose)
+	rm -f "$dir/meson-logs/testlog.json"
+	meson test -C "$dir" "${options[@]}" ${suite:+--suite "$suite"} "${names[@]}"
+	devtools/test-results.py "$dir/meson-logs/testlog.json" "$(basename "$dir")" >>"$results" ||
+		printf 'FAIL\tmeson test in %s\t\n' "$dir" >>"$results"
+}
+
+if [ $everything -eq 1 ]; then
+	for c in gcc clang; do
+		run $c '' ''
+		run $c asan ''
+	done
+elif [ $quick -eq 1 ]; then
+	run "${cc:-gcc}" "$([ $sanitize -eq 0 ] || echo asan)" unit
+elif [ -n "$cc" ] || [ $sanitize -eq 1 ]; then
+	run "${cc:-gcc}" "$([ $sanitize -eq 0 ] || echo asan)" ''
+elif [ $list -eq 1 ]; then
+	run gcc '' ''
+else
+	run gcc '' ''
+	run clang '' unit
+	run gcc asan unit
+fi
+if [ $list -eq 1 ]; then
+	exit 0
+fi
+
+passed=$(grep -c '^OK' "$results")
+failed=$(grep -c '^FAIL' "$results")
+skipped=$(grep -c '^SKIP' "$results")
+say "result, after $(((SECONDS - start) / 60)) min $(((SECONDS - start) % 60)) s"
+awk -F '\t' '$1 != "OK" { printf "%s  %s%s\n", $1, $2, $3 == "" ? "" : ": " $3 }' "$results"
+if [ "$passed" -eq 0 ] && [ "$failed" -eq 0 ]; then
+	echo "no test ran; --list names them"
+	failed=1
+fi
+if [ "$skipped" -gt 0 ]; then
+	echo "$passed passed, $failed failed, $skipped skipped"
+else
+	echo "$passed passed, $failed failed"
+fi
+[ "$failed" -eq 0 ]
