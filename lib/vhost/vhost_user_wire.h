@@ -198,28 +198,47 @@ struct vhost_user_message {
 	/** Descriptors that came with the message; an entry taken over is set to -1. */
 	int fds[VHOST_USER_MEM_TABLE_MAX];
 	int nfds;
-} __attribute__((packed));
+} __attribute__((packed, aligned(8)));
 
 /**
- * Receive one whole message.
+ * Receive one whole message, waiting for it on a blocking socket. On a non-blocking one, a message
+ * that has begun to arrive is waited for as well; a server that must not wait for its peers uses
+ * vhost_user_receive_part() instead.
  *
- * Blocks on a blocking socket until the message is whole. A message whose payload is larger than
- * any known one, or that carries more descriptors than the array holds, is refused; its
- * descriptors are closed. Descriptors are received with close-on-exec set and are owned by
- * @a msg until taken or given to vhost_user_message_close_fds().
+ * A message whose payload is larger than any known one, or that carries more descriptors than
+ * the array holds, is refused; its descriptors are closed. Descriptors are received with
+ * close-on-exec set and are owned by @a msg until taken or given to
+ * vhost_user_message_close_fds().
  *
  * @return
  *   1 a message was received; 0 the peer closed the connection between two messages; -errno
  *   otherwise: -EPROTO for a malformed or truncated message, -EAGAIN only when nothing at all was
- *   waiting on a non-blocking socket, or what recvmsg(2) gave.
+ *   waiting on a non-blocking socket, or what recvmsg(2) gave. Nothing is left in @a msg but in
+ *   the first case.
  */
 int vhost_user_receive(int sock, struct vhost_user_message *msg);
+
+/**
+ * Receive what has arrived of a message, and never wait for the rest.
+ *
+ * @param msg
+ *   Collects the message from call to call; the same one until it is whole. Its descriptors are
+ *   complete only when it is.
+ * @param[in,out] have
+ *   Bytes of header and payload received so far: 0 before the first call for a message, and to be
+ *   set to 0 again by the caller once it is done with a whole one.
+ * @return
+ *   As vhost_user_receive(), but -EAGAIN, with everything kept, for a message that is not whole yet.
+ */
+int vhost_user_receive_part(int sock, struct vhost_user_message *msg, uint32_t *have);
 
 /**
  * Send one whole message: header, @c header.size bytes of payload, and @c nfds descriptors, which
  * stay the caller's.
  *
- * @return 0, or -errno from sendmsg(2). A peer that is gone gives -EPIPE, never a signal.
+ * @return
+ *   0, or -errno from sendmsg(2). A peer that is gone gives -EPIPE, never a signal; one that does
+ *   not read gives -EAGAIN on a non-blocking socket, and the connection is of no more use then.
  */
 int vhost_user_send(int sock, const struct vhost_user_message *msg);
 

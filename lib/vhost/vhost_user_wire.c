@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+#include <assert.h>
+#include <errno.h>
+#include <poll.h>
+#include <stddef.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include <rte_common.h>
+
+#include "vhost_user_wire.h"
+
+#define HEADER_SIZE sizeof(struct vhost_user_header)
+
+static_assert(sizeof(struct vhost_user_header) == 12, "header as on the wire");
+static_assert(offsetof(struct vhost_user_message, payload) == HEADER_SIZE,
+	"payload directly behind the header");
+
+static const char *const request_names[VHOST_USER_REQUEST_MAX] = {
+	[VHOST_USER_GET_FEATURES] = "GET_FEATURES",
+	[VHOST_USER_SET_FEATURES] = "SET_FEATURES",
+	[VHOST_USER_SET_OWNER] = "SET_OWNER",
+	[VHOST_USER_RESET_OWNER] = "RESET_OWNER",
+	[VHOST_USER_SET_MEM_TABLE] = "SET_MEM_TABLE",
+	[VHOST_USER_SET_LOG_BASE] = "SET_LOG_BASE",
+	[VHOST_USER_SET_LOG_FD] = "SET_LOG_FD",
+	[VHOST_USER_SET_VRING_NUM] = "SET_VRING_NUM",
+	[VHOST_USER_SET_VRING_ADDR] = "SET_VRING_ADDR",
+	[VHOST_USER_SET_VRING_BASE] = "SET_VRING_BASE",
+	[VHOST_USER_GET_VRING_BASE] = "GET_VRING_BASE",
+	[VHOST_USER_SET_VRING_KICK] = "SET_VRING_KICK",
+	[VHOST_USER_SET_VRING_CALL] = "SET_VRING_CALL",
+	[VHOST_USER_SET_VRING_ERR] = "SET_VRING_ERR",
+	[VHOST_USER_GET_PROTOCOL_FEATURES] = "GET_PROTOCOL_FEATURES",
+	[VHOST_USER_SET_PROTOCOL_FEATURES] = "SET_PROTOCOL_FEATURES",
+	[VHOST_USER_GET_QUEUE_NUM] = "GET_QUEUE_NUM",
+	[VHOST_USER_SET_VRING_ENABLE] = "SET_VRING_ENABLE",
+	[VHOST_USER_SEND_RARP] = "SEND_RARP",
+	[VHOST_USER_NET_SET_MTU] = "NET_SET_MTU",
+	[VHOST_USER_SET_BACKEND_REQ_FD] = "SET_BACKEND_REQ_FD",
+	[VHOST_USER_IOTLB_MSG] = "IOTLB_MSG",
+	[VHOST_USER_SET_VRING_ENDIAN] = "SET_VRING_ENDIAN",
+	[VHOST_USER_GET_CONFIG] = "GET_CONFIG",
+	[VHOST_USER_SET_CONFIG] = "SET_CONFIG",
+	[VHOST_USER_CREATE_CRYPTO_SESSION] = "CREATE_CRYPTO_SESSION",
+	[VHOST_USER_CLOSE_CRYPTO_SESSION] = "CLOSE_CRYPTO_SESSION",
+	[VHOST_USER_POSTCOPY_ADVISE] = "POSTCOPY_ADVISE",
+	[VHOST_USER_POSTCOPY_LISTEN] = "POSTCOPY_LISTEN",
+	[VHOST_USER_POSTCOPY_END] = "POSTCOPY_END",
+	[VHOST_USER_GET_INFLIGHT_FD] = "GET_INFLIGHT_FD",
+	[VHOST_USER_SET_INFLIGHT_FD] = "SET_INFLIGHT_FD",
+	[VHOST_USER_GPU_SET_SOCKET] = "GPU_SET_SOCKET",
+	[VHOST_USER_RESET_DEVICE] = "RESET_DEVICE",
+	[VHOST_USER_VRING_KICK] = "VRING_KICK",
+	[VHOST_USER_GET_MAX_MEM_SLOTS] = "GET_MAX_MEM_SLOTS",
+	[VHOST_USER_ADD_MEM_REG] = "ADD_MEM_REG",
+	[VHOST_USER_REM_MEM_REG] = "REM_MEM_REG",
+	[VHOST_USER_SET_STATUS] = "SET_STATUS",
+	[VHOST_USER_GET_STATUS] = "GET_STATUS",
+	[VHOST_USER_GET_SHARED_OBJECT] = "GET_SHARED_OBJECT",
+	[VHOST_USER_SET_DEVICE_STATE_FD] = "SET_DEVICE_STATE_FD",
+	[VHOST_USER_CHECK_DEVICE_STATE] = "CHECK_DEVICE_STATE",
+};
+
+const char *
+vhost_user_request_name(uint32_t request)
+{
+	if (request >= RTE_DIM(request_names) || request_names[request] == NULL)
+		return "unknown";
+	return request_names[request];
+}
+
+void
+vhost_user_message_close_fds(struct vhost_user_message *msg)
+{
+	for (int i = 0; i < msg->nfds; i++)
+		if (msg->fds[i] >= 0)
+			close(msg->fds[i]);
+	msg->nfds = 0;
+}
+
+/* Move the descriptors of one control message into msg; those that do not fit are closed. */
+static int
+collect_fds(struct vhost_user_message *msg, const struct cmsghdr *cmsg)
+{
+	const size_t n = (cmsg->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+	int ret = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		int fd;
+
+		memcpy(&fd, CMSG_DATA(cmsg) + i * sizeof(int), sizeof(fd));
+		if (msg->nfds < VHOST_USER_MEM_TABLE_MAX) {
+			msg->fds[msg->nfds++] = fd;
+		} else {
+			close(fd);
+			ret = -EPROTO;
+		}
+	}
+	return ret;
+}
+
+/* One recvmsg(2): bytes received, 0 at the end of the stream, or -errno. */
+static int
+receive_bytes(int sock, struct vhost_user_message *msg, void *buf, size_t len, int flags)
+{
+	union {
+		char space[CMSG_SPACE(VHOST_USER_MEM_TABLE_MAX * sizeof(int))];
+		struct cmsghdr align;
+	} control;
+	struct iovec iov = { .iov_base = buf, .iov_len = len };
+	struct msghdr mh = {
+		.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = &control,
+		.msg_controllen = sizeof(control),
+	};
+	ssize_t n;
+	int ret = 0;
+
+	do
+		n = recvmsg(sock, &mh, flags | MSG_CMSG_CLOEXEC);
+	while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return -errno;
+
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(&mh); c != NULL; c = CMSG_NXTHDR(&mh, c))
+		if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS)
+			ret = collect_fds(msg, c) < 0 ? -EPROTO : ret;
+	if (mh.msg_flags & MSG_CTRUNC)
+		ret = -EPROTO;
+	return ret < 0 ? ret : (int)n;
+}
+
+/* Bytes of header and payload that the message needs, as far as is known after `have` of them. */
+static uint32_t
+bytes_wanted(const struct vhost_user_message *msg, uint32_t have)
+{
+	return have < HEADER_SIZE ? HEADER_SIZE : HEADER_SIZE + msg->header.size;
+}
+
+static int
+receive_message(int sock, struct vhost_user_message *msg, uint32_t *have, int flags)
+{
+	int ret;
+
+	if (*have == 0)
+		msg->nfds = 0;
+
+	while (*have < bytes_wanted(msg, *have)) {
+		ret = receive_bytes(sock, msg, (char *)msg + *have,
+			bytes_wanted(msg, *have) - *have, flags);
+		if (ret == -EAGAIN)
+			return ret;
+		if (ret == 0 && *have > 0)
+			ret = -EPROTO;
+		if (ret <= 0)
+			goto broken;
+		*have += (uint32_t)ret;
+		if (*have >= HEADER_SIZE && msg->header.size > sizeof(msg->payload)) {
+			ret = -EPROTO;
+			goto broken;
+		}
+	}
+	return 1;
+
+broken:
+	vhost_user_message_close_fds(msg);
+	*have = 0;
+	return ret;
+}
+
+int
+vhost_user_receive_part(int sock, struct vhost_user_message *msg, uint32_t *have)
+{
+	return receive_message(sock, msg, have, MSG_DONTWAIT);
+}
+
+int
+vhost_user_receive(int sock, struct vhost_user_message *msg)
+{
+	struct pollfd pfd = { .fd = sock, .events = POLLIN };
+	uint32_t have = 0;
+	int ret;
+
+	while ((ret = receive_message(sock, msg, &have, 0)) == -EAGAIN) {
+		if (have == 0)
+			return -EAGAIN;
+		poll(&pfd, 1, -1);
+	}
+	return ret;
+}
+
+int
+vhost_user_send(int sock, const struct vhost_user_message *msg)
+{
+	union {
+		char space[CMSG_SPACE(VHOST_USER_MEM_TABLE_MAX * sizeof(int))];
+		struct cmsghdr align;
+	} control = { 0 };
+	struct iovec iov = {
+		.iov_base = (void *)(uintptr_t)msg,
+		.iov_len = HEADER_SIZE + msg->header.size,
+	};
+	struct msghdr mh = { .msg_iov = &iov, .msg_iovlen = 1 };
+
+	if (msg->nfds > 0) {
+		mh.msg_control = &control;
+		mh.msg_controllen = CMSG_SPACE(msg->nfds * sizeof(int));
+		control.align.cmsg_level = SOL_SOCKET;
+		control.align.cmsg_type = SCM_RIGHTS;
+		control.align.cmsg_len = CMSG_LEN(msg->nfds * sizeof(int));
+		memcpy(CMSG_DATA(&control.align), msg->fds, msg->nfds * sizeof(int));
+	}
+
+	while (iov.iov_len > 0) {
+		ssize_t n = sendmsg(sock, &mh, MSG_NOSIGNAL);
+
+		if (n < 0) {
+			if (errno == EINTR)
+				continue;
+			return -errno;
+		}
+		/* The descriptors went with the first byte. */
+		mh.msg_control = NULL;
+		mh.msg_controllen = 0;
+		iov.iov_base = (char *)iov.iov_base + n;
+		iov.iov_len -= n;
+	}
+	return 0;
+}

@@ -1,0 +1,357 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "vhost_user_wire.h"
+
+#define HEADER_SIZE sizeof(struct vhost_user_header)
+
+struct pair {
+	int a; /* sends */
+	int b; /* receives */
+};
+
+/* Lowest free descriptor: grows when something leaks. */
+static int
+next_fd(void)
+{
+	int fd = dup(0);
+
+	close(fd);
+	return fd;
+}
+
+static int
+setup(void **state)
+{
+	static struct pair pair;
+	int fds[2];
+
+	if (socketpair(AF_UNIX, SOCK_STREAM, 0, fds) != 0)
+		return -1;
+	pair.a = fds[0];
+	pair.b = fds[1];
+	*state = &pair;
+	return 0;
+}
+
+static int
+teardown(void **state)
+{
+	struct pair *p = *state;
+
+	close(p->a);
+	close(p->b);
+	return 0;
+}
+
+static struct vhost_user_message
+message(uint32_t request, uint32_t size)
+{
+	struct vhost_user_message msg = { 0 };
+
+	msg.header.request = request;
+	msg.header.flags = VHOST_USER_VERSION;
+	msg.header.size = size;
+	for (uint32_t i = 0; i < size; i++)
+		((uint8_t *)&msg.payload)[i] = (uint8_t)(i * 7 + 1);
+	return msg;
+}
+
+static void
+message_and_its_descriptors_arrive(void **state)
+{
+	struct pair *p = *state;
+	struct vhost_user_message out = message(VHOST_USER_SET_MEM_TABLE,
+		sizeof(out.payload.mem_table));
+	struct vhost_user_message in;
+	const int before = next_fd();
+	uint64_t value;
+
+	for (int i = 0; i < VHOST_USER_MEM_TABLE_MAX; i++)
+		out.fds[i] = eventfd(i + 1, 0);
+	out.nfds = VHOST_USER_MEM_TABLE_MAX;
+	assert_int_equal(vhost_user_send(p->a, &out), 0);
+	vhost_user_message_close_fds(&out);
+
+	assert_int_equal(vhost_user_receive(p->b, &in), 1);
+	assert_memory_equal(&in, &out, HEADER_SIZE + out.header.size);
+	assert_int_equal(in.nfds, VHOST_USER_MEM_TABLE_MAX);
+	for (int i = 0; i < in.nfds; i++) {
+		assert_int_equal(fcntl(in.fds[i], F_GETFD), FD_CLOEXEC);
+		assert_int_equal(read(in.fds[i], &value, sizeof(value)), sizeof(value));
+		assert_int_equal(value, i + 1);
+	}
+	vhost_user_message_close_fds(&in);
+	assert_int_equal(next_fd(), before);
+}
+
+static void
+descriptor_taken_out_is_not_closed(void **state)
+{
+	struct pair *p = *state;
+	struct vhost_user_message out = message(VHOST_USER_SET_VRING_KICK, sizeof(uint64_t));
+	struct vhost_user_message in;
+	int taken;
+
+	out.fds[0] = out.fds[1] = p->a;
+	out.nfds = 2;
+	assert_int_equal(vhost_user_send(p->a, &out), 0);
+	assert_int_equal(vhost_user_receive(p->b, &in), 1);
+	taken = in.fds[0];
+	in.fds[0] = -1;
+	vhost_user_message_close_fds(&in);
+	assert_int_equal(close(taken), 0);
+}
+
+static void
+message_without_payload_arrives(void **state)
+{
+	struct pair *p = *state;
+	struct vhost_user_message out = message(VHOST_USER_GET_FEATURES, 0);
+	struct vhost_user_message in;
+
+	assert_int_equal(vhost_user_send(p->a, &out), 0);
+	assert_int_equal(vhost_user_send(p->a, &out), 0);
+	assert_int_equal(vhost_user_receive(p->b, &in), 1);
+	assert_int_equal(in.header.request, VHOST_USER_GET_FEATURES);
+	assert_int_equal(in.nfds, 0);
+	assert_int_equal(vhost_user_receive(p->b, &in), 1);
+}
+
+static void
+end_between_messages_is_told_apart_from_a_truncated_one(void **state)
+{
+	struct pair *p = *state;
+	struct vhost_user_message out = message(VHOST_USER_SET_FEATURES, sizeof(uint64_t));
+	struct vhost_user_message in;
+	const size_t whole = HEADER_SIZE + out.header.size;
+
+	for (size_t cut = 0; cut < whole; cut++) {
+		struct pair q;
+		int fds[2];
+
+		assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
+		q.a = fds[0];
+		q.b = fds[1];
+		assert_int_equal(write(q.a, &out, cut), cut);
+		close(q.a);
+		assert_int_equal(vhost_user_receive(q.b, &in), cut == 0 ? 0 : -EPROTO);
+		close(q.b);
+	}
+	assert_true(p->a >= 0);
+}
+
+static void
+parts_are_collected_without_waiting(void **state)
+{
+	struct pair *p = *state;
+	struct vhost_user_message out = message(VHOST_USER_SET_VRING_ADDR,
+		sizeof(struct vhost_vring_addr));
+	const uint32_t whole = HEADER_SIZE + out.header.size;
+	struct vhost_user_message in;
+	uint32_t have = 0;
+
+	assert_int_equal(vhost_user_receive_part(p->b, &in, &have), -EAGAIN);
+	for (uint32_t i = 0; i < whole; i++) {
+		assert_int_equal(write(p->a, (char *)&out + i, 1), 1);
+		assert_int_equal(vhost_user_receive_part(p->b, &in, &have),
+			i + 1 == whole ? 1 : -EAGAIN);
+		assert_int_equal(have, i + 1);
+	}
+	assert_memory_equal(&in, &out, whole);
+
+	have = 0;
+	assert_int_equal(vhost_user_receive_part(p->b, &in, &have), -EAGAIN);
+	close(p->a);
+	assert_int_equal(vhost_user_receive_part(p->b, &in, &have), 0);
+	p->a = dup(0);
+}
+
+static void *
+send_rest(void *arg)
+{
+	struct pair *p = arg;
+	struct vhost_user_message out = message(VHOST_USER_SET_FEATURES, sizeof(uint64_t));
+	const char *rest = (char *)&out + 5;
+	const size_t len = HEADER_SIZE + sizeof(uint64_t) - 5;
+
+	return write(p->a, rest, len) == (ssize_t)len ? p : NULL;
+}
+
+static void
+begun_message_is_waited_for_on_any_socket(void **state)
+{
+	struct pair *p = *state;
+	struct vhost_user_message out = message(VHOST_USER_SET_FEATURES, sizeof(uint64_t));
+	struct vhost_user_message in;
+	pthread_t thread;
+	void *sent;
+
+	for (int flags = 0; flags <= O_NONBLOCK; flags += O_NONBLOCK) {
+		assert_int_equal(fcntl(p->b, F_SETFL, flags), 0);
+		if (flags & O_NONBLOCK)
+			assert_int_equal(vhost_user_receive(p->b, &in), -EAGAIN);
+		assert_int_equal(write(p->a, &out, 5), 5);
+		assert_int_equal(pthread_create(&thread, NULL, send_rest, p), 0);
+		assert_int_equal(vhost_user_receive(p->b, &in), 1);
+		assert_int_equal(pthread_join(thread, &sent), 0);
+		assert_ptr_equal(sent, p);
+		assert_int_equal(in.payload.u64, out.payload.u64);
+	}
+}
+
+static void
+payload_larger_than_any_is_refused(void **state)
+{
+	struct pair *p = *state;
+	const uint32_t sizes[] = { sizeof(union vhost_user_payload) + 1, 65536, INT32_MAX,
+		(uint32_t)INT32_MAX + 1, UINT32_MAX };
+	const int before = next_fd();
+
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+		struct vhost_user_header header = { VHOST_USER_SET_CONFIG, VHOST_USER_VERSION,
+			sizes[i] };
+		struct vhost_user_message in;
+
+		assert_int_equal(write(p->a, &header, sizeof(header)), sizeof(header));
+		assert_int_equal(vhost_user_receive(p->b, &in), -EPROTO);
+		assert_int_equal(in.nfds, 0);
+	}
+	assert_int_equal(next_fd(), before);
+}
+
+/* Send raw bytes with n copies of one descriptor. */
+static void
+send_with_fds(int sock, const void *buf, size_t len, int n)
+{
+	union {
+		char space[CMSG_SPACE(64 * sizeof(int))];
+		struct cmsghdr align;
+	} control = { 0 };
+	struct iovec iov = { (void *)(uintptr_t)buf, len };
+	struct msghdr mh = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control,
+		.msg_controllen = CMSG_SPACE(n * sizeof(int)) };
+
+	control.align.cmsg_level = SOL_SOCKET;
+	control.align.cmsg_type = SCM_RIGHTS;
+	control.align.cmsg_len = CMSG_LEN(n * sizeof(int));
+	for (int i = 0; i < n; i++)
+		memcpy(CMSG_DATA(&control.align) + i * sizeof(int), &sock, sizeof(int));
+	assert_int_equal(sendmsg(sock, &mh, 0), len);
+}
+
+static void
+more_descriptors_than_fit_are_refused_and_closed(void **state)
+{
+	struct pair *p = *state;
+	struct vhost_user_message out = message(VHOST_USER_SET_FEATURES, sizeof(uint64_t));
+	struct vhost_user_message in;
+	const int before = next_fd();
+
+	for (int n = VHOST_USER_MEM_TABLE_MAX + 1; n <= 64; n++) {
+		send_with_fds(p->a, &out, HEADER_SIZE, n);
+		assert_int_equal(vhost_user_receive(p->b, &in), -EPROTO);
+		assert_int_equal(next_fd(), before);
+	}
+
+	/* In pieces, each of which would fit. */
+	send_with_fds(p->a, &out, 1, VHOST_USER_MEM_TABLE_MAX);
+	send_with_fds(p->a, (char *)&out + 1, 1, 1);
+	assert_int_equal(vhost_user_receive(p->b, &in), -EPROTO);
+	assert_int_equal(next_fd(), before);
+}
+
+static void
+descriptors_of_a_truncated_message_are_closed(void **state)
+{
+	struct pair *p = *state;
+	struct vhost_user_message out = message(VHOST_USER_SET_FEATURES, sizeof(uint64_t));
+	struct vhost_user_message in;
+	uint32_t have = 0;
+	const int before = next_fd();
+
+	send_with_fds(p->a, &out, HEADER_SIZE + 1, 3);
+	assert_int_equal(vhost_user_receive_part(p->b, &in, &have), -EAGAIN);
+	shutdown(p->a, SHUT_WR);
+	assert_int_equal(vhost_user_receive_part(p->b, &in, &have), -EPROTO);
+	assert_int_equal(in.nfds, 0);
+	assert_int_equal(have, 0);
+	assert_int_equal(next_fd(), before);
+}
+
+static void
+sending_to_a_peer_that_is_gone_raises_no_signal(void **state)
+{
+	struct pair *p = *state;
+	struct vhost_user_message out = message(VHOST_USER_SET_FEATURES, sizeof(uint64_t));
+
+	close(p->b);
+	assert_int_equal(vhost_user_send(p->a, &out), -EPIPE);
+	p->b = dup(0);
+}
+
+static void
+sending_to_a_peer_that_does_not_read_does_not_wait(void **state)
+{
+	struct pair *p = *state;
+	struct vhost_user_message out = message(VHOST_USER_SET_FEATURES, sizeof(uint64_t));
+	int ret;
+
+	assert_int_equal(fcntl(p->a, F_SETFL, O_NONBLOCK), 0);
+	do
+		ret = vhost_user_send(p->a, &out);
+	while (ret == 0);
+	assert_int_equal(ret, -EAGAIN);
+}
+
+static void
+every_request_has_a_name(void **state)
+{
+	(void)state;
+	for (uint32_t i = 1; i < VHOST_USER_REQUEST_MAX; i++)
+		assert_string_not_equal(vhost_user_request_name(i), "unknown");
+	assert_string_equal(vhost_user_request_name(0), "unknown");
+	assert_string_equal(vhost_user_request_name(VHOST_USER_REQUEST_MAX), "unknown");
+	assert_string_equal(vhost_user_request_name(UINT32_MAX), "unknown");
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(message_and_its_descriptors_arrive, setup, teardown),
+		cmocka_unit_test_setup_teardown(descriptor_taken_out_is_not_closed, setup, teardown),
+		cmocka_unit_test_setup_teardown(message_without_payload_arrives, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			end_between_messages_is_told_apart_from_a_truncated_one, setup, teardown),
+		cmocka_unit_test_setup_teardown(parts_are_collected_without_waiting, setup,
+			teardown),
+		cmocka_unit_test_setup_teardown(begun_message_is_waited_for_on_any_socket, setup,
+			teardown),
+		cmocka_unit_test_setup_teardown(payload_larger_than_any_is_refused, setup, teardown),
+		cmocka_unit_test_setup_teardown(more_descriptors_than_fit_are_refused_and_closed,
+			setup, teardown),
+		cmocka_unit_test_setup_teardown(descriptors_of_a_truncated_message_are_closed, setup,
+			teardown),
+		cmocka_unit_test_setup_teardown(sending_to_a_peer_that_is_gone_raises_no_signal,
+			setup, teardown),
+		cmocka_unit_test_setup_teardown(sending_to_a_peer_that_does_not_read_does_not_wait,
+			setup, teardown),
+		cmocka_unit_test(every_request_has_a_name),
+	};
+
+	return cmocka_run_group_tests_name("vhost_user_wire", tests, NULL, NULL);
+}
