@@ -1,0 +1,225 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""Compare the throughput of this tree with that of the distribution's DPDK, on one ring.
+
+A run starts two testpmd on one core each, a vhost-user back end (net_vhost) and a front end
+(net_virtio_user), bounces frames between them (forward mode mac, started by the front end with
+"start tx_first 32"), and takes the front end's received frames over a measured interval.
+
+Runs of equal commands differ by a factor of two on small machines, from start to start. Hence a
+pair is one run of each combination directly after the other, in alternating order, and what
+counts is the ratio of medians over pairs of the same session, never a figure by itself.
+
+Combinations name the back end, then the front end: 'ours' is both ends of this tree, 'theirs' both
+ends of the distribution, 'ours+theirs' our back end with the distribution's front end, and so on.
+"""
+import argparse
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests" / "integration"))
+
+from harness.result import Failure, Skip  # noqa: E402
+from harness.testpmd import Testpmd, distribution, ours, vdev  # noqa: E402
+from harness.workspace import (BUILD_DIR, SANITIZE, SOURCE_ROOT, Workspace, cores,  # noqa: E402
+                               free_hugepages_mb, sanitized)
+
+# Ring modes by name: arguments of net_virtio_user. Split and packed are its defaults.
+MODES = {
+    "split": {},
+    "packed": {"packed_vq": True},
+    "split-inorder": {"in_order": True, "mrg_rxbuf": False},
+    "packed-inorder": {"packed_vq": True, "in_order": True, "mrg_rxbuf": False},
+    "split-nomrg": {"mrg_rxbuf": False, "in_order": False},
+    "packed-nomrg": {"packed_vq": True, "mrg_rxbuf": False, "in_order": False},
+    "split-mrg": {"mrg_rxbuf": True, "in_order": False},
+    "packed-mrg": {"packed_vq": True, "mrg_rxbuf": True, "in_order": False},
+}
+PROGRAMS = {"ours": ours, "theirs": distribution}
+COMBINATIONS = ["ours", "theirs", "ours+theirs", "theirs+ours"]
+
+
+@dataclass
+class Series:
+    """All runs of one combination in one cell of the table, in millions of frames a second."""
+    combination: str
+    runs: list[float] = field(default_factory=list)
+
+    @property
+    def median(self) -> float:
+        return statistics.median(self.runs)
+
+    @property
+    def best(self) -> float:
+        return max(self.runs)
+
+
+@dataclass
+class Cell:
+    mode: str
+    size: int
+    series: list[Series]
+
+    def row(self) -> dict:
+        """What the JSON says of this cell; ratios are to the last combination."""
+        base = self.series[-1]
+        return {"mode": self.mode, "size": self.size, "series": [
+            {**asdict(s), "median": s.median, "best": s.best,
+             "ratio_median": s.median / base.median, "ratio_best": s.best / base.best}
+            for s in self.series]}
+
+
+def measure(workspace: Workspace, combination: str, mode: str, size: int, queues: int,
+            seconds: float, warmup: float) -> float:
+    """One run; returns millions of frames a second that came back to the front end."""
+    backend, _, frontend = combination.partition("+")
+    frontend = frontend or backend
+    socket = workspace.path("socket")
+    ports = [f"--rxq={queues}", f"--txq={queues}"]
+    with Testpmd(workspace, "backend", PROGRAMS[backend](), 0,
+                 [vdev("net_vhost0", iface=socket, queues=queues)], ports) as back, \
+         Testpmd(workspace, "frontend", PROGRAMS[frontend](), 1,
+                 [vdev("net_virtio_user0", path=socket, queues=queues, **MODES[mode])],
+                 ports) as front:
+        back.command("set fwd mac")
+        front.command("set fwd mac")
+        front.command(f"set txpkts {size}")
+        back.command("start")
+        front.command("start tx_first 32")
+        begin = front.timed_port_stats()
+        front.until_time(begin[0] + warmup)
+        begin = front.timed_port_stats()
+        front.until_time(begin[0] + seconds)
+        end = front.timed_port_stats()
+        frames = end[1].rx_packets - begin[1].rx_packets
+        if frames == 0:
+            raise front.failure("no frame came back during the measurement")
+        front.quit()
+        back.quit()
+    return frames / (end[0] - begin[0]) / 1e6
+
+
+def measure_cell(options: argparse.Namespace, mode: str, size: int) -> Cell:
+    cell = Cell(mode, size, [Series(c) for c in options.combinations])
+    for pair in range(options.pairs):
+        order = cell.series if pair % 2 == 0 else cell.series[::-1]
+        for series in order:
+            with Workspace("bench") as workspace:
+                series.runs.append(measure(workspace, series.combination, mode, size,
+                                           options.queues, options.seconds, options.warmup))
+            progress(f"{mode} {size} B, pair {pair + 1} of {options.pairs}, "
+                     f"{series.combination}: {series.runs[-1]:.2f} Mpps")
+    progress("")
+    return cell
+
+
+def progress(text: str) -> None:
+    if sys.stderr.isatty():
+        sys.stderr.write(f"\r\x1b[K{text}")
+        sys.stderr.flush()
+    elif text:
+        print(text, file=sys.stderr, flush=True)
+
+
+def print_table(cells: list[Cell], base: str) -> None:
+    print(f"{'ring':<15} {'bytes':>5}  {'combination':<14} {'median':>8} {'best':>8} {'worst':>8}"
+          f"   {'ratio of medians':>16} {'of bests':>8}")
+    print(f"{'':<15} {'':>5}  {'':<14} {'Mpps':>8} {'Mpps':>8} {'Mpps':>8}"
+          f"   {'to ' + base:>16}")
+    for cell in cells:
+        for series in cell.row()["series"]:
+            print(f"{cell.mode:<15} {cell.size:>5}  {series['combination']:<14} "
+                  f"{series['median']:>8.2f} {series['best']:>8.2f} {min(series['runs']):>8.2f}   "
+                  f"{series['ratio_median']:>16.2f} {series['ratio_best']:>8.2f}")
+
+
+def machine() -> dict:
+    """What a reader of the JSON needs to place the figures."""
+    model = next((line.split(":", 1)[1].strip() for line in open("/proc/cpuinfo", encoding="utf-8")
+                  if line.startswith("model name")), platform.machine())
+    commit = subprocess.run(["git", "-C", SOURCE_ROOT, "describe", "--always", "--dirty"],
+                            capture_output=True, text=True, check=False).stdout.strip()
+    dpdk = subprocess.run(["pkg-config", "--modversion", "libdpdk"], capture_output=True,
+                          text=True, check=False).stdout.strip()
+    return {"cpu": model, "cores": len(cores()), "kernel": platform.release(), "dpdk": dpdk,
+            "commit": commit, "hugepages": free_hugepages_mb() > 0}
+
+
+def parse_options() -> argparse.Namespace:
+    def words(known):
+        def split(text: str) -> list[str]:
+            chosen = text.split(",")
+            for word in chosen:
+                if word not in known:
+                    raise argparse.ArgumentTypeError(f"'{word}' is none of {', '.join(known)}")
+            return chosen
+        return split
+
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--pairs", type=int, default=5, metavar="N",
+                        help="runs of each combination in each cell (default %(default)s)")
+    parser.add_argument("--seconds", type=float, default=2, metavar="S",
+                        help="length of the measured interval (default %(default)s)")
+    parser.add_argument("--warmup", type=float, default=0.5, metavar="S",
+                        help="time between start and measurement (default %(default)s)")
+    parser.add_argument("--sizes", default=[64, 1518], metavar="BYTES,...",
+                        type=lambda t: [int(s) for s in t.split(",")],
+                        help="frame sizes (default 64,1518)")
+    parser.add_argument("--modes", type=words(MODES), default=["split", "packed"], metavar="M,...",
+                        help=f"ring modes (default split,packed) of {', '.join(MODES)}")
+    parser.add_argument("--combinations", type=words(COMBINATIONS), default=["ours", "theirs"],
+                        metavar="C,...", help="what to compare; ratios are to the last one "
+                        f"(default ours,theirs) of {', '.join(COMBINATIONS)}")
+    parser.add_argument("--mixed", action="store_const", dest="combinations", const=[
+                        "ours", "ours+theirs", "theirs+ours", "theirs"],
+                        help="all four combinations: shows which of our ends is the slower one")
+    parser.add_argument("--queues", type=int, default=1, metavar="N",
+                        help="queue pairs (default %(default)s)")
+    parser.add_argument("--json", type=Path, metavar="FILE",
+                        help="where to write all figures (default BUILD/bench.json)")
+    options = parser.parse_args()
+    if options.pairs < 1 or options.queues < 1 or options.seconds <= 0 or options.warmup < 0:
+        parser.error("--pairs, --queues and --seconds are positive numbers")
+    if any(not 60 <= size <= 2048 for size in options.sizes):
+        parser.error("--sizes are between 60 and 2048 bytes, what one buffer of testpmd holds")
+    return options
+
+
+def main() -> int:
+    options = parse_options()
+    if len(cores()) < 2:
+        print("bench: needs two cores, one for each end", file=sys.stderr)
+        return 1
+    if sanitized():
+        print(f"bench: {BUILD_DIR} is built with {SANITIZE}: its figures would say nothing",
+              file=sys.stderr)
+        return 1
+    try:
+        cells = [measure_cell(options, mode, size)
+                 for mode in options.modes for size in options.sizes]
+    except (Failure, Skip) as why:
+        print(f"bench: {why}", file=sys.stderr)
+        return 1
+    about = machine()
+    print(f"{about['cpu']}, {about['cores']} cores, Linux {about['kernel']}, DPDK {about['dpdk']}, "
+          f"{'hugepages' if about['hugepages'] else 'no hugepages'}, commit {about['commit']}, "
+          f"{options.pairs} pairs of {options.seconds:g} s")
+    print_table(cells, options.combinations[-1])
+    file = options.json or BUILD_DIR / "bench.json"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps({"machine": about, "pairs": options.pairs, "queues": options.queues,
+                                "seconds": options.seconds,
+                                "cells": [cell.row() for cell in cells]}, indent=2) + os.linesep)
+    print(f"all figures: {file}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Runs the cases of a test file and tells the result the way meson understands it.
+
+A test file ends in
+    if __name__ == "__main__":
+        run(case, case, ("name", callable), ...)
+and every case takes a Workspace. Exit status: 0 passed, 1 failed, 77 every case skipped.
+"""
+import argparse
+import re
+import signal
+import sys
+import time
+import traceback
+from pathlib import Path
+
+from .result import Failure, Skip
+from .workspace import Workspace
+
+EXIT_SKIP = 77
+
+
+def _terminated(_number, _frame) -> None:
+    raise SystemExit("terminated")  # unwinds through every workspace
+
+
+def _one(name: str, case, keep: bool) -> str:
+    print(f"{name} ...", flush=True)
+    began = time.monotonic()
+    try:
+        with Workspace(re.sub(r"[^A-Za-z0-9]+", "_", name), keep) as workspace:
+            case(workspace)
+        outcome, why = "ok", ""
+    except Skip as skip:
+        outcome, why = "skipped", str(skip)
+    except Failure as failure:
+        outcome, why = "FAILED", str(failure)
+    except Exception:  # pylint: disable=broad-except
+        outcome, why = "FAILED", traceback.format_exc()
+    took = time.monotonic() - began
+    print(f"{name}: {outcome} ({took:.1f} s){': ' if why else ''}{why}", flush=True)
+    return outcome
+
+
+def run(*cases) -> None:
+    """Run cases, each a function or a pair (name, function), and exit."""
+    parser = argparse.ArgumentParser(description=sys.modules["__main__"].__doc__)
+    parser.add_argument("--list", action="store_true", help="print the names of the cases")
+    parser.add_argument("--keep", action="store_true", help="keep the directories with the logs")
+    parser.add_argument("pattern", nargs="*", help="run only cases whose name has one of these")
+    options = parser.parse_args()
+    named = [c if isinstance(c, tuple) else (c.__name__, c) for c in cases]
+    if options.pattern:
+        named = [(n, c) for n, c in named if any(p in n for p in options.pattern)]
+    if options.list:
+        print("\n".join(n for n, _ in named))
+        sys.exit(0)
+    if not named:
+        sys.exit("no case has a name like that; --list prints them")
+
+    signal.signal(signal.SIGTERM, _terminated)
+    signal.signal(signal.SIGHUP, _terminated)
+    outcomes = [_one(name, case, options.keep) for name, case in named]
+    counts = {o: outcomes.count(o) for o in ("ok", "skipped", "FAILED")}
+    print(f"{Path(sys.argv[0]).stem}: {counts['ok']} passed, {counts['FAILED']} failed, "
+          f"{counts['skipped']} skipped")
+    if counts["FAILED"]:
+        sys.exit(1)
+    sys.exit(0 if counts["ok"] else EXIT_SKIP)

@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What a test stands on: a directory of its own, the machine's cores and memory, and the programs.
+
+Environment variables, all optional (the build sets the first three):
+  VDPA_BUILD     build directory of this tree (default: build in the source root)
+  VDPA_SANITIZE  b_sanitize of that build (default: none)
+  VDPA_TESTPMD   program to use as dpdk-vdpa-testpmd instead of the one built there
+  VDPA_NO_HUGE   not empty: behave as if this machine had no hugepages
+"""
+import os
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+from .process import CLONE_NEWNET, LIBC, Process
+from .result import Failure, Skip
+
+SOURCE_ROOT = Path(__file__).resolve().parents[3]
+BUILD_DIR = Path(os.environ.get("VDPA_BUILD") or SOURCE_ROOT / "build")
+SANITIZE = os.environ.get("VDPA_SANITIZE", "none")
+HUGEPAGE_DIR = Path("/sys/kernel/mm/hugepages/hugepages-2048kB")
+MEMORY_MB = 128
+
+
+def sanitized() -> bool:
+    return SANITIZE not in ("", "none")
+
+
+def built(path: str, override: str = "") -> Path:
+    """A product of this tree's build."""
+    file = Path(os.environ.get(override) or BUILD_DIR / path)
+    if not file.exists():
+        raise Skip(f"{file} is not there: build it first (ninja -C {BUILD_DIR})")
+    return file
+
+
+def installed(program: str, package: str) -> Path:
+    """A program of the distribution."""
+    found = shutil.which(program, path=os.environ["PATH"] + ":/usr/sbin:/sbin")
+    if not found:
+        raise Skip(f"{program} is not installed (package {package})")
+    return Path(found)
+
+
+def free_hugepages_mb() -> int:
+    if os.environ.get("VDPA_NO_HUGE"):
+        return 0
+    try:
+        return 2 * int((HUGEPAGE_DIR / "free_hugepages").read_text())
+    except OSError:
+        return 0
+
+
+def cores() -> list[int]:
+    return sorted(os.sched_getaffinity(0))
+
+
+def require_root(why: str) -> None:
+    if os.geteuid() != 0:
+        raise Skip(f"needs root to {why}")
+
+
+class Workspace:
+    """Directory, unique names and children of one test case; on the way out all are gone."""
+
+    def __init__(self, name: str, keep: bool = False):
+        self.dir = Path(tempfile.mkdtemp(prefix=f"vdpa-{name}-"[:40]))
+        self.keep = keep
+        self._processes: list[Process] = []
+        self._namespaces: list[int] = []
+        self._counter = 0
+
+    def __enter__(self) -> "Workspace":
+        return self
+
+    def __exit__(self, kind, _value, _trace) -> None:
+        for process in reversed(self._processes):
+            process.kill()
+        for fd in self._namespaces:
+            os.close(fd)
+        if self.keep:
+            print(f"    kept: {self.dir}")
+        else:
+            shutil.rmtree(self.dir, ignore_errors=True)
+
+    def path(self, name: str) -> Path:
+        return self.dir / name
+
+    def unique(self, stem: str) -> str:
+        """A name that nothing else on this machine uses."""
+        self._counter += 1
+        return f"{self.dir.name}-{stem}{self._counter}"
+
+    def adopt(self, process: Process) -> Process:
+        """Have process killed and reaped when the case ends, however it ends."""
+        self._processes.append(process)
+        return process
+
+    def start(self, name: str, argv: list, **options) -> Process:
+        return self.adopt(Process(name, argv, self.path(self.unique(name) + ".log"), **options))
+
+    def run(self, argv: list, timeout: float = 60, netns: int | None = None) -> str:
+        """Run a short command to its end and return what it printed; it must succeed."""
+        process = self.start(Path(str(argv[0])).name, argv, netns=netns)
+        status = process.wait(timeout)
+        if status != 0:
+            raise process.failure(f"ended with {status}")
+        return process.text
+
+    def network_namespace(self) -> int:
+        """Descriptor of a new network namespace.
+
+        It has no name anywhere, so it, and all devices in it, vanish with its last user.
+        """
+        require_root("make a network namespace")
+        with open("/proc/self/ns/net", encoding="ascii") as home:
+            if LIBC.unshare(CLONE_NEWNET) != 0:
+                raise Skip("this machine does not let us make a network namespace")
+            fd = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+            if LIBC.setns(home.fileno(), CLONE_NEWNET) != 0:
+                raise Failure("cannot return to the network namespace we came from")
+        self._namespaces.append(fd)
+        self.run(["ip", "link", "set", "lo", "up"], netns=fd)
+        return fd
+
+    def eal_args(self, core: int, name: str, memory_mb: int = MEMORY_MB,
+                 huge: bool | None = None) -> list[str]:
+        """EAL options of a process that shares its memory with peers and polls on one core.
+
+        core counts the cores that this process may use; main and worker lcore share it. Without
+        hugepages, one memfd carries everything: vhost-user can describe 8 regions at most.
+        """
+        usable = cores()
+        cpu = usable[core % len(usable)]
+        if huge is None:
+            huge = free_hugepages_mb() >= memory_mb
+        return ["--no-pci", "--lcores", f"0@{cpu},1@{cpu}", "-m", str(memory_mb),
+                "--file-prefix", self.unique(name)] + (
+                    ["--in-memory", "--single-file-segments"] if huge else
+                    ["--no-huge", "--single-file-segments", "--no-shconf"])
+
+
+def ldd(program: Path) -> str:
+    return subprocess.run(["ldd", program], check=True, capture_output=True, text=True,
+                          timeout=30).stdout
