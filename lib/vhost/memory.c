@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "memory.h"
+#include "vhost_user_wire.h"
+
+static size_t
+table_size(uint32_t nregions)
+{
+	return sizeof(struct rte_vhost_memory) + nregions * sizeof(struct rte_vhost_mem_region);
+}
+
+/* Do [a, a + a_len) and [b, b + b_len) share an address? Neither range wraps. */
+static bool
+overlap(uint64_t a, uint64_t a_len, uint64_t b, uint64_t b_len)
+{
+	return a < b + b_len && b < a + a_len;
+}
+
+static bool
+range_wraps(uint64_t start, uint64_t len)
+{
+	return start + len < start;
+}
+
+/*
+ * No end may reach 2^64, so that everybody may add start and size without a second thought. The
+ * file offset is a signed number to the kernel.
+ */
+static int
+check_region(const struct rte_vhost_memory *old, const struct vhost_user_region *region)
+{
+	if (region->size == 0 || range_wraps(region->gpa, region->size) ||
+			range_wraps(region->fe_va, region->size) ||
+			region->mmap_offset > INT64_MAX ||
+			region->size > INT64_MAX - region->mmap_offset)
+		return -EINVAL;
+	if (old == NULL)
+		return 0;
+	if (old->nregions >= VHOST_MEMORY_SLOTS_MAX)
+		return -ENOSPC;
+	for (uint32_t i = 0; i < old->nregions; i++) {
+		const struct rte_vhost_mem_region *r = &old->regions[i];
+
+		if (overlap(region->gpa, region->size, r->guest_phys_addr, r->size) ||
+				overlap(region->fe_va, region->size, r->guest_user_addr, r->size))
+			return -EINVAL;
+	}
+	return 0;
+}
+
+/*
+ * A mapping begins and ends where pages of the file do. A hugetlbfs file says so in st_blksize.
+ */
+static uint64_t
+file_page_size(const struct stat *st)
+{
+	const uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
+	const uint64_t block = (uint64_t)st->st_blksize;
+
+	return block > page && (block & (block - 1)) == 0 ? block : page;
+}
+
+static int
+map_region(const struct vhost_user_region *region, int fd, struct rte_vhost_mem_region *out)
+{
+	const uint64_t end = region->mmap_offset + region->size;
+	struct stat st;
+	uint64_t page, start, len;
+	void *addr;
+
+	if (fstat(fd, &st) != 0)
+		return -errno;
+	/* Beyond the end of a file there is nothing but SIGBUS. */
+	if (S_ISREG(st.st_mode) && end > (uint64_t)st.st_size)
+		return -EINVAL;
+	page = file_page_size(&st);
+	start = region->mmap_offset & ~(page - 1);
+	len = (end - start + page - 1) & ~(page - 1);
+
+	addr = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED, fd, (off_t)start);
+	if (addr == MAP_FAILED)
+		return -errno;
+	/* A core dump is for debugging this process, not for what a guest keeps in its memory. */
+	madvise(addr, len, MADV_DONTDUMP);
+
+	*out = (struct rte_vhost_mem_region) {
+		.guest_phys_addr = region->gpa,
+		.guest_user_addr = region->fe_va,
+		.host_user_addr = (uintptr_t)addr + (region->mmap_offset - start),
+		.size = region->size,
+		.mmap_addr = addr,
+		.mmap_size = len,
+		.fd = fd,
+	};
+	return 0;
+}
+
+int
+vhost_memory_add(const struct rte_vhost_memory *old, const struct vhost_user_region *region,
+	int fd, struct rte_vhost_memory **table)
+{
+	const uint32_t n = old == NULL ? 0 : old->nregions;
+	struct rte_vhost_memory *mem;
+	uint32_t at = 0;
+	int ret = check_region(old, region);
+
+	if (ret != 0)
+		return ret;
+	mem = malloc(table_size(n + 1));
+	if (mem == NULL)
+		return -ENOMEM;
+	while (at < n && old->regions[at].guest_phys_addr < region->gpa)
+		at++;
+	ret = map_region(region, fd, &mem->regions[at]);
+	if (ret != 0) {
+		free(mem);
+		return ret;
+	}
+	if (n > 0) {
+		memcpy(mem->regions, old->regions, at * sizeof(mem->regions[0]));
+		memcpy(&mem->regions[at + 1], &old->regions[at], (n - at) * sizeof(mem->regions[0]));
+	}
+	mem->nregions = n + 1;
+	*table = mem;
+	return 0;
+}
+
+int
+vhost_memory_remove(const struct rte_vhost_memory *old, const struct vhost_user_region *region,
+	struct rte_vhost_memory **table)
+{
+	const uint32_t n = old == NULL ? 0 : old->nregions;
+	struct rte_vhost_memory *mem;
+
+	for (uint32_t i = 0; i < n; i++) {
+		const struct rte_vhost_mem_region *r = &old->regions[i];
+
+		if (r->guest_phys_addr != region->gpa || r->guest_user_addr != region->fe_va ||
+				r->size != region->size)
+			continue;
+		mem = malloc(table_size(n - 1));
+		if (mem == NULL)
+			return -ENOMEM;
+		memcpy(mem->regions, old->regions, i * sizeof(mem->regions[0]));
+		memcpy(&mem->regions[i], &old->regions[i + 1],
+			(n - 1 - i) * sizeof(mem->regions[0]));
+		mem->nregions = n - 1;
+		*table = mem;
+		return 0;
+	}
+	return -ENOENT;
+}
+
+static bool
+has_mapping(const struct rte_vhost_memory *mem, const void *mmap_addr)
+{
+	if (mem == NULL)
+		return false;
+	for (uint32_t i = 0; i < mem->nregions; i++)
+		if (mem->regions[i].mmap_addr == mmap_addr)
+			return true;
+	return false;
+}
+
+void
+vhost_memory_unmap_missing(struct rte_vhost_memory *old, const struct rte_vhost_memory *now)
+{
+	if (old == NULL)
+		return;
+	for (uint32_t i = 0; i < old->nregions; i++) {
+		struct rte_vhost_mem_region *r = &old->regions[i];
+
+		if (has_mapping(now, r->mmap_addr))
+			continue;
+		munmap(r->mmap_addr, r->mmap_size);
+		close(r->fd);
+	}
+	free(old);
+}
+
+void *
+vhost_memory_from_fe_va(const struct rte_vhost_memory *mem, uint64_t fe_va, uint64_t len)
+{
+	for (uint32_t i = 0; i < mem->nregions; i++) {
+		const struct rte_vhost_mem_region *r = &mem->regions[i];
+		const uint64_t offset = fe_va - r->guest_user_addr;
+
+		if (offset < r->size)
+			return len <= r->size - offset ?
+				(void *)(uintptr_t)(r->host_user_addr + offset) : NULL;
+	}
+	return NULL;
+}
