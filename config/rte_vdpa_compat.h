@@ -55,7 +55,8 @@
 
 #define VDPA_LOG_DP(type, level, fmt, ...) \
 	((void)((RTE_LOG_##level <= RTE_LOG_DP_LEVEL) ? \
-		rte_log(RTE_LOG_##level, (uint32_t)(type), fmt "\n", ##__VA_ARGS__) : 0))
+			rte_log(RTE_LOG_##level, (uint32_t)(type), fmt "\n", ##__VA_ARGS__) : \
+			0))
 
 /* 24.11 names the ICMP types after the protocol and deprecates the names that 22.11 has. */
 #ifndef RTE_ICMP_TYPE_ECHO_REQUEST

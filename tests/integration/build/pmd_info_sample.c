@@ -9,7 +9,7 @@
 extern const struct rte_pci_id sample_ids[];
 
 const struct rte_pci_id sample_ids[] = {
-	{RTE_PCI_DEVICE(0x1af4, 0x1041)},
+	{ RTE_PCI_DEVICE(0x1af4, 0x1041) },
 	{
 		.class_id = RTE_CLASS_ANY_ID,
 		.vendor_id = 0x1af4,
@@ -17,7 +17,7 @@ const struct rte_pci_id sample_ids[] = {
 		.subsystem_vendor_id = 0x8086,
 		.subsystem_device_id = 0x001a,
 	},
-	{.vendor_id = 0},
+	{ .vendor_id = 0 },
 };
 
 RTE_PMD_EXPORT_NAME(net_sample, 0);

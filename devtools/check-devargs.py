@@ -1,0 +1,43 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""Check that the guides describe every device argument that a driver registers.
+
+An argument is what stands before '=' in a driver's RTE_PMD_REGISTER_PARAM_STRING. Its guide is
+doc/guides/nics/NAME.rst for drivers/net/NAME and doc/guides/vdpadevs/NAME.rst for
+drivers/vdpa/NAME, and has to have it as ``argument`` or ``argument=...``.
+"""
+import re
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+GUIDES = {"net": "nics", "vdpa": "vdpadevs"}
+REGISTERED = re.compile(r"RTE_PMD_REGISTER_PARAM_STRING\(\s*(\w+)\s*,(.*?)\);", re.S)
+DEFINITION = re.compile(r'^#define\s+(\w+)\s+"([^"]*)"', re.M)
+
+
+def arguments(text: str, macros: dict) -> list:
+    """The keys in a sequence of string literals and macros that stand for some."""
+    tokens = re.findall(r'"((?:[^"\\]|\\.)*)"|(\w+)', text)
+    string = "".join(literal or macros.get(name, "") for literal, name in tokens)
+    return re.findall(r"(\w+)=", string)
+
+
+def main() -> int:
+    problems = 0
+    for driver in sorted(path for kind in GUIDES for path in (ROOT / "drivers" / kind).glob("*/")):
+        sources = [path.read_text(encoding="utf-8") for path in sorted(driver.glob("*.[ch]"))]
+        macros = dict(pair for source in sources for pair in DEFINITION.findall(source))
+        guide = ROOT / "doc" / "guides" / GUIDES[driver.parent.name] / f"{driver.name}.rst"
+        text = guide.read_text(encoding="utf-8") if guide.is_file() else ""
+        for source in sources:
+            for name, strings in REGISTERED.findall(source):
+                for argument in arguments(strings, macros):
+                    if not re.search(rf"``{argument}(=[^`]*)?``", text):
+                        print(f"{guide.relative_to(ROOT)}: no ``{argument}`` of {name}")
+                        problems += 1
+    return 1 if problems else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

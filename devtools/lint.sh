@@ -1,0 +1,151 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-3-Clause
+# What a change has to look like. See usage().
+set -uo pipefail
+
+max_lines=850
+
+usage() {
+	cat <<-USAGE
+	Usage: devtools/lint.sh [--fix] [CHECK]...
+
+	Check the files that git knows (or would add). Checks, all by default:
+	  format   C sources are as clang-format leaves them; --fix formats them
+	  spdx     a licence line is among the first three lines
+	  shell    shellcheck has nothing to say about scripts
+	  python   scripts compile, and pyflakes has nothing to say
+	  spelling codespell finds no mistake (exceptions: devtools/codespell-ignore.txt)
+	  space    no space at line ends, and a newline at the end of files
+	  length   no source file is longer than $max_lines lines
+	  devargs  every device argument that a driver registers is in its guide
+	USAGE
+}
+
+cd "$(dirname "$0")/.." || exit 2
+fix=0
+checks=()
+for arg; do
+	case $arg in
+	--fix) fix=1 ;;
+	-h | --help) usage; exit 0 ;;
+	*)
+		usage | grep -q "^  $arg " || {
+			echo "lint: unknown check '$arg'; see --help" >&2
+			exit 2
+		}
+		checks+=("$arg") ;;
+	esac
+done
+[ ${#checks[@]} -gt 0 ] || checks=(format spdx shell python spelling space length devargs)
+
+# files PATTERN...: tracked and new files, those that are still there.
+files() {
+	git ls-files --cached --others --exclude-standard -- "$@" | while IFS= read -r file; do
+		[ -f "$file" ] && printf '%s\n' "$file"
+	done
+}
+
+# Scripts, by name or by their first line.
+scripts() {
+	files | while IFS= read -r file; do
+		case $file in
+		*.sh) echo "$file" ;;
+		*.*) ;;
+		*) head -n 1 "$file" | grep -qE '^#!.*\b(ba)?sh\b' && echo "$file" ;;
+		esac
+	done
+}
+
+need() {
+	command -v "$1" >/dev/null || {
+		echo "$1 is not installed: devtools/setup.sh lint"
+		return 1
+	}
+}
+
+check_format() {
+	need clang-format || return 1
+	if [ $fix -eq 1 ]; then
+		files '*.c' '*.h' | xargs -r clang-format -i
+		return
+	fi
+	files '*.c' '*.h' | xargs -r clang-format --dry-run -Werror >"$log" 2>&1 && return 0
+	# The first place in each file.
+	awk -F : '/error: code should/ && !seen[$1]++ {
+		print $1 ":" $2 ": not formatted; devtools/lint.sh --fix format" }' "$log"
+	return 1
+}
+
+check_spdx() {
+	local bad=0 file
+	while IFS= read -r file; do
+		head -n 3 "$file" | grep -q 'SPDX-License-Identifier: BSD-3-Clause' && continue
+		echo "$file: no 'SPDX-License-Identifier: BSD-3-Clause' in its first three lines"
+		bad=1
+	done < <(files '*.c' '*.h' '*.py' '*.sh' '*.map' '*.rst' '*meson.build' '*meson_options.txt' \
+		Makefile .ci/run)
+	return $bad
+}
+
+check_shell() {
+	need shellcheck || return 1
+	scripts | xargs -r shellcheck -x
+}
+
+check_python() {
+	local bad=0 tool
+	for tool in pyflakes3 pyflakes; do
+		if command -v $tool >/dev/null; then
+			files '*.py' | xargs -r $tool || bad=1
+			return $bad
+		fi
+	done
+	files '*.py' | xargs -r /usr/bin/python3 -c '
+import sys
+for name in sys.argv[1:]:
+    with open(name, encoding="utf-8") as source:
+        compile(source.read(), name, "exec")' || bad=1
+	return $bad
+}
+
+check_spelling() {
+	need codespell || return 1
+	files | grep -v '^devtools/codespell-ignore.txt$' |
+		xargs -r codespell -q 3 -I devtools/codespell-ignore.txt
+}
+
+check_space() {
+	local bad=0 file
+	while IFS= read -r file; do
+		grep -Iq . "$file" || continue
+		if grep -nE '[[:blank:]]+$' "$file" >"$log"; then
+			sed "s|^\([0-9]*\):.*|$file:\1: space at the end of the line|" "$log"
+			bad=1
+		fi
+		[ -z "$(tail -c 1 "$file")" ] || { echo "$file: no newline at its end"; bad=1; }
+	done < <(files)
+	return $bad
+}
+
+check_length() {
+	files '*.c' '*.h' '*.py' '*.sh' | xargs -r wc -l | awk -v max=$max_lines '
+		$2 != "total" && $1 > max { print $2 ": " $1 " lines, more than " max; bad = 1 }
+		END { exit bad }'
+}
+
+check_devargs() {
+	devtools/check-devargs.py
+}
+
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+failed=0
+for check in "${checks[@]}"; do
+	if output=$("check_$check" 2>&1); then
+		printf '%-9s ok\n' "$check"
+	else
+		printf '%-9s FAILED\n%s\n' "$check" "$output"
+		failed=$((failed + 1))
+	fi
+done
+[ $failed -eq 0 ]
