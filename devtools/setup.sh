@@ -5,11 +5,11 @@ set -euo pipefail
 
 # One line for each group: what it is for; then its packages.
 declare -A why=(
-	[build]="compile the libraries, drivers and programs against the distribution's DPDK"
+	[build]="compiling the libraries, drivers and programs against the distribution's DPDK"
 	[test]="unit tests, the second compiler, and the distribution's dpdk-testpmd as a peer"
 	[guest]="a QEMU guest whose virtio_net is a peer, and the network around it"
 	[lint]="what 'make lint' runs"
-	[docs]="build the guides and the API documentation"
+	[docs]="building the guides and the API documentation"
 )
 declare -A packages=(
 	[build]="gcc libc6-dev pkgconf meson ninja-build libdpdk-dev python3 python3-pyelftools
@@ -141,7 +141,7 @@ setup_packages() {
 	for group in $groups; do
 		mapfile -t missing < <(missing_of "$group")
 		[ ${#missing[@]} -gt 0 ] || continue
-		say "$group, to ${why[$group]}: ${missing[*]}"
+		say "$group (${why[$group]}): ${missing[*]}"
 		all+=("${missing[@]}")
 	done
 	if [ ${#all[@]} -eq 0 ]; then
