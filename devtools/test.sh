@@ -83,16 +83,6 @@ build() {
 	meson compile -C "$dir"
 }
 
-# Names of the tests of a suite (or of all) that match --only.
-tests_of() {
-	local dir=$1 suite=$2 name
-	meson test -C "$dir" --list ${suite:+--suite "$suite"} 2>/dev/null |
-		sed -n 's|^.* / ||p' | while IFS= read -r name; do
-		# shellcheck disable=SC2053 # a pattern
-		[[ -z $only || $name == $only ]] && printf '%s\n' "$name"
-	done
-}
-
 # Build one pass and run a suite of it, or all of it.
 run() {
 	local cc=$1 asan=$2 suite=$3 dir options names
@@ -102,7 +92,7 @@ run() {
 		printf 'FAIL\tbuild with %s\t\n' "$cc${asan:+ and sanitizers}" >>"$results"
 		return
 	fi
-	mapfile -t names < <(tests_of "$dir" "$suite")
+	mapfile -t names < <(devtools/meson-tests.py names "$dir" "$suite" "$only")
 	if [ ${#names[@]} -eq 0 ]; then
 		return
 	fi
@@ -115,7 +105,7 @@ run() {
 	[ $verbose -eq 0 ] || options=(--no-rebuild --verbose)
 	rm -f "$dir/meson-logs/testlog.json"
 	meson test -C "$dir" "${options[@]}" ${suite:+--suite "$suite"} "${names[@]}"
-	devtools/test-results.py "$dir/meson-logs/testlog.json" "$(basename "$dir")" >>"$results" ||
+	devtools/meson-tests.py results "$dir" >>"$results" ||
 		printf 'FAIL\tmeson test in %s\t\n' "$dir" >>"$results"
 }
 

@@ -1,0 +1,78 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-3-Clause
+# Install the build into a directory, and use it from there as another project would: through
+# pkg-config, linked dynamically, with the drivers linked in or loaded, and statically.
+#
+# Usage: install_test.sh BUILD_DIR PREFIX LIBDIR CC SANITIZE
+set -eu
+
+build=$1 prefix=$2 libdir=$3 cc=$4 sanitize=$5
+here=$(dirname "$(realpath "$0")")
+dir=$(mktemp -d)
+trap 'rm -rf "$dir"' EXIT
+
+fail() {
+	echo "FAIL: $*"
+	exit 1
+}
+
+meson install -C "$build" --no-rebuild --destdir "$dir" >"$dir/log" || {
+	cat "$dir/log"
+	fail "meson install"
+}
+root=$dir$prefix
+lib=$root/$libdir
+# What was installed does not stand under its prefix.
+sed -i "s|^prefix=.*|prefix=$root|" "$lib"/pkgconfig/*.pc
+export PKG_CONFIG_PATH=$lib/pkgconfig${PKG_CONFIG_PATH:+:$PKG_CONFIG_PATH}
+
+cflags=(-O2 -Wall -Werror)
+[ "$sanitize" = none ] || cflags+=("-fsanitize=$sanitize")
+read -ra words < <(pkg-config --cflags libdpdk-vdpa)
+cflags+=("${words[@]}")
+
+# compile NAME PKG_CONFIG_ARGUMENT...
+compile() {
+	local name=$1
+	shift
+	read -ra words < <(pkg-config --libs "$@")
+	"$cc" "${cflags[@]}" "$here/installed.c" -o "$dir/$name" "${words[@]}" ||
+		fail "cannot link $name with: $(pkg-config --libs "$@")"
+}
+
+# run NAME EAL_ARGUMENT...
+run() {
+	local name=$1
+	shift
+	LD_LIBRARY_PATH=$lib "$dir/$name" --in-memory --no-huge -m 64 --no-pci -l 0 \
+		--file-prefix "installed$$" --vdev vdpa_sim0 "$@" "$dir/socket" >"$dir/log" 2>&1 ||
+		{ cat "$dir/log"; fail "$name $*"; }
+	grep -q '^installed: ok' "$dir/log" || { cat "$dir/log"; fail "$name $*: said nothing"; }
+	echo "$name: $(tail -n 1 "$dir/log")"
+}
+
+# Which librte_vhost.so a program is going to load.
+vhost_of() {
+	LD_LIBRARY_PATH=$lib ldd "$dir/$1" | awk '/librte_vhost/ { print $3 }'
+}
+
+# Headers: ours, not those of the installed DPDK.
+for header in rte_vhost.h rte_vdpa.h; do
+	printf '#include <%s>\n' "$header" >"$dir/header.c"
+	"$cc" "${cflags[@]}" -M "$dir/header.c" | grep -q "$root/include/dpdk-vdpa/$header" ||
+		fail "$header is found elsewhere than in $root/include/dpdk-vdpa"
+done
+
+compile loaded libdpdk-vdpa
+run loaded -d "$(pkg-config --variable=driverdir libdpdk-vdpa)"
+compile linked libdpdk-vdpa-drivers
+run linked
+for name in loaded linked; do
+	[[ $(vhost_of $name) == "$lib"/librte_vhost.so.* ]] ||
+		fail "$name loads librte_vhost from '$(vhost_of $name)', not from $lib"
+done
+
+compile static --static libdpdk-vdpa
+run static
+ldd "$dir/static" | grep librte_ && fail "the static program needs shared libraries of DPDK"
+exit 0
