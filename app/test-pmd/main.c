@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+/*
+ * dpdk-vdpa-testpmd: forwards frames between ports, and offers vDPA devices on vhost-user
+ * sockets. What it does is in the modules; here they are brought up and taken down.
+ */
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <rte_eal.h>
+#include <rte_errno.h>
+
+#include "config.h"
+#include "console.h"
+#include "forward.h"
+#include "options.h"
+#include "pool.h"
+#include "port.h"
+#include "session.h"
+#include "vdpa.h"
+
+/* The index of "--", after which our options stand; argc when there are none. */
+static int
+find_separator(int argc, char **argv)
+{
+	int i = 1;
+
+	while (i < argc && strcmp(argv[i], "--") != 0)
+		i++;
+	return i;
+}
+
+static int
+bring_up(void)
+{
+	ports_init();
+	if (port_count() == 0 && config.vdpa_count == 0)
+		printf("testpmd: no port: 'port attach', or EAL's --vdev, gives one\n");
+	if (config.device_start && ports_start() < 0)
+		return -1;
+	for (unsigned int i = 0; i < config.vdpa_count; i++) {
+		if (vdpa_attach_option(config.vdpa[i]) < 0)
+			return -1;
+	}
+	session_set_period(config.stats_period);
+	return console_init();
+}
+
+static int
+run(void)
+{
+	bool started;
+
+	if (config.cmdline_file != NULL && console_run_file(config.cmdline_file) < 0)
+		return -1;
+	if (console_quitting())
+		return 0;
+	if (config.interactive) {
+		if (config.auto_start && !fwd_running())
+			fwd_start(config.tx_first);
+		console_open();
+		session_run(true);
+		console_close();
+		return 0;
+	}
+	/* A process may serve vDPA devices alone. */
+	started = fwd_running() || port_count() == 0 || fwd_start(config.tx_first) == 0;
+	if (!started)
+		return -1;
+	if (config.stats_period == 0)
+		printf("Press enter to exit\n");
+	session_run(false);
+	return 0;
+}
+
+static void
+take_down(void)
+{
+	printf("\n");
+	if (fwd_running())
+		fwd_stop();
+	vdpa_detach_all();
+	ports_close();
+	fwd_free();
+	pools_free();
+	console_free();
+	session_free();
+	printf("\nBye...\n");
+}
+
+int
+main(int argc, char **argv)
+{
+	int separator = find_separator(argc, argv);
+	bool help;
+	int ret;
+
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	config_init();
+	if (options_parse(argc - separator, argv + separator, &help) < 0)
+		return EXIT_FAILURE;
+	if (help) {
+		options_help(argv[0]);
+		return EXIT_SUCCESS;
+	}
+	if (session_init() < 0)
+		return EXIT_FAILURE;
+	rte_set_application_usage_hook(options_help);
+	if (rte_eal_init(separator, argv) < 0) {
+		fprintf(stderr, "EAL does not start: %s\n", rte_strerror(rte_errno));
+		return EXIT_FAILURE;
+	}
+	ret = options_check();
+	if (ret == 0) {
+		ret = bring_up();
+		if (ret == 0)
+			ret = run();
+		take_down();
+	}
+	rte_eal_cleanup();
+	return ret == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}

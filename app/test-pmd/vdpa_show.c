@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "vdpa_show.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <linux/virtio_config.h>
+#include <linux/virtio_net.h>
+#include <linux/virtio_ring.h>
+#include <rte_bitops.h>
+#include <rte_common.h>
+
+#include "vdpa.h"
+
+/* One display of one device or of all. */
+struct request {
+	const char *device;
+	int queue;
+	unsigned int found;
+	void (*show)(struct rte_vdpa_device *vdpa, const char *name, const struct request *request);
+};
+
+/* What people know feature bits as. */
+static const struct {
+	unsigned int bit;
+	const char *name;
+} features[] = {
+	{ VIRTIO_NET_F_CSUM, "csum" },
+	{ VIRTIO_NET_F_GUEST_CSUM, "guest_csum" },
+	{ VIRTIO_NET_F_MTU, "mtu" },
+	{ VIRTIO_NET_F_MAC, "mac" },
+	{ VIRTIO_NET_F_GUEST_TSO4, "guest_tso4" },
+	{ VIRTIO_NET_F_GUEST_TSO6, "guest_tso6" },
+	{ VIRTIO_NET_F_HOST_TSO4, "host_tso4" },
+	{ VIRTIO_NET_F_HOST_TSO6, "host_tso6" },
+	{ VIRTIO_NET_F_MRG_RXBUF, "mrg_rxbuf" },
+	{ VIRTIO_NET_F_STATUS, "status" },
+	{ VIRTIO_NET_F_CTRL_VQ, "ctrl_vq" },
+	{ VIRTIO_NET_F_MQ, "mq" },
+	{ VIRTIO_RING_F_INDIRECT_DESC, "indirect_desc" },
+	{ VIRTIO_RING_F_EVENT_IDX, "event_idx" },
+	{ VIRTIO_F_VERSION_1, "version_1" },
+	{ VIRTIO_F_ACCESS_PLATFORM, "access_platform" },
+	{ VIRTIO_F_RING_PACKED, "ring_packed" },
+	{ VIRTIO_F_IN_ORDER, "in_order" },
+};
+
+static void
+show_one(struct rte_vdpa_device *vdpa, const char *name, void *arg)
+{
+	struct request *request = arg;
+
+	if (request->device != NULL && strcmp(request->device, name) != 0)
+		return;
+	request->found++;
+	request->show(vdpa, name, request);
+}
+
+static void
+show(struct request *request)
+{
+	vdpa_foreach(show_one, request);
+	if (request->found != 0)
+		return;
+	if (request->device != NULL)
+		printf("There is no vDPA device %s: 'vdpa list' names them\n", request->device);
+	else
+		printf("There is no vDPA device: EAL's --vdev, or 'port attach', gives one\n");
+}
+
+static void
+list_device(struct rte_vdpa_device *vdpa, const char *name, const struct request *request)
+{
+	uint64_t supported = 0;
+	bool connected = false;
+	const char *socket = vdpa_socket_of(name, &connected);
+
+	RTE_SET_USED(request);
+	rte_vdpa_get_features(vdpa, &supported);
+	printf("%-20s %11u 0x%-18" PRIx64 " %-10s %s\n", name, vdpa_queues(vdpa) / 2, supported,
+		connected ? "ready" : "-", socket != NULL ? socket : "-");
+}
+
+void
+vdpa_list(void)
+{
+	struct request request = { .show = list_device };
+
+	printf("%-20s %11s %-20s %-10s %s\n", "device name", "queue pairs", "supported features",
+		"front end", "socket");
+	show(&request);
+}
+
+static void
+info_device(struct rte_vdpa_device *vdpa, const char *name, const struct request *request)
+{
+	uint64_t supported = 0, protocol = 0;
+	bool connected = false;
+	const char *socket = vdpa_socket_of(name, &connected);
+
+	RTE_SET_USED(request);
+	printf("\n********************* Infos for vDPA device %s *********************\n", name);
+	printf("Queue pairs: %u\n", vdpa_queues(vdpa) / 2);
+	if (rte_vdpa_get_features(vdpa, &supported) == 0) {
+		printf("Features: 0x%" PRIx64 ":", supported);
+		for (unsigned int i = 0; i < RTE_DIM(features); i++) {
+			if ((supported >> features[i].bit & 1) != 0)
+				printf(" %s", features[i].name);
+		}
+		printf("\n");
+	}
+	if (rte_vdpa_get_protocol_features(vdpa, &protocol) == 0)
+		printf("Protocol features: 0x%" PRIx64 "\n", protocol);
+	printf("Socket: %s\n", socket != NULL ? socket : "none: 'vdpa attach' gives it one");
+	printf("Front end: %s\n", connected ? "ready" : "not there");
+}
+
+void
+vdpa_info(const char *device)
+{
+	struct request request = { .device = device, .show = info_device };
+
+	show(&request);
+}
+
+static void
+show_counters(struct rte_vdpa_device *vdpa, const char *name, const struct request *request)
+{
+	uint16_t queues = vdpa_queues(vdpa);
+
+	if (request->queue >= queues) {
+		printf("vDPA device %s has queues 0 to %d\n", name, queues - 1);
+		return;
+	}
+	for (uint16_t q = 0; q < queues; q++) {
+		struct rte_vdpa_stat_name *names;
+		struct rte_vdpa_stat *values;
+		size_t count;
+
+		if (request->queue >= 0 && request->queue != q)
+			continue;
+		count = vdpa_counters(vdpa, q, &names, &values);
+		printf("###### vDPA statistics for device %s queue %u\n", name, q);
+		if (count == 0)
+			printf("(the device gives none)\n");
+		for (size_t i = 0; i < count; i++) {
+			if (values[i].id < count)
+				printf("%s: %" PRIu64 "\n", names[values[i].id].name,
+					values[i].value);
+		}
+		free(names);
+		free(values);
+	}
+}
+
+void
+vdpa_stats(const char *device, int queue)
+{
+	struct request request = { .device = device, .queue = queue, .show = show_counters };
+
+	show(&request);
+}
+
+static void
+reset_counters(struct rte_vdpa_device *vdpa, const char *name, const struct request *request)
+{
+	uint16_t queues = vdpa_queues(vdpa), reset = 0;
+
+	RTE_SET_USED(request);
+	for (uint16_t q = 0; q < queues; q++)
+		reset += rte_vdpa_reset_stats(vdpa, q) == 0;
+	if (reset == queues)
+		printf("vDPA statistics of device %s cleared\n", name);
+	else
+		printf("vDPA device %s: statistics of %u queues of %u could be cleared\n", name,
+			reset, queues);
+}
+
+void
+vdpa_stats_reset(const char *device)
+{
+	struct request request = { .device = device, .show = reset_counters };
+
+	show(&request);
+}
