@@ -11,16 +11,16 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+KEY = re.compile(r"([\w-]+)=")
 GUIDES = {"net": "nics", "vdpa": "vdpadevs"}
 REGISTERED = re.compile(r"RTE_PMD_REGISTER_PARAM_STRING\(\s*(\w+)\s*,(.*?)\);", re.S)
-DEFINITION = re.compile(r'^#define\s+(\w+)\s+"([^"]*)"', re.M)
+DEFINITION = re.compile(r"^#define[ \t]+(\w+)[ \t]+((?:[^\n\\]|\\\n|\\.)*)", re.M)
 
 
-def arguments(text: str, macros: dict) -> list:
-    """The keys in a sequence of string literals and macros that stand for some."""
-    tokens = re.findall(r'"((?:[^"\\]|\\.)*)"|(\w+)', text)
-    string = "".join(literal or macros.get(name, "") for literal, name in tokens)
-    return re.findall(r"(\w+)=", string)
+def literal(text: str, macros: dict) -> str:
+    """The string that literals and macros in a row make."""
+    tokens = re.findall(r'"((?:[^"\\]|\\.)*)"|([A-Za-z_]\w*)', text)
+    return "".join(string or literal(macros.get(name, ""), macros) for string, name in tokens)
 
 
 def main() -> int:
@@ -32,7 +32,7 @@ def main() -> int:
         text = guide.read_text(encoding="utf-8") if guide.is_file() else ""
         for source in sources:
             for name, strings in REGISTERED.findall(source):
-                for argument in arguments(strings, macros):
+                for argument in KEY.findall(literal(strings, macros)):
                     if not re.search(rf"``{argument}(=[^`]*)?``", text):
                         print(f"{guide.relative_to(ROOT)}: no ``{argument}`` of {name}")
                         problems += 1
