@@ -211,6 +211,27 @@ cmd_set_period(const struct args *args)
 		session_set_period((uint32_t)seconds);
 }
 
+static void
+cmd_set_seq(const struct args *args)
+{
+	static const struct {
+		const char *what;
+		const char *(*set)(const char *word);
+	} settings[] = {
+		{ "count", settings_seq_count },
+		{ "window", settings_seq_window },
+		{ "size", settings_seq_size },
+		{ "timeout", settings_seq_timeout },
+	};
+
+	if (forwarding())
+		return;
+	for (unsigned int i = 0; i < RTE_DIM(settings); i++) {
+		if (strcmp(args->word[2], settings[i].what) == 0)
+			report(settings[i].set(args->word[3]));
+	}
+}
+
 static const struct command commands[] = {
 	{ "set fwd ENGINE [retry]", cmd_set_fwd,
 		"What is done with frames; with retry, those that a full queue refuses are offered again." },
@@ -219,6 +240,9 @@ static const struct command commands[] = {
 	{ "set burst COUNT", cmd_set_burst, "Frames in a burst, 1 to 512." },
 	{ "set burst tx delay MICROSECONDS retry COUNT", cmd_set_retry,
 		"How often, and how far apart, 'set fwd ENGINE retry' offers frames again." },
+	{ "set seq count|window|size|timeout VALUE", cmd_set_seq,
+		"Numbered frames of 'set fwd seq': how many (0 for no end), how many on their way at most, "
+		"LENGTH or MIN-MAX bytes (0 for txpkts), milliseconds until they are lost." },
 	{ "set nbcore COUNT", cmd_set_nbcore, "Lcores that forward." },
 	{ "set nbport COUNT", cmd_set_nbport, "Ports that forwarding uses, from the first on." },
 	{ "set portlist LIST", cmd_set_portlist, "Ports that forwarding uses: 0,2-3." },

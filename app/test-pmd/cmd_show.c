@@ -9,6 +9,7 @@
 #include "cmd_ports.h"
 #include "forward.h"
 #include "port_show.h"
+#include "seq_stats.h"
 #include "stats.h"
 
 static void
@@ -56,6 +57,13 @@ cmd_show_fwd(const struct args *args)
 {
 	RTE_SET_USED(args);
 	stats_fwd_show();
+}
+
+static void
+cmd_show_seq(const struct args *args)
+{
+	RTE_SET_USED(args);
+	seq_stats_show();
 }
 
 static void
@@ -133,6 +141,8 @@ static const struct command commands[] = {
 	{ "show fwd stats all", cmd_show_fwd,
 		"What forwarding has done since it was started, or until it was stopped." },
 	{ "clear fwd stats all", cmd_clear_fwd, "Set what forwarding has counted back to zero." },
+	{ "show seq stats", cmd_show_seq,
+		"What the engines for numbered frames have found: lost, repeated, reordered, corrupt." },
 	{ "show period", cmd_show_period,
 		"The table of rates since the last one, as 'set stats_period' has it come." },
 	{ "show config fwd|cores|rxtx|txpkts", cmd_show_config,

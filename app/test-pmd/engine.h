@@ -82,6 +82,8 @@ struct fwd_engine {
 	void (*run)(struct fwd_lcore *lcore);
 	/** Lines of its own after the forward statistics. */
 	void (*report)(void);
+	/** Whether a bounded run did all it was asked to, and found nothing wrong. */
+	bool (*passed)(void);
 };
 
 /** By name, or NULL. */

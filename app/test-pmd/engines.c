@@ -9,6 +9,9 @@ const struct fwd_engine *const fwd_engines[] = {
 	&fwd_engine_macswap,
 	&fwd_engine_rxonly,
 	&fwd_engine_txonly,
+	&fwd_engine_seq,
+	&fwd_engine_seqgen,
+	&fwd_engine_seqcheck,
 	NULL,
 };
 

@@ -10,6 +10,9 @@ extern const struct fwd_engine fwd_engine_io;
 extern const struct fwd_engine fwd_engine_mac;
 extern const struct fwd_engine fwd_engine_macswap;
 extern const struct fwd_engine fwd_engine_rxonly;
+extern const struct fwd_engine fwd_engine_seq;
+extern const struct fwd_engine fwd_engine_seqcheck;
+extern const struct fwd_engine fwd_engine_seqgen;
 extern const struct fwd_engine fwd_engine_txonly;
 
 #endif /* TESTPMD_ENGINES_H */

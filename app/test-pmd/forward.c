@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -411,6 +412,16 @@ check_segments(const struct plan *plan)
 }
 
 int
+fwd_init(void)
+{
+	fwd.done_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	if (fwd.done_fd >= 0)
+		return 0;
+	fprintf(stderr, "No descriptor for the end of forwarding: %s\n", strerror(errno));
+	return -1;
+}
+
+int
 fwd_start(uint32_t tx_first)
 {
 	struct plan plan;
@@ -482,6 +493,13 @@ fwd_uses_port(uint16_t id)
 	return false;
 }
 
+bool
+fwd_passed(void)
+{
+	return config.seq_count == 0 || fwd.engine == NULL || fwd.engine->passed == NULL ||
+		fwd.engine->passed();
+}
+
 unsigned int
 fwd_streams(struct fwd_stream *const **streams)
 {
@@ -498,8 +516,6 @@ fwd_last_engine(void)
 int
 fwd_done_fd(void)
 {
-	if (fwd.done_fd < 0)
-		fwd.done_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	return fwd.done_fd;
 }
 

@@ -9,6 +9,9 @@
 
 #include "engine.h"
 
+/** Once, before anything else here; 0, or -1 after a line on why not. */
+int fwd_init(void);
+
 /**
  * Start the configured engine on every started port of the port mask.
  *
@@ -29,6 +32,9 @@ bool fwd_uses_port(uint16_t id);
 
 /** Print which lcore would serve which streams. */
 void fwd_show_config(void);
+
+/** False when the last run had an end to come to, and did not, or found something wrong. */
+bool fwd_passed(void);
 
 /** Forget the streams of the last run. */
 void fwd_free(void);

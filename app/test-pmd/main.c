@@ -35,6 +35,8 @@ find_separator(int argc, char **argv)
 static int
 bring_up(void)
 {
+	if (fwd_init() < 0)
+		return -1;
 	ports_init();
 	if (port_count() == 0 && config.vdpa_count == 0)
 		printf("testpmd: no port: 'port attach', or EAL's --vdev, gives one\n");
@@ -75,12 +77,15 @@ run(void)
 	return 0;
 }
 
-static void
+static int
 take_down(void)
 {
+	int ret;
+
 	printf("\n");
 	if (fwd_running())
 		fwd_stop();
+	ret = fwd_passed() ? 0 : -1;
 	vdpa_detach_all();
 	ports_close();
 	fwd_free();
@@ -88,6 +93,7 @@ take_down(void)
 	console_free();
 	session_free();
 	printf("\nBye...\n");
+	return ret;
 }
 
 int
@@ -117,7 +123,7 @@ main(int argc, char **argv)
 		ret = bring_up();
 		if (ret == 0)
 			ret = run();
-		take_down();
+		ret |= take_down();
 	}
 	rte_eal_cleanup();
 	return ret == 0 ? EXIT_SUCCESS : EXIT_FAILURE;

@@ -134,7 +134,7 @@ session_run(bool console)
 		[SOURCE_DONE] = { .fd = fwd_done_fd(), .events = POLLIN },
 	};
 
-	if (!console && config.stats_period != 0)
+	if (!console && (config.stats_period != 0 || config.seq_count != 0))
 		fds[SOURCE_STDIN].fd = -1;
 	while (!session.ending) {
 		if (poll(fds, SOURCES, -1) < 0) {

@@ -20,8 +20,9 @@
 int session_init(void);
 
 /**
- * Wait and serve until a signal or 'quit'; without the console also until a newline or the end of
- * standard input, unless statistics are printed every period, or until a bounded run is over.
+ * Wait and serve until a signal or 'quit'; without the console also until a bounded run
+ * is over, or until a newline or the end of standard input when there is neither a bounded run
+ * nor a table to print every period.
  */
 void session_run(bool console);
 

@@ -11,6 +11,7 @@
 #include "engine.h"
 #include "frame.h"
 #include "parse.h"
+#include "seq.h"
 
 static char problem[512];
 
@@ -94,5 +95,53 @@ settings_topology(const char *word)
 		return wrong("There is no port topology %.64s: it is paired, chained or loop",
 			word);
 	config.topology = (enum port_topology)choice;
+	return NULL;
+}
+
+const char *
+settings_seq_count(const char *word)
+{
+	if (parse_number(word, 0, UINT64_MAX, &config.seq_count) < 0)
+		return wrong("'%.64s' is not a number of frames; 0 stands for no end", word);
+	return NULL;
+}
+
+const char *
+settings_seq_window(const char *word)
+{
+	uint64_t window;
+
+	/* Twice the window is what a tracker has to remember. */
+	if (parse_number(word, 1, SEQ_MEMORY / 4, &window) < 0)
+		return wrong("'%.64s' is not a window: it is from 1 to %u frames", word,
+			SEQ_MEMORY / 4);
+	config.seq_window = (uint32_t)window;
+	return NULL;
+}
+
+const char *
+settings_seq_size(const char *word)
+{
+	if (strcmp(word, "0") == 0) {
+		config.seq_min_len = 0;
+		config.seq_max_len = 0;
+		return NULL;
+	}
+	if (parse_range(word, SEQ_MIN_LEN, SEQ_MAX_LEN, &config.seq_min_len, &config.seq_max_len) <
+		0)
+		return wrong("'%.64s' is not a size: it is LENGTH or MIN-MAX, from %zu to %u bytes, "
+			     "or 0 for what txpkts say",
+			word, SEQ_MIN_LEN, SEQ_MAX_LEN);
+	return NULL;
+}
+
+const char *
+settings_seq_timeout(const char *word)
+{
+	uint64_t timeout;
+
+	if (parse_number(word, 1, 3600000, &timeout) < 0)
+		return wrong("'%.64s' is not a time: it is from 1 to 3600000 milliseconds", word);
+	config.seq_timeout = (uint32_t)timeout;
 	return NULL;
 }

@@ -12,5 +12,9 @@ const char *settings_engine(const char *word);
 const char *settings_txpkts(const char *word);
 const char *settings_burst(const char *word);
 const char *settings_topology(const char *word);
+const char *settings_seq_count(const char *word);
+const char *settings_seq_window(const char *word);
+const char *settings_seq_size(const char *word);
+const char *settings_seq_timeout(const char *word);
 
 #endif /* TESTPMD_SETTINGS_H */
