@@ -26,7 +26,8 @@ give_up() {
 Three ways out:
  - install a DPDK $version that was built with -Denable_driver_sdk=true;
  - unpack the source of DPDK $version and configure with -Ddpdk_source=DIR;
- - let apt reach a repository that has the source package of the installed libdpdk-dev."
+ - let apt reach a repository that has the source package of the installed libdpdk-dev, or
+   upgrade libdpdk-dev to a version that has one there (mirrors drop superseded ones)."
 }
 
 # Whether a directory has every header, none of them empty.
