@@ -15,6 +15,11 @@
  * releases it. A ring that is not started refuses bursts, so its owner needs no claim to set it
  * up. Application callbacks are never made with a claim held.
  *
+ * Broken rings. What the guest wrote can be so wrong that nothing sane follows it: an available
+ * index further ahead than the ring is long, a chain head outside of the table, a packed chain
+ * that fills the whole ring and goes on. Such a ring is told about once and refuses every burst
+ * until it is started again, as a device that needs a reset does.
+ *
  * Lifetime. Memory of a struct vhost_vring is never returned to the heap while the process may still
  * hold a device number that names it: a late burst finds a stopped ring, not freed memory.
  */
@@ -43,14 +48,17 @@ enum vhost_vring_flag {
 	VHOST_VRING_IN_ORDER = 1 << 2,
 	VHOST_VRING_MERGEABLE = 1 << 3,
 	VHOST_VRING_INDIRECT = 1 << 4,
-	VHOST_VRING_LOG = 1 << 5,   /**< mark what is written in the dirty log */
-	VHOST_VRING_STATS = 1 << 6, /**< count size bins and casts, not only what is free to count */
+	VHOST_VRING_LOG = 1 << 5, /**< mark what is written in the dirty log */
+	VHOST_VRING_STATS =
+		1 << 6, /**< count size bins and casts, not only what is free to count */
+	VHOST_VRING_HOST_OFFLOAD = 1 << 7, /**< the guest may ask for checksums and segmentation */
 };
 
 /** Why a frame went no further. Each has a counter and a name in the statistics. */
 enum vhost_vring_drop {
-	VHOST_VRING_DROP_NO_BUFFER,  /**< the guest offered no (or too few) buffers */
-	VHOST_VRING_DROP_BAD_CHAIN,  /**< descriptor chain that loops, is too long, or out of bounds */
+	VHOST_VRING_DROP_NO_BUFFER, /**< the guest offered no (or too few) buffers */
+	VHOST_VRING_DROP_BAD_CHAIN, /**< descriptor chain that loops, is too long, too short, or out of
+	                                  bounds */
 	VHOST_VRING_DROP_BAD_ADDR,   /**< address in no memory region */
 	VHOST_VRING_DROP_BAD_HEADER, /**< virtio-net header missing or contradicting the frame */
 	VHOST_VRING_DROP_NO_MBUF,    /**< the mempool had none left, or the frame exceeds it */
@@ -70,13 +78,14 @@ struct vhost_vring_stats {
 	uint64_t calls;            /**< interrupts raised */
 	uint64_t calls_suppressed; /**< interrupts that the driver asked not to get */
 	uint64_t kicks;            /**< notifications received, counted by whoever waits for them */
+	uint64_t broken;           /**< times the ring was found broken */
 };
 
 /** Where the driver placed the ring, in our addresses. */
 struct vhost_vring_layout {
 	void *desc;
-	void *driver; /**< avail ring, or driver event suppression structure */
-	void *device; /**< used ring, or device event suppression structure */
+	void *driver;     /**< avail ring, or driver event suppression structure */
+	void *device;     /**< used ring, or device event suppression structure */
 	uint64_t log_gpa; /**< guest physical address of the used ring, for the dirty log */
 	uint16_t size;    /**< entries: for split rings a power of two */
 };
@@ -89,12 +98,16 @@ struct vhost_dirty_log {
 
 struct vhost_vring;
 
-typedef uint16_t (*vhost_vring_enqueue_t)(struct vhost_vring *vr, struct rte_mbuf **pkts, uint16_t n);
+typedef uint16_t (
+	*vhost_vring_enqueue_t)(struct vhost_vring *vr, struct rte_mbuf **pkts, uint16_t n);
 typedef uint16_t (*vhost_vring_dequeue_t)(struct vhost_vring *vr, struct rte_mempool *pool,
 	struct rte_mbuf **pkts, uint16_t n);
 
+/**
+ * The struct is three groups of cache lines: what every burst reads and only the control path
+ * writes, what the data path writes and nobody else reads meanwhile, and what is seldom touched.
+ */
 struct vhost_vring {
-	/* First line: set by the control path, read by every burst. */
 	union {
 		struct vring_desc *desc;
 		struct vring_packed_desc *packed_desc;
@@ -110,21 +123,25 @@ struct vhost_vring {
 	const struct rte_vhost_memory *mem;
 	vhost_vring_enqueue_t enqueue;
 	vhost_vring_dequeue_t dequeue;
+	int callfd; /**< eventfd that interrupts the guest, or -1 */
 	uint16_t size;
+	uint16_t flags;      /**< enum vhost_vring_flag */
 	uint8_t net_hdr_len; /**< bytes before each frame: 10 or 12 */
-	uint8_t flags;       /**< enum vhost_vring_flag */
-	int callfd;          /**< eventfd that interrupts the guest, or -1 */
 	bool running;
 
-	/* Second line: written by the data path. */
+	/* Written by the data path. Positions: split rings count freely, packed rings within size. */
 	uint32_t claimed __rte_cache_aligned; /**< 0 free, 1 held */
-	uint16_t avail_idx;  /**< next entry to take; packed: position in the ring */
-	uint16_t used_idx;   /**< next entry to give back; packed: position in the ring */
-	uint16_t avail_seen; /**< avail->idx as last read, so that it is read rarely */
-	uint16_t call_idx;   /**< used_idx when the guest was last interrupted */
+	uint16_t avail_idx;                   /**< next entry to take */
+	uint16_t used_idx;                    /**< next entry to give back */
+	uint16_t avail_seen; /**< split: avail->idx as last read, so that it is read rarely */
+	uint16_t call_idx;   /**< used_idx when suppression was last looked at */
 	bool avail_wrap;     /**< packed: driver's wrap counter expected at avail_idx */
 	bool used_wrap;      /**< packed: wrap counter to write at used_idx */
+	bool call_wrap;      /**< packed: used_wrap that belongs to call_idx */
 	bool call_valid;     /**< call_idx holds a position; cleared on start */
+	bool broken;         /**< refuses bursts until started again */
+	/** Region that translated last and is tried first. Of the table that @a mem names, or NULL. */
+	const struct rte_vhost_mem_region *region;
 
 	struct vhost_vring_stats stats __rte_cache_aligned;
 
@@ -133,13 +150,17 @@ struct vhost_vring {
 	uint64_t log_gpa;
 	struct vhost_dirty_log log;
 	const char *name; /**< for the log: device and queue; owned by whoever owns the ring */
-	uint64_t mbuf_flags; /**< RTE_VHOST_USER_{EXTBUF,LINEARBUF}_SUPPORT, NET_COMPLIANT_OL_FLAGS */
+	uint64_t
+		mbuf_flags; /**< RTE_VHOST_USER_{EXTBUF,LINEARBUF}_SUPPORT, NET_COMPLIANT_OL_FLAGS */
 } __rte_cache_aligned;
 
 /** Make @a vr a stopped ring with no memory, no fds and zero counters. */
 void vhost_vring_init(struct vhost_vring *vr, const char *name);
 
-/** Take over the negotiated virtio features (bit mask). The ring must be stopped. */
+/**
+ * Take over the negotiated virtio features (bit mask). The ring must be stopped.
+ * VHOST_VRING_STATS is no feature: it is its owner's to set in @c flags, and stays as it is.
+ */
 void vhost_vring_set_features(struct vhost_vring *vr, uint64_t features);
 
 /**
@@ -175,7 +196,10 @@ void vhost_vring_start(struct vhost_vring *vr, const struct rte_vhost_memory *me
 /** Stop: returns once no burst is inside, and none gets in any more. No-op on a stopped ring. */
 void vhost_vring_stop(struct vhost_vring *vr);
 
-/** Change the eventfd, the memory table or the dirty log of a ring that may be running. */
+/**
+ * Change the eventfd (-1 for none), the memory table or the dirty log (NULL for none) of a ring
+ * that may be running. They return when no burst uses the old one any more.
+ */
 void vhost_vring_set_callfd(struct vhost_vring *vr, int callfd);
 void vhost_vring_set_memory(struct vhost_vring *vr, const struct rte_vhost_memory *mem);
 void vhost_vring_set_log(struct vhost_vring *vr, const struct vhost_dirty_log *log);
@@ -199,23 +223,32 @@ void vhost_vring_claim(struct vhost_vring *vr);
 /**
  * Put frames into the guest's receive buffers, in order, and interrupt it if it wants that.
  *
- * Copies: the mbufs stay the caller's. Frames past the returned count were not delivered.
+ * Copies: the mbufs stay the caller's. Frames past the returned count found no buffer and may be
+ * offered again. A frame that can never be delivered (larger than any buffer the guest may offer)
+ * is counted as dropped and passed over, so that it does not hold up those behind it.
  * The caller needs no claim. One caller at a time gets frames through; a concurrent one gets 0.
  *
- * @return frames delivered, 0 to @a n
+ * @return frames dealt with, 0 to @a n
  */
 uint16_t vhost_net_enqueue(struct vhost_vring *vr, struct rte_mbuf **pkts, uint16_t n);
 
 /**
  * Take frames that the guest sends. Each is copied into mbufs from @a pool that are the caller's
- * to free. A malformed frame is consumed, counted and skipped.
+ * to free. A malformed frame is consumed, counted and skipped. While @a pool is empty, frames stay
+ * in the ring.
  *
  * @return frames taken, 0 to @a n
  */
 uint16_t vhost_net_dequeue(struct vhost_vring *vr, struct rte_mempool *pool, struct rte_mbuf **pkts,
 	uint16_t n);
 
-/** Interrupt the guest now if event suppression allows; @return 1 if it was, 0 if not. */
+/**
+ * Interrupt the guest now if event suppression allows. For callers that write the used ring on
+ * their own as well: what this library gave back is interrupted for by the bursts themselves.
+ * The caller holds the claim.
+ *
+ * @return 1 if the guest was interrupted, 0 if not
+ */
 int vhost_vring_call(struct vhost_vring *vr);
 
 /** Ask the guest for kicks, or tell it that none are needed. The caller holds the claim. */

@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+/*
+ * Frames to the guest. See net_burst.h for how a burst goes, and for being compiled several times.
+ */
+
+#include <linux/virtio_net.h>
+
+#include "net_burst.h"
+#include "net_copy.h"
+#include "net_offload.h"
+
+/** The header of a frame in one buffer with nothing left to do, as one 12-byte store. */
+static __rte_always_inline void
+write_plain_header(uint8_t *at, uint32_t hdr_len)
+{
+	/* num_buffers is the last of 12 bytes; the header of 10 bytes is without it. */
+	const uint32_t high = 1u << 16;
+	uint64_t old_low;
+	uint32_t old_high = 0;
+
+	/*
+	 * A driver that uses its buffers again finds the header of last time in them. Not writing
+	 * it leaves its line shared instead of pulling it out of the driver's cache.
+	 */
+	memcpy(&old_low, at, sizeof(old_low));
+	if (hdr_len == sizeof(struct virtio_net_hdr)) {
+		memcpy(&old_high, at + sizeof(old_low), sizeof(uint16_t));
+		if ((old_low | old_high) != 0)
+			memset(at, 0, sizeof(struct virtio_net_hdr));
+		return;
+	}
+	memcpy(&old_high, at + sizeof(old_low), sizeof(old_high));
+	if (old_low != 0 || old_high != high) {
+		memset(at, 0, sizeof(old_low));
+		memcpy(at + sizeof(old_low), &high, sizeof(high));
+	}
+}
+
+/** Put a frame into a plain buffer at @a at; false if it takes the careful way. */
+static __rte_always_inline bool
+copy_plain(const struct vhost_vring *vr, const struct rte_mbuf *m, uint8_t *at, uint32_t buf_len)
+{
+	uint32_t hdr_len = vr->net_hdr_len;
+
+	if (unlikely(at == NULL || m->nb_segs != 1 || buf_len < hdr_len ||
+		    m->pkt_len > buf_len - hdr_len || (m->ol_flags & NET_OFFLOAD_TX_FLAGS) != 0))
+		return false;
+	write_plain_header(at, hdr_len);
+	net_copy(at + hdr_len, rte_pktmbuf_mtod(m, const uint8_t *), m->data_len);
+	return true;
+}
+
+/** Totals of a burst. */
+struct enqueued {
+	uint16_t frames;  /**< dealt with */
+	uint16_t packets; /**< delivered */
+	uint64_t bytes;
+	bool full; /**< no buffer is there for the next one */
+};
+
+/** The careful way for one frame; @return slots of the ring that it took. */
+static __rte_noinline uint16_t
+enqueue_careful(struct vhost_vring *vr, struct rte_mbuf *m, struct net_given *given,
+	struct enqueued *sum, unsigned int mode)
+{
+	struct net_used used[NET_FRAME_CHAINS_MAX];
+	uint16_t n, slots = 0;
+	enum net_frame_result result = net_frame_write(vr, m, used, &n);
+
+	for (uint16_t i = 0; i < n; i++) {
+		net_give(vr, given, &used[i], VRING_DESC_F_WRITE, mode);
+		slots += (mode & NET_BURST_PACKED) ? used[i].slots : 1;
+	}
+	if (result == NET_FRAME_NO_BUFFER) {
+		sum->full = true;
+		return slots;
+	}
+	sum->frames++;
+	if (result == NET_FRAME_DELIVERED) {
+		sum->packets++;
+		sum->bytes += m->pkt_len;
+	}
+	return slots;
+}
+
+static __rte_always_inline void
+enqueue_batch(struct vhost_vring *vr, struct rte_mbuf **pkts, uint16_t n, struct net_given *given,
+	struct enqueued *sum, const unsigned int mode)
+{
+	uint16_t plain = 0, slot = 0;
+	struct net_batch b;
+
+	net_gather(vr, &b, n, VRING_DESC_F_WRITE, mode);
+	if (b.n == 0) {
+		/* A packed ring may have a chain of several descriptors there. */
+		if (mode & NET_BURST_PACKED)
+			enqueue_careful(vr, pkts[0], given, sum, mode);
+		else
+			sum->full = true;
+		return;
+	}
+	for (uint16_t i = 0; i < n && slot < b.n && !sum->full; i++) {
+		const struct rte_mbuf *m = pkts[i];
+
+		if (likely(copy_plain(vr, m, b.at[slot], b.len[slot]))) {
+			struct net_used used = { .len = m->pkt_len + vr->net_hdr_len,
+				.id = b.id[slot],
+				.slots = 1 };
+
+			net_give(vr, given, &used, VRING_DESC_F_WRITE, mode);
+			sum->bytes += m->pkt_len;
+			sum->packets++;
+			sum->frames++;
+			plain++;
+			slot++;
+		} else {
+			net_take(vr, plain, mode);
+			plain = 0;
+			slot += enqueue_careful(vr, pkts[i], given, sum, mode);
+		}
+	}
+	net_take(vr, plain, mode);
+}
+
+static __rte_always_inline uint16_t
+enqueue_burst(struct vhost_vring *vr, struct rte_mbuf **pkts, uint16_t n, const unsigned int mode)
+{
+	struct net_given given = net_given_begin(vr, mode);
+	struct enqueued sum = { 0 };
+
+	/* Each batch deals with a frame at least, or finds the ring full or broken. */
+	while (sum.frames < n && !sum.full && !vr->broken)
+		enqueue_batch(vr, &pkts[sum.frames], n - sum.frames, &given, &sum, mode);
+
+	if (net_publish(vr, &given, mode))
+		vring_call_if_wanted(vr);
+	vr->stats.packets += sum.packets;
+	vr->stats.bytes += sum.bytes;
+	vr->stats.drops[VHOST_VRING_DROP_NO_BUFFER] += n - sum.frames;
+	return sum.frames;
+}
+
+static uint16_t
+enqueue_split(struct vhost_vring *vr, struct rte_mbuf **pkts, uint16_t n)
+{
+	return enqueue_burst(vr, pkts, n, 0);
+}
+
+static uint16_t
+enqueue_packed(struct vhost_vring *vr, struct rte_mbuf **pkts, uint16_t n)
+{
+	return enqueue_burst(vr, pkts, n, NET_BURST_PACKED);
+}
+
+/* Only the ring format makes a difference in this direction. */
+const vhost_vring_enqueue_t NET_BURST_NAME(net_enqueue)[2] = {
+	[0] = enqueue_split,
+	[NET_BURST_PACKED] = enqueue_packed,
+};

@@ -1,0 +1,293 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+#include <string.h>
+
+#include <linux/virtio_net.h>
+
+#include "dirty_log.h"
+#include "net_frame.h"
+#include "net_offload.h"
+#include "packed.h"
+#include "split.h"
+#include "vring_private.h"
+
+/** Why a walk that found too few bytes did: its own error, or else @a otherwise. */
+static enum vhost_vring_drop
+walk_error(const struct vring_chain *c, enum vhost_vring_drop otherwise)
+{
+	return c->error != VHOST_VRING_DROP_MAX ? c->error : otherwise;
+}
+
+/** Copy what is left of the chain into @a m. VHOST_VRING_DROP_MAX if that went well. */
+static enum vhost_vring_drop
+read_payload(struct vhost_vring *vr, struct vring_chain *c, struct rte_mempool *pool,
+	struct rte_mbuf *m)
+{
+	struct rte_mbuf *seg = m;
+
+	while (vring_chain_fill(c)) {
+		uint32_t room = rte_pktmbuf_tailroom(seg);
+
+		if (room == 0) {
+			if ((vr->mbuf_flags & RTE_VHOST_USER_LINEARBUF_SUPPORT) != 0)
+				return VHOST_VRING_DROP_NO_MBUF;
+			seg->next = rte_pktmbuf_alloc(pool);
+			if (seg->next == NULL)
+				return VHOST_VRING_DROP_NO_MBUF;
+			seg = seg->next;
+			m->nb_segs++;
+			continue;
+		}
+
+		uint32_t n = RTE_MIN(c->left, room);
+
+		if (m->pkt_len + n > NET_FRAME_MAX)
+			return VHOST_VRING_DROP_BAD_CHAIN;
+		memcpy(rte_pktmbuf_mtod_offset(seg, uint8_t *, seg->data_len), c->at, n);
+		vring_chain_advance(c, n);
+		seg->data_len += n;
+		m->pkt_len += n;
+	}
+	return walk_error(c,
+		m->pkt_len < NET_FRAME_MIN ? VHOST_VRING_DROP_BAD_CHAIN : VHOST_VRING_DROP_MAX);
+}
+
+static enum vhost_vring_drop
+read_frame(struct vhost_vring *vr, struct vring_chain *c, struct rte_mempool *pool,
+	struct rte_mbuf *m)
+{
+	struct virtio_net_hdr_mrg_rxbuf hdr;
+	enum vhost_vring_drop why;
+
+	if (vring_chain_read(c, &hdr, vr->net_hdr_len) < vr->net_hdr_len)
+		return walk_error(c, VHOST_VRING_DROP_BAD_HEADER);
+	why = read_payload(vr, c, pool, m);
+	if (why == VHOST_VRING_DROP_MAX && (vr->flags & VHOST_VRING_HOST_OFFLOAD) != 0 &&
+		!net_offload_from_header(vr, &hdr.hdr, m))
+		why = VHOST_VRING_DROP_BAD_HEADER;
+	return why;
+}
+
+bool
+net_frame_read(struct vhost_vring *vr, struct vring_chain *c, struct rte_mempool *pool,
+	struct rte_mbuf *m)
+{
+	rte_pktmbuf_reset(m);
+
+	enum vhost_vring_drop why = read_frame(vr, c, pool, m);
+
+	if (!vring_chain_finish(c)) {
+		vring_set_broken(vr, "chain that has no end");
+		why = VHOST_VRING_DROP_BAD_CHAIN;
+	}
+	if (why == VHOST_VRING_DROP_MAX)
+		return true;
+
+	vr->stats.drops[why]++;
+	rte_pktmbuf_free(m->next);
+	m->next = NULL;
+	m->nb_segs = 1;
+	return false;
+}
+
+/** Position in the ring of the chain to be taken next. */
+struct avail_position {
+	uint16_t idx;
+	bool wrap;
+};
+
+/** Begin the chain at @a pos. False if there is none, or the ring is broken. */
+static bool
+begin_chain(struct vhost_vring *vr, const struct avail_position *pos, struct vring_chain *c)
+{
+	if ((vr->flags & VHOST_VRING_PACKED) != 0) {
+		uint16_t flags = packed_load_word(vr, pos->idx) >> PACKED_FLAGS_SHIFT;
+
+		if (!packed_flags_available(flags, pos->wrap))
+			return false;
+		vring_chain_begin_packed(c, vr, pos->idx, VRING_DESC_F_WRITE);
+		return true;
+	}
+
+	/* More than this one are asked for, so that the index is read when none is known. */
+	if (split_available(vr, (uint16_t)(pos->idx - vr->avail_idx) + 1) <=
+		(uint16_t)(pos->idx - vr->avail_idx))
+		return false;
+
+	uint16_t head = split_head(vr, pos->idx);
+
+	if (head >= vr->size) {
+		vring_set_broken(vr, "available chain begins outside of the table");
+		return false;
+	}
+	vring_chain_begin_split(c, vr, head, VRING_DESC_F_WRITE);
+	return true;
+}
+
+static void
+step_over(const struct vhost_vring *vr, struct avail_position *pos, const struct vring_chain *c)
+{
+	if ((vr->flags & VHOST_VRING_PACKED) != 0)
+		packed_advance(vr, &pos->idx, &pos->wrap, c->slots);
+	else
+		pos->idx++;
+}
+
+/** Where the header goes: its bytes may lie in as many descriptors. */
+struct header_place {
+	struct {
+		uint8_t *at;
+		uint64_t gpa;
+		uint32_t len;
+	} pieces[sizeof(struct virtio_net_hdr_mrg_rxbuf)];
+	uint32_t n;
+};
+
+/** Leave room for the header at the beginning of the chain; it is written when all is known. */
+static bool
+reserve_header(struct vring_chain *c, uint32_t len, struct header_place *place)
+{
+	for (; len > 0; place->n++) {
+		if (!vring_chain_fill(c))
+			return false;
+
+		uint32_t n = RTE_MIN(c->left, len);
+
+		place->pieces[place->n].at = c->at;
+		place->pieces[place->n].gpa = c->gpa;
+		place->pieces[place->n].len = n;
+		vring_chain_advance(c, n);
+		len -= n;
+	}
+	return true;
+}
+
+static void
+write_header(const struct vhost_vring *vr, const struct header_place *place,
+	const struct virtio_net_hdr_mrg_rxbuf *hdr)
+{
+	const uint8_t *from = (const uint8_t *)hdr;
+
+	for (uint32_t i = 0; i < place->n; i++) {
+		uint32_t len = place->pieces[i].len;
+
+		memcpy(place->pieces[i].at, from, len);
+		if (unlikely(vr->flags & VHOST_VRING_LOG))
+			vhost_dirty_log_mark(&vr->log, place->pieces[i].gpa, len);
+		from += len;
+	}
+}
+
+/** How far a frame has been copied. */
+struct frame_position {
+	const struct rte_mbuf *seg;
+	uint32_t offset;
+};
+
+/** Copy from the frame until it or the chain ends; @return bytes copied. */
+static uint32_t
+write_payload(struct vring_chain *c, struct frame_position *from)
+{
+	uint32_t done = 0;
+
+	while (from->seg != NULL) {
+		uint32_t want = from->seg->data_len - from->offset;
+		uint32_t n = vring_chain_write(c,
+			rte_pktmbuf_mtod_offset(from->seg, const uint8_t *, from->offset), want);
+
+		done += n;
+		if (n < want) {
+			from->offset += n;
+			break;
+		}
+		from->seg = from->seg->next;
+		from->offset = 0;
+	}
+	return done;
+}
+
+enum attempt_result {
+	ATTEMPT_DELIVERED,
+	ATTEMPT_BAD_CHAIN, /**< the chains taken are of no use: give them back empty, try again */
+	ATTEMPT_NO_BUFFER,
+	ATTEMPT_TOO_LARGE,
+};
+
+/** One attempt at a frame; @a used begins with the first chain of it. */
+static enum attempt_result
+attempt(struct vhost_vring *vr, struct rte_mbuf *m, const struct virtio_net_hdr *offload,
+	struct avail_position *pos, struct net_used *used, uint16_t room, uint16_t *n)
+{
+	struct virtio_net_hdr_mrg_rxbuf hdr = { .hdr = *offload };
+	struct frame_position from = { .seg = m };
+	struct header_place place = { .n = 0 };
+	struct vring_chain c;
+
+	for (*n = 0; from.seg != NULL;) {
+		if (*n == room)
+			return ATTEMPT_TOO_LARGE;
+		if (!begin_chain(vr, pos, &c))
+			return ATTEMPT_NO_BUFFER;
+
+		bool good = *n > 0 || reserve_header(&c, vr->net_hdr_len, &place);
+		uint32_t len = good ? write_payload(&c, &from) : 0;
+
+		/* A frame goes on in another chain only if this one took some of it. */
+		good = good && c.error == VHOST_VRING_DROP_MAX && (len > 0 || *n == 0);
+		if (!vring_chain_finish(&c)) {
+			vring_set_broken(vr, "chain that has no end");
+			return ATTEMPT_NO_BUFFER;
+		}
+		if (good && from.seg != NULL && (vr->flags & VHOST_VRING_MERGEABLE) == 0)
+			return ATTEMPT_TOO_LARGE;
+
+		used[*n] = (struct net_used){ .len = len + (*n == 0 ? vr->net_hdr_len : 0),
+			.id = c.id,
+			.slots = c.slots };
+		++*n;
+		step_over(vr, pos, &c);
+		if (!good) {
+			vr->stats.drops[walk_error(&c, VHOST_VRING_DROP_BAD_CHAIN)]++;
+			return ATTEMPT_BAD_CHAIN;
+		}
+	}
+	hdr.num_buffers = *n;
+	write_header(vr, &place, &hdr);
+	return ATTEMPT_DELIVERED;
+}
+
+enum net_frame_result
+net_frame_write(struct vhost_vring *vr, struct rte_mbuf *m, struct net_used *used, uint16_t *n)
+{
+	struct avail_position pos = { .idx = vr->avail_idx, .wrap = vr->avail_wrap };
+	struct virtio_net_hdr offload = { 0 };
+	enum attempt_result result;
+	uint16_t taken;
+
+	*n = 0;
+	if ((m->ol_flags & NET_OFFLOAD_TX_FLAGS) != 0 && !net_offload_to_header(vr, m, &offload)) {
+		vr->stats.drops[VHOST_VRING_DROP_BAD_HEADER]++;
+		return NET_FRAME_DROPPED;
+	}
+	do {
+		result = attempt(vr, m, &offload, &pos, used + *n, NET_FRAME_CHAINS_MAX - *n,
+			&taken);
+		if (result > ATTEMPT_BAD_CHAIN)
+			break;
+		if (result == ATTEMPT_BAD_CHAIN) {
+			for (uint16_t i = 0; i < taken; i++)
+				used[*n + i].len = 0;
+		}
+		*n += taken;
+		vr->avail_idx = pos.idx;
+		vr->avail_wrap = pos.wrap;
+	} while (result != ATTEMPT_DELIVERED);
+
+	if (result == ATTEMPT_DELIVERED)
+		return NET_FRAME_DELIVERED;
+	/* With the array full of what malformed chains left, the frame may yet fit: later. */
+	if (result == ATTEMPT_NO_BUFFER || *n > 0)
+		return NET_FRAME_NO_BUFFER;
+	vr->stats.drops[VHOST_VRING_DROP_NO_BUFFER]++;
+	return NET_FRAME_DROPPED;
+}

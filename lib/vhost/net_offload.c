@@ -1,0 +1,332 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+#include <stddef.h>
+
+#include <rte_ether.h>
+#include <rte_ip.h>
+#include <rte_sctp.h>
+#include <rte_tcp.h>
+#include <rte_udp.h>
+
+#include "net_offload.h"
+
+/** A checksum is known by where it stands in its header: that is all virtio tells. */
+static const struct l4_kind {
+	uint16_t csum_offset;
+	uint8_t protocol;
+	uint64_t tx_flag;
+	uint32_t packet_type;
+} l4_kinds[] = {
+	{ offsetof(struct rte_tcp_hdr, cksum), IPPROTO_TCP, RTE_MBUF_F_TX_TCP_CKSUM,
+		RTE_PTYPE_L4_TCP },
+	{ offsetof(struct rte_udp_hdr, dgram_cksum), IPPROTO_UDP, RTE_MBUF_F_TX_UDP_CKSUM,
+		RTE_PTYPE_L4_UDP },
+	{ offsetof(struct rte_sctp_hdr, cksum), IPPROTO_SCTP, RTE_MBUF_F_TX_SCTP_CKSUM,
+		RTE_PTYPE_L4_SCTP },
+};
+
+/** Segmentation: what the header calls it, and the mbuf; and what the guest must have agreed to. */
+static const struct gso_kind {
+	uint8_t type;
+	uint8_t protocol;
+	uint8_t ip_version; /**< 0: either */
+	uint8_t guest_feature;
+	uint64_t tx_flag;
+} gso_kinds[] = {
+	{ VIRTIO_NET_HDR_GSO_TCPV4, IPPROTO_TCP, 4, VIRTIO_NET_F_GUEST_TSO4,
+		RTE_MBUF_F_TX_TCP_SEG },
+	{ VIRTIO_NET_HDR_GSO_TCPV6, IPPROTO_TCP, 6, VIRTIO_NET_F_GUEST_TSO6,
+		RTE_MBUF_F_TX_TCP_SEG },
+	{ VIRTIO_NET_HDR_GSO_UDP, IPPROTO_UDP, 0, VIRTIO_NET_F_GUEST_UFO, RTE_MBUF_F_TX_UDP_SEG },
+};
+
+/** Where the layers of a frame begin. The transport header's place is the virtio header's word. */
+struct frame_layers {
+	uint16_t l2_len;
+	uint16_t l3_len;
+	bool ipv6;
+	const struct l4_kind *l4;
+};
+
+/** Copy @a len bytes at @a offset out of a frame of any number of segments. */
+static bool
+peek(const struct rte_mbuf *m, uint32_t offset, void *dst, uint32_t len)
+{
+	const void *at = rte_pktmbuf_read(m, offset, len, dst);
+
+	if (at == NULL)
+		return false;
+	if (at != dst)
+		memcpy(dst, at, len);
+	return true;
+}
+
+static void
+poke(struct rte_mbuf *m, uint32_t offset, const uint8_t *src, uint32_t len)
+{
+	for (; m != NULL && len > 0; m = m->next) {
+		for (; offset < m->data_len && len > 0; len--)
+			*rte_pktmbuf_mtod_offset(m, uint8_t *, offset++) = *src++;
+		offset -= RTE_MIN(offset, (uint32_t)m->data_len);
+	}
+}
+
+/** Finish a checksum that so far covers the pseudo header; the frame holds it whole. */
+static void
+finish_checksum(struct rte_mbuf *m, uint32_t start, uint32_t offset)
+{
+	uint16_t sum = 0;
+
+	if (rte_raw_cksum_mbuf(m, start, m->pkt_len - start, &sum) != 0)
+		return;
+	sum = ~sum;
+	/* UDP reads zero as "no checksum"; for the others both mean the same. */
+	if (sum == 0)
+		sum = UINT16_MAX;
+	poke(m, start + offset, (const uint8_t *)&sum, sizeof(sum));
+}
+
+/** Find the layers of a frame whose transport header begins at @a l4_start. */
+static bool
+find_layers(const struct rte_mbuf *m, uint16_t l4_start, uint16_t csum_offset,
+	struct frame_layers *layers)
+{
+	uint16_t offset = offsetof(struct rte_ether_hdr, ether_type);
+	rte_be16_t type;
+	uint8_t protocol;
+
+	for (int tags = 0;; tags++) {
+		if (!peek(m, offset, &type, sizeof(type)))
+			return false;
+		offset += sizeof(type);
+		if (tags == 2 ||
+			(type != RTE_BE16(RTE_ETHER_TYPE_VLAN) &&
+				type != RTE_BE16(RTE_ETHER_TYPE_QINQ)))
+			break;
+		offset += sizeof(rte_be16_t);
+	}
+
+	layers->ipv6 = type == RTE_BE16(RTE_ETHER_TYPE_IPV6);
+	if (!layers->ipv6 && type != RTE_BE16(RTE_ETHER_TYPE_IPV4))
+		return false;
+
+	uint16_t least = layers->ipv6 ? sizeof(struct rte_ipv6_hdr) : sizeof(struct rte_ipv4_hdr);
+
+	if (l4_start < offset + least || l4_start - offset >= 1 << RTE_MBUF_L3_LEN_BITS)
+		return false;
+	layers->l2_len = offset;
+	layers->l3_len = l4_start - offset;
+
+	/* Behind IPv6 extension headers the protocol is not looked for: the offset must do. */
+	if (!peek(m,
+		    offset +
+			    (layers->ipv6 ? offsetof(struct rte_ipv6_hdr, proto) :
+					    offsetof(struct rte_ipv4_hdr, next_proto_id)),
+		    &protocol, sizeof(protocol)))
+		return false;
+	for (size_t i = 0; i < RTE_DIM(l4_kinds); i++) {
+		if (l4_kinds[i].csum_offset == csum_offset &&
+			(l4_kinds[i].protocol == protocol ||
+				layers->l3_len > sizeof(struct rte_ipv6_hdr))) {
+			layers->l4 = &l4_kinds[i];
+			return true;
+		}
+	}
+	return false;
+}
+
+static bool
+gso_fits(const struct gso_kind *gso, const struct frame_layers *layers)
+{
+	return gso->protocol == layers->l4->protocol &&
+		(gso->ip_version == 0 || gso->ip_version == (layers->ipv6 ? 6 : 4));
+}
+
+static const struct gso_kind *
+gso_from_header(const struct virtio_net_hdr *hdr)
+{
+	uint8_t type = hdr->gso_type & ~VIRTIO_NET_HDR_GSO_ECN;
+
+	for (size_t i = 0; i < RTE_DIM(gso_kinds); i++) {
+		if (gso_kinds[i].type == type)
+			return &gso_kinds[i];
+	}
+	return NULL;
+}
+
+/** Length of the transport header, or 0 if it is none. */
+static uint8_t
+l4_header_len(const struct rte_mbuf *m, const struct frame_layers *layers)
+{
+	uint8_t data_off;
+
+	if (layers->l4->protocol == IPPROTO_UDP)
+		return sizeof(struct rte_udp_hdr);
+	if (!peek(m, layers->l2_len + layers->l3_len + offsetof(struct rte_tcp_hdr, data_off),
+		    &data_off, sizeof(data_off)))
+		return 0;
+	data_off = (data_off >> 4) * 4;
+	return data_off < sizeof(struct rte_tcp_hdr) ? 0 : data_off;
+}
+
+/** Describe the frame as one that is to be sent, with everything yet to be done to it. */
+static bool
+mark_for_transmit(struct rte_mbuf *m, const struct frame_layers *layers, const struct gso_kind *gso,
+	uint16_t gso_size)
+{
+	m->tx_offload = 0;
+	m->l2_len = layers->l2_len;
+	m->l3_len = layers->l3_len;
+	m->ol_flags |= layers->l4->tx_flag |
+		(layers->ipv6 ? RTE_MBUF_F_TX_IPV6 : RTE_MBUF_F_TX_IPV4);
+	if (gso != NULL) {
+		m->l4_len = l4_header_len(m, layers);
+		if (m->l4_len == 0)
+			return false;
+		m->tso_segsz = gso_size;
+		m->ol_flags |= gso->tx_flag | (layers->ipv6 ? 0 : RTE_MBUF_F_TX_IP_CKSUM);
+	}
+	return true;
+}
+
+/** Describe the frame as one that was received. */
+static void
+mark_as_received(struct rte_mbuf *m, const struct frame_layers *layers, const struct gso_kind *gso,
+	uint16_t gso_size)
+{
+	m->packet_type = RTE_PTYPE_L2_ETHER | layers->l4->packet_type |
+		(layers->ipv6 ? RTE_PTYPE_L3_IPV6_EXT_UNKNOWN : RTE_PTYPE_L3_IPV4_EXT_UNKNOWN);
+	m->ol_flags |= RTE_MBUF_F_RX_L4_CKSUM_NONE;
+	if (gso != NULL) {
+		m->tx_offload = 0;
+		m->tso_segsz = gso_size;
+		m->ol_flags |= RTE_MBUF_F_RX_LRO;
+	}
+}
+
+bool
+net_offload_from_header(const struct vhost_vring *vr, const struct virtio_net_hdr *hdr,
+	struct rte_mbuf *m)
+{
+	bool compliant = (vr->mbuf_flags & RTE_VHOST_USER_NET_COMPLIANT_OL_FLAGS) != 0;
+	const struct gso_kind *gso = NULL;
+	struct frame_layers layers;
+
+	if (hdr->gso_type != VIRTIO_NET_HDR_GSO_NONE) {
+		gso = gso_from_header(hdr);
+		/* Segments need checksums of their own: one offload is not to be had alone. */
+		if (gso == NULL || hdr->gso_size == 0 ||
+			(hdr->flags & VIRTIO_NET_HDR_F_NEEDS_CSUM) == 0)
+			return false;
+	}
+	if ((hdr->flags & VIRTIO_NET_HDR_F_NEEDS_CSUM) == 0) {
+		if (compliant && (hdr->flags & VIRTIO_NET_HDR_F_DATA_VALID) != 0)
+			m->ol_flags |= RTE_MBUF_F_RX_L4_CKSUM_GOOD;
+		return true;
+	}
+	if ((uint32_t)hdr->csum_start + hdr->csum_offset + sizeof(uint16_t) > m->pkt_len)
+		return false;
+
+	if (!find_layers(m, hdr->csum_start, hdr->csum_offset, &layers)) {
+		/* No mbuf flag can say it: do it, unless the frame would have to be cut up too. */
+		if (gso != NULL)
+			return false;
+		finish_checksum(m, hdr->csum_start, hdr->csum_offset);
+		if (compliant)
+			m->ol_flags |= RTE_MBUF_F_RX_L4_CKSUM_GOOD;
+		return true;
+	}
+	if (gso != NULL && !gso_fits(gso, &layers))
+		return false;
+	if (!compliant)
+		return mark_for_transmit(m, &layers, gso, hdr->gso_size);
+	mark_as_received(m, &layers, gso, hdr->gso_size);
+	return true;
+}
+
+/** An IPv4 header checksum is no virtio offload: it is always done here. */
+static bool
+finish_ipv4_checksum(struct rte_mbuf *m, uint32_t l3_start)
+{
+	uint32_t len = m->l3_len;
+
+	if (len < sizeof(struct rte_ipv4_hdr) || l3_start + len > m->data_len)
+		return false;
+
+	struct rte_ipv4_hdr *ip = rte_pktmbuf_mtod_offset(m, struct rte_ipv4_hdr *, l3_start);
+	uint16_t sum;
+
+	ip->hdr_checksum = 0;
+	sum = rte_raw_cksum(ip, len);
+	ip->hdr_checksum = (uint16_t)~sum;
+	return true;
+}
+
+static const struct gso_kind *
+wanted_segmentation(uint64_t ol_flags)
+{
+	uint8_t ip_version = (ol_flags & RTE_MBUF_F_TX_IPV6) != 0 ? 6 : 4;
+
+	for (size_t i = 0; i < RTE_DIM(gso_kinds); i++) {
+		if ((ol_flags & gso_kinds[i].tx_flag) != 0 &&
+			(gso_kinds[i].ip_version == 0 || gso_kinds[i].ip_version == ip_version))
+			return &gso_kinds[i];
+	}
+	return NULL;
+}
+
+/** Segmentation includes the checksum, whether its flag is there or not. */
+static const struct l4_kind *
+wanted_checksum(uint64_t ol_flags, const struct gso_kind *gso)
+{
+	for (size_t i = 0; i < RTE_DIM(l4_kinds); i++) {
+		if (gso != NULL ? l4_kinds[i].protocol == gso->protocol :
+				  l4_kinds[i].tx_flag == (ol_flags & RTE_MBUF_F_TX_L4_MASK))
+			return &l4_kinds[i];
+	}
+	return NULL;
+}
+
+bool
+net_offload_to_header(const struct vhost_vring *vr, struct rte_mbuf *m, struct virtio_net_hdr *hdr)
+{
+	uint64_t ol_flags = m->ol_flags;
+	const struct gso_kind *gso = wanted_segmentation(ol_flags);
+	const struct l4_kind *l4 = wanted_checksum(ol_flags, gso);
+	uint32_t l3_start = m->l2_len;
+
+	if ((ol_flags & RTE_MBUF_F_TX_TUNNEL_MASK) != 0)
+		l3_start += m->outer_l2_len + m->outer_l3_len;
+	if ((ol_flags & RTE_MBUF_F_TX_IP_CKSUM) != 0) {
+		if (!finish_ipv4_checksum(m, l3_start))
+			return false;
+		m->ol_flags &= ~RTE_MBUF_F_TX_IP_CKSUM;
+	}
+	if (l4 == NULL)
+		return true;
+
+	uint32_t start = l3_start + m->l3_len;
+
+	if (start + l4->csum_offset + sizeof(uint16_t) > m->pkt_len)
+		return false;
+	if ((vr->features & 1ULL << VIRTIO_NET_F_GUEST_CSUM) == 0) {
+		/* SCTP's is no sum that could be finished here. */
+		if (gso != NULL || l4->protocol == IPPROTO_SCTP)
+			return false;
+		finish_checksum(m, start, l4->csum_offset);
+		m->ol_flags &= ~RTE_MBUF_F_TX_L4_MASK;
+		return true;
+	}
+	hdr->flags = VIRTIO_NET_HDR_F_NEEDS_CSUM;
+	hdr->csum_start = start;
+	hdr->csum_offset = l4->csum_offset;
+
+	if (gso != NULL) {
+		if ((vr->features & 1ULL << gso->guest_feature) == 0)
+			return false;
+		hdr->gso_type = gso->type;
+		hdr->gso_size = m->tso_segsz;
+		hdr->hdr_len = start + m->l4_len;
+	}
+	return true;
+}

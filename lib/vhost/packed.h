@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+/**
+ * @file
+ * Packed virtqueues (virtio 1.2, 2.8): one ring of descriptors that both sides write. A descriptor
+ * says by two flags, compared with a wrap counter that turns over at each end of the ring, whether
+ * it is the device's (available) or the driver's (used) turn.
+ *
+ * A burst gives back several chains at once: the used descriptor that the driver is waiting for,
+ * the first, is written after all the others (struct packed_used).
+ */
+
+#ifndef VHOST_PACKED_H
+#define VHOST_PACKED_H
+
+#include <rte_branch_prediction.h>
+
+#include "vring.h"
+#include "vring_desc.h"
+#include "vring_private.h"
+
+#define PACKED_DESC_F_AVAIL (1u << VRING_PACKED_DESC_F_AVAIL)
+#define PACKED_DESC_F_USED (1u << VRING_PACKED_DESC_F_USED)
+
+/** Bit of vhost-user ring bases and of event offsets that carries the wrap counter. */
+#define PACKED_WRAP_BIT 15
+
+/** Where the flags stand in a descriptor's second word. */
+#define PACKED_FLAGS_SHIFT 48
+
+/** Should the driver be interrupted for what was given back since it was last asked? */
+bool packed_wants_call(struct vhost_vring *vr);
+
+void packed_enable_kicks(struct vhost_vring *vr, bool enable);
+uint16_t packed_count_available(const struct vhost_vring *vr);
+/** Log the used descriptors from @a first to the ring's used position. */
+void packed_log_used(const struct vhost_vring *vr, uint16_t first);
+
+static __rte_always_inline bool
+packed_flags_available(uint16_t flags, bool wrap)
+{
+	/* Available: the avail bit is the wrap counter, the used bit its opposite. */
+	uint16_t want = wrap ? PACKED_DESC_F_AVAIL : PACKED_DESC_F_USED;
+
+	return (flags & (PACKED_DESC_F_AVAIL | PACKED_DESC_F_USED)) == want;
+}
+
+/** Second word of the descriptor at @a pos, whose flags say whether all of it may be used. */
+static __rte_always_inline uint64_t
+packed_load_word(const struct vhost_vring *vr, uint16_t pos)
+{
+	/*
+	 * Acquire: the rest of the descriptor and of its chain are read after the flags. Pairs
+	 * with the driver's release of the flags of a chain's first descriptor.
+	 */
+	return __atomic_load_n(vring_desc_word(vr->packed_desc, pos), __ATOMIC_ACQUIRE);
+}
+
+/** Step over @a slots descriptors, at most one ring length. */
+static __rte_always_inline void
+packed_advance(const struct vhost_vring *vr, uint16_t *pos, bool *wrap, uint16_t slots)
+{
+	uint32_t next = (uint32_t)*pos + slots;
+
+	if (next >= vr->size) {
+		next -= vr->size;
+		*wrap = !*wrap;
+	}
+	*pos = (uint16_t)next;
+}
+
+/** What a burst gives back, and the driver cannot see yet. */
+struct packed_used {
+	uint64_t word; /**< what will be stored at the first position */
+	uint16_t first;
+	uint16_t idx; /**< where the next one is written */
+	bool wrap;
+	bool any;
+};
+
+static __rte_always_inline struct packed_used
+packed_used_begin(const struct vhost_vring *vr)
+{
+	return (struct packed_used){ .first = vr->used_idx,
+		.idx = vr->used_idx,
+		.wrap = vr->used_wrap };
+}
+
+/** Give back a chain of @a slots descriptors; @a flags is VRING_DESC_F_WRITE if @a len counts. */
+static __rte_always_inline void
+packed_used_write(const struct vhost_vring *vr, struct packed_used *used, uint16_t id, uint32_t len,
+	uint16_t slots, uint16_t flags)
+{
+	uint64_t word = (uint64_t)id << 32 | len;
+
+	if (used->wrap)
+		flags |= PACKED_DESC_F_AVAIL | PACKED_DESC_F_USED;
+	word |= (uint64_t)flags << PACKED_FLAGS_SHIFT;
+	if (used->any) {
+		/* Not looked at by the driver before it has seen the first one. */
+		__atomic_store_n(vring_desc_word(vr->packed_desc, used->idx), word,
+			__ATOMIC_RELAXED);
+	} else {
+		used->word = word;
+		used->any = true;
+	}
+	packed_advance(vr, &used->idx, &used->wrap, slots);
+}
+
+/**
+ * Add a chain to the batch that one used descriptor stands for (virtio 1.2, 2.8.9: in order): it
+ * carries the id of the last chain, at the place of the first. For buffers that were only read.
+ */
+static __rte_always_inline void
+packed_used_extend(const struct vhost_vring *vr, struct packed_used *used, uint16_t id,
+	uint16_t slots)
+{
+	uint16_t flags = vr->used_wrap ? PACKED_DESC_F_AVAIL | PACKED_DESC_F_USED : 0;
+
+	used->word = (uint64_t)flags << PACKED_FLAGS_SHIFT | (uint64_t)id << 32;
+	used->any = true;
+	packed_advance(vr, &used->idx, &used->wrap, slots);
+}
+
+/** Make all of it visible to the driver. */
+static __rte_always_inline void
+packed_publish(struct vhost_vring *vr, struct packed_used *used)
+{
+	if (!used->any)
+		return;
+	/*
+	 * Release: buffers and the other used descriptors are written before this one. Pairs with
+	 * the driver's acquire of a descriptor's flags.
+	 */
+	__atomic_store_n(vring_desc_word(vr->packed_desc, used->first), used->word,
+		__ATOMIC_RELEASE);
+	vr->used_idx = used->idx;
+	vr->used_wrap = used->wrap;
+	if (unlikely(vr->flags & VHOST_VRING_LOG))
+		packed_log_used(vr, used->first);
+}
+
+#endif /* VHOST_PACKED_H */

@@ -1,0 +1,288 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <linux/virtio_config.h>
+#include <linux/virtio_net.h>
+
+#include <rte_log.h>
+
+#include "dirty_log.h"
+#include "memory.h"
+#include "packed.h"
+#include "split.h"
+#include "vring.h"
+#include "vring_private.h"
+
+RTE_LOG_REGISTER_SUFFIX(vhost_data_logtype, data, INFO);
+
+#define FEATURE(bit) (UINT64_C(1) << (bit))
+
+/** Any of these features makes the ring behave so. */
+static const struct {
+	uint64_t features;
+	uint16_t flag;
+} feature_flags[] = {
+	{ FEATURE(VIRTIO_F_RING_PACKED), VHOST_VRING_PACKED },
+	{ FEATURE(VIRTIO_RING_F_EVENT_IDX), VHOST_VRING_EVENT_IDX },
+	{ FEATURE(VIRTIO_F_IN_ORDER), VHOST_VRING_IN_ORDER },
+	{ FEATURE(VIRTIO_NET_F_MRG_RXBUF), VHOST_VRING_MERGEABLE },
+	{ FEATURE(VIRTIO_RING_F_INDIRECT_DESC), VHOST_VRING_INDIRECT },
+	{ FEATURE(VHOST_F_LOG_ALL), VHOST_VRING_LOG },
+	{ FEATURE(VIRTIO_NET_F_CSUM) | FEATURE(VIRTIO_NET_F_HOST_TSO4) |
+			FEATURE(VIRTIO_NET_F_HOST_TSO6) | FEATURE(VIRTIO_NET_F_HOST_UFO),
+		VHOST_VRING_HOST_OFFLOAD },
+};
+
+void
+vhost_vring_init(struct vhost_vring *vr, const char *name)
+{
+	memset(vr, 0, sizeof(*vr));
+	vr->name = name;
+	vr->callfd = -1;
+	vhost_vring_set_features(vr, 0);
+}
+
+void
+vhost_vring_set_features(struct vhost_vring *vr, uint64_t features)
+{
+	uint16_t flags = vr->flags & VHOST_VRING_STATS;
+
+	for (size_t i = 0; i < RTE_DIM(feature_flags); i++) {
+		if ((features & feature_flags[i].features) != 0)
+			flags |= feature_flags[i].flag;
+	}
+	vr->features = features;
+	vr->flags = flags;
+	/* virtio 1.2, 5.1.6: num_buffers is in the header with either of these. */
+	vr->net_hdr_len =
+		(features & (FEATURE(VIRTIO_F_VERSION_1) | FEATURE(VIRTIO_NET_F_MRG_RXBUF))) != 0 ?
+		sizeof(struct virtio_net_hdr_mrg_rxbuf) :
+		sizeof(struct virtio_net_hdr);
+}
+
+void
+vhost_vring_area_sizes(uint64_t features, uint16_t size, uint64_t *desc, uint64_t *driver,
+	uint64_t *device)
+{
+	*desc = (uint64_t)size * sizeof(struct vring_desc);
+	if ((features & FEATURE(VIRTIO_F_RING_PACKED)) != 0) {
+		*driver = sizeof(struct vring_packed_desc_event);
+		*device = sizeof(struct vring_packed_desc_event);
+		return;
+	}
+
+	uint64_t event = (features & FEATURE(VIRTIO_RING_F_EVENT_IDX)) != 0 ? sizeof(uint16_t) : 0;
+
+	*driver = sizeof(struct vring_avail) + size * sizeof(uint16_t) + event;
+	*device = sizeof(struct vring_used) + size * sizeof(struct vring_used_elem) + event;
+}
+
+int
+vhost_vring_set_layout(struct vhost_vring *vr, const struct vhost_vring_layout *layout)
+{
+	bool packed = (vr->flags & VHOST_VRING_PACKED) != 0;
+	uint16_t size = layout->size;
+
+	if (size == 0 || size > VHOST_VRING_SIZE_MAX || (!packed && !rte_is_power_of_2(size)))
+		return -EINVAL;
+	if ((uintptr_t)layout->desc % VRING_DESC_ALIGN_SIZE != 0 ||
+		(uintptr_t)layout->driver % (packed ? 4 : VRING_AVAIL_ALIGN_SIZE) != 0 ||
+		(uintptr_t)layout->device % VRING_USED_ALIGN_SIZE != 0)
+		return -EINVAL;
+
+	vr->desc = layout->desc;
+	vr->avail = layout->driver;
+	vr->used = layout->device;
+	vr->log_gpa = layout->log_gpa;
+	vr->size = size;
+	return 0;
+}
+
+int
+vhost_vring_set_base(struct vhost_vring *vr, uint16_t avail, uint16_t used)
+{
+	const uint16_t pos = (1u << PACKED_WRAP_BIT) - 1;
+
+	if ((vr->flags & VHOST_VRING_PACKED) == 0) {
+		vr->avail_idx = avail;
+		vr->used_idx = used;
+		return 0;
+	}
+	if ((avail & pos) >= vr->size || (used & pos) >= vr->size)
+		return -EINVAL;
+	vr->avail_idx = avail & pos;
+	vr->avail_wrap = avail >> PACKED_WRAP_BIT;
+	vr->used_idx = used & pos;
+	vr->used_wrap = used >> PACKED_WRAP_BIT;
+	return 0;
+}
+
+void
+vhost_vring_get_base(const struct vhost_vring *vr, uint16_t *avail, uint16_t *used)
+{
+	*avail = vr->avail_idx;
+	*used = vr->used_idx;
+	if ((vr->flags & VHOST_VRING_PACKED) != 0) {
+		*avail |= vr->avail_wrap << PACKED_WRAP_BIT;
+		*used |= vr->used_wrap << PACKED_WRAP_BIT;
+	}
+}
+
+void
+vhost_vring_claim(struct vhost_vring *vr)
+{
+	while (!vhost_vring_try_claim(vr))
+		rte_pause();
+}
+
+void
+vhost_vring_start(struct vhost_vring *vr, const struct rte_vhost_memory *mem)
+{
+	vhost_vring_claim(vr);
+	vr->mem = mem;
+	vr->region = NULL;
+	vr->avail_seen = vr->avail_idx;
+	vr->call_valid = false;
+	vr->broken = false;
+	vhost_net_choose(vr);
+	vr->running = true;
+	vhost_vring_release(vr);
+}
+
+void
+vhost_vring_stop(struct vhost_vring *vr)
+{
+	vhost_vring_claim(vr);
+	vr->running = false;
+	vhost_vring_release(vr);
+}
+
+void
+vhost_vring_set_callfd(struct vhost_vring *vr, int callfd)
+{
+	vhost_vring_claim(vr);
+	vr->callfd = callfd;
+	vhost_vring_release(vr);
+}
+
+void
+vhost_vring_set_memory(struct vhost_vring *vr, const struct rte_vhost_memory *mem)
+{
+	vhost_vring_claim(vr);
+	vr->mem = mem;
+	vr->region = NULL;
+	vhost_vring_release(vr);
+}
+
+void
+vhost_vring_set_log(struct vhost_vring *vr, const struct vhost_dirty_log *log)
+{
+	vhost_vring_claim(vr);
+	vr->log = log != NULL ? *log : (struct vhost_dirty_log){ 0 };
+	vhost_vring_release(vr);
+}
+
+void
+vring_set_broken(struct vhost_vring *vr, const char *why)
+{
+	vr->broken = true;
+	vr->stats.broken++;
+	VRING_LOG(ERR,
+		"%s: broken ring: %s (avail %u, used %u, size %u); idle until it is started again",
+		vr->name, why, vr->avail_idx, vr->used_idx, vr->size);
+}
+
+uint8_t *
+vring_translate_miss(struct vhost_vring *vr, uint64_t gpa, uint32_t len)
+{
+	if ((vr->flags & VHOST_VRING_LOG) != 0)
+		return NULL;
+
+	for (uint32_t i = 0; i < vr->mem->nregions; i++) {
+		const struct rte_vhost_mem_region *r = &vr->mem->regions[i];
+		uint64_t offset = gpa - r->guest_phys_addr;
+
+		if (offset < r->size) {
+			vr->region = r;
+			return len <= r->size - offset ?
+				(uint8_t *)(uintptr_t)(r->host_user_addr + offset) :
+				NULL;
+		}
+	}
+	return NULL;
+}
+
+void
+vring_log_hva(const struct vhost_vring *vr, const void *hva, uint64_t len)
+{
+	for (uint32_t i = 0; i < vr->mem->nregions; i++) {
+		const struct rte_vhost_mem_region *r = &vr->mem->regions[i];
+		uint64_t offset = (uintptr_t)hva - r->host_user_addr;
+
+		if (offset < r->size)
+			vhost_dirty_log_mark(&vr->log, r->guest_phys_addr + offset, len);
+	}
+}
+
+static int
+raise_call(struct vhost_vring *vr)
+{
+	uint64_t one = 1;
+
+	/* A full eventfd counter is an interrupt that is pending anyway. */
+	if (vr->callfd < 0 || write(vr->callfd, &one, sizeof(one)) != sizeof(one))
+		return 0;
+	vr->stats.calls++;
+	return 1;
+}
+
+void
+vring_call_if_wanted(struct vhost_vring *vr)
+{
+	bool packed = (vr->flags & VHOST_VRING_PACKED) != 0;
+
+	if (vr->callfd < 0)
+		return;
+	if (packed ? packed_wants_call(vr) : split_wants_call(vr))
+		raise_call(vr);
+	else
+		vr->stats.calls_suppressed++;
+}
+
+int
+vhost_vring_call(struct vhost_vring *vr)
+{
+	if (!vr->running)
+		return 0;
+	/* Whose used index this is, and where it stood before, only the caller knows. */
+	if ((vr->flags & VHOST_VRING_EVENT_IDX) != 0)
+		return raise_call(vr);
+
+	uint64_t calls = vr->stats.calls;
+
+	vring_call_if_wanted(vr);
+	return vr->stats.calls != calls;
+}
+
+void
+vhost_vring_enable_kicks(struct vhost_vring *vr, bool enable)
+{
+	if (!vr->running)
+		return;
+	if ((vr->flags & VHOST_VRING_PACKED) != 0)
+		packed_enable_kicks(vr, enable);
+	else
+		split_enable_kicks(vr, enable);
+}
+
+uint16_t
+vhost_vring_available(const struct vhost_vring *vr)
+{
+	if (!vr->running || vr->broken)
+		return 0;
+	return (vr->flags & VHOST_VRING_PACKED) != 0 ? packed_count_available(vr) :
+						       split_count_available(vr);
+}
