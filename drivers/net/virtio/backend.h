@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+/**
+ * @file
+ * What stands behind a virtio-user device and moves its frames: the operations that the transport
+ * needs of it. All are called with the device locked, so one at a time, but for open and close.
+ * Results are 0 or a negative errno; who fails says so in the log.
+ */
+
+#ifndef VIRTIO_BACKEND_H
+#define VIRTIO_BACKEND_H
+
+#include <poll.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+struct virtio_queue;
+struct virtio_user;
+
+/** A range of this process's memory and the file that it maps. */
+struct virtio_backend_region {
+	uint64_t addr;
+	uint64_t size;
+	uint64_t offset; /**< of addr in the file */
+	int fd;          /**< stays the memory subsystem's */
+};
+
+#define VIRTIO_BACKEND_REGIONS_MAX 512
+
+struct virtio_backend_memory {
+	uint32_t n;
+	struct virtio_backend_region regions[VIRTIO_BACKEND_REGIONS_MAX];
+};
+
+struct virtio_backend_ops {
+	const char *name;
+
+	/** Take what is needed to find a back end, e.g. listen. Not locked. */
+	int (*open)(struct virtio_user *u);
+	/** Undo open; the back end is disconnected already. Not locked. */
+	void (*close)(struct virtio_user *u);
+
+	/** Get in touch, without waiting. Fails with -EAGAIN, silently, when nobody is there now. */
+	int (*connect)(struct virtio_user *u);
+	/** Let go of the back end, which may be gone. */
+	void (*disconnect)(struct virtio_user *u);
+	/** Make the connection fail, to be disconnected by the control thread. */
+	void (*give_up)(struct virtio_user *u);
+	/** What tells that a back end came (while disconnected) or went: a descriptor or -1. */
+	struct pollfd (*watch)(const struct virtio_user *u);
+
+	/** First words: fill u->backend_features and u->backend_pairs. */
+	int (*greet)(struct virtio_user *u);
+	/** Agree on features. */
+	int (*set_features)(struct virtio_user *u, uint64_t features);
+	/** Share memory; what was shared before and is not in @a mem may be unmapped after this. */
+	int (*set_memory)(struct virtio_user *u, const struct virtio_backend_memory *mem);
+	/** Hand over a ring that was just reset. */
+	int (*setup_ring)(struct virtio_user *u, const struct virtio_queue *q);
+	/** The back end does not touch the ring any more when this returns. */
+	int (*stop_ring)(struct virtio_user *u, const struct virtio_queue *q);
+	int (*enable_ring)(struct virtio_user *u, const struct virtio_queue *q, bool enable);
+	/** Device status (virtio 1.2, 2.1). 0 if the back end does not care. */
+	int (*set_status)(struct virtio_user *u, uint8_t status);
+	/** Device configuration. -ENOTSUP, silently, if the back end has none. */
+	int (*read_config)(struct virtio_user *u, uint32_t offset, void *buf, uint32_t len);
+	/** -ENOTSUP, silently, if the back end is not interested. */
+	int (*set_mtu)(struct virtio_user *u, uint16_t mtu);
+};
+
+extern const struct virtio_backend_ops virtio_backend_vhost_user;
+
+#endif /* VIRTIO_BACKEND_H */

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+/**
+ * @file
+ * The commands of the control queue (virtio 1.2, 5.1.6.5), for whatever transport carries them.
+ * Each returns 0, -ENOTSUP when the features that were agreed on do not have it, or a negative
+ * errno when the device refused.
+ */
+
+#ifndef VIRTIO_CONTROL_QUEUE_H
+#define VIRTIO_CONTROL_QUEUE_H
+
+#include "device.h"
+
+int virtio_control_promiscuous(struct virtio_device *dev, bool on);
+int virtio_control_allmulticast(struct virtio_device *dev, bool on);
+int virtio_control_mac(struct virtio_device *dev, const struct rte_ether_addr *mac);
+int virtio_control_pairs(struct virtio_device *dev, uint16_t pairs);
+
+#endif /* VIRTIO_CONTROL_QUEUE_H */

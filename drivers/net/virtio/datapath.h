@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+/**
+ * @file
+ * The burst functions of queues, one for each combination that deserves its own, and the table
+ * that chooses among them.
+ *
+ * All run inside a claim on a running queue, return the number of frames received or taken, and
+ * bound whatever they read from the ring. A device that breaks the rules stops its queue.
+ */
+
+#ifndef VIRTIO_DATAPATH_H
+#define VIRTIO_DATAPATH_H
+
+#include "queue.h"
+
+/** Set q->burst and q->burst_name for the agreed features and the offloads of the queue. */
+void virtio_datapath_select(struct virtio_queue *q, uint64_t features);
+
+/** Post as many fresh buffers as the ring and the pool have. @return buffers posted */
+uint16_t virtio_rx_fill(struct virtio_queue *q);
+
+/** Free what the device has transmitted. @return descriptors free now */
+uint16_t virtio_tx_reclaim(struct virtio_queue *q);
+
+/** Frames that wait in a receive queue, as far as a look at the ring tells. */
+uint16_t virtio_rx_waiting(const struct virtio_queue *q, uint16_t limit);
+
+uint16_t virtio_split_rx(struct virtio_queue *q, struct rte_mbuf **pkts, uint16_t n);
+uint16_t virtio_split_rx_merge(struct virtio_queue *q, struct rte_mbuf **pkts, uint16_t n);
+uint16_t virtio_split_rx_offload(struct virtio_queue *q, struct rte_mbuf **pkts, uint16_t n);
+uint16_t virtio_split_rx_full(struct virtio_queue *q, struct rte_mbuf **pkts, uint16_t n);
+uint16_t virtio_packed_rx(struct virtio_queue *q, struct rte_mbuf **pkts, uint16_t n);
+uint16_t virtio_packed_rx_merge(struct virtio_queue *q, struct rte_mbuf **pkts, uint16_t n);
+uint16_t virtio_packed_rx_offload(struct virtio_queue *q, struct rte_mbuf **pkts, uint16_t n);
+uint16_t virtio_packed_rx_full(struct virtio_queue *q, struct rte_mbuf **pkts, uint16_t n);
+
+uint16_t virtio_split_tx(struct virtio_queue *q, struct rte_mbuf **pkts, uint16_t n);
+uint16_t virtio_split_tx_chain(struct virtio_queue *q, struct rte_mbuf **pkts, uint16_t n);
+uint16_t virtio_split_tx_offload(struct virtio_queue *q, struct rte_mbuf **pkts, uint16_t n);
+uint16_t virtio_packed_tx(struct virtio_queue *q, struct rte_mbuf **pkts, uint16_t n);
+uint16_t virtio_packed_tx_offload(struct virtio_queue *q, struct rte_mbuf **pkts, uint16_t n);
+
+uint16_t virtio_split_rx_fill(struct virtio_queue *q);
+uint16_t virtio_packed_rx_fill(struct virtio_queue *q);
+void virtio_split_tx_reclaim(struct virtio_queue *q);
+void virtio_packed_tx_reclaim(struct virtio_queue *q);
+
+#endif /* VIRTIO_DATAPATH_H */

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+/**
+ * @file
+ * A virtio-net device as the port sees it, whatever carries it.
+ *
+ *     ethdev -> queue -> transport (user) -> backend (vhost-user)
+ *
+ * The transport owns the conversation with the device and decides when the device runs. It calls
+ * virtio_device_arm() and virtio_device_run() whenever it brings the device up, be it that the
+ * application started the port, be it that a lost device came back; and virtio_device_halt()
+ * before it lets go of it.
+ */
+
+#ifndef VIRTIO_DEVICE_H
+#define VIRTIO_DEVICE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <linux/virtio_config.h>
+#include <linux/virtio_net.h>
+
+#include <ethdev_driver.h>
+
+#include "queue.h"
+
+#define VIRTIO_PAIRS_MAX 128
+#define VIRTIO_FEATURE(bit) (UINT64_C(1) << (bit))
+
+/** Largest frame that a virtio header and 16-bit lengths can carry, and so the largest MTU. */
+#define VIRTIO_MTU_MAX 65535
+#define VIRTIO_FRAME_OVERHEAD (RTE_ETHER_HDR_LEN + RTE_ETHER_CRC_LEN + 2 * RTE_VLAN_HLEN)
+
+struct virtio_transport_ops;
+
+struct virtio_device {
+	const struct virtio_transport_ops *transport;
+	struct rte_eth_dev *eth;
+	const char *name; /**< of the vdev, for the log */
+
+	uint64_t offered;  /**< features that may be asked for: what the port's abilities follow from */
+	uint64_t wanted;   /**< of those, what the application's configuration has use for */
+	uint64_t needed;   /**< of those, what it cannot do without */
+	uint64_t required; /**< what the arguments of the device make indispensable */
+	uint64_t features; /**< what was agreed on when the device last came up */
+
+	uint16_t max_pairs;
+	uint16_t queue_size; /**< what the port recommends; the application may ask otherwise */
+	uint16_t pairs;      /**< in use: set up at every start */
+	uint16_t max_mtu;
+	uint32_t speed;
+	struct rte_ether_addr mac;
+
+	struct virtio_queue *queues[2 * VIRTIO_PAIRS_MAX]; /**< by virtqueue number */
+};
+
+/** True if feature @a bit was agreed on. */
+static inline bool
+virtio_has(const struct virtio_device *dev, unsigned int bit)
+{
+	return (dev->features >> bit) & 1;
+}
+
+/**
+ * Make the rings new for @a features and choose their burst functions; fill the receive queues.
+ * The queues must not be running. Allocates mbufs, but no other memory.
+ */
+void virtio_device_arm(struct virtio_device *dev, uint64_t features);
+
+/** Let bursts into all queues but those that the application stopped. */
+void virtio_device_run(struct virtio_device *dev);
+
+/** Keep bursts out of all queues; returns when none is inside. */
+void virtio_device_halt(struct virtio_device *dev);
+
+/** Tell the application that the link came or went, if it changed. No lock may be held. */
+void virtio_device_link(struct virtio_device *dev, bool up);
+
+#endif /* VIRTIO_DEVICE_H */

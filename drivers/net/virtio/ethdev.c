@@ -1,0 +1,365 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+#include <errno.h>
+
+#include <rte_malloc.h>
+
+#include "control_queue.h"
+#include "ethdev.h"
+#include "log.h"
+#include "offload.h"
+#include "transport.h"
+
+/* What each offload of the application asks of the device: it is offered if all bits are. */
+struct offload {
+	uint64_t offload;
+	uint64_t features;
+};
+
+static const struct offload rx_offloads[] = {
+	{ RTE_ETH_RX_OFFLOAD_VLAN_STRIP, 0 },
+	{ RTE_ETH_RX_OFFLOAD_UDP_CKSUM | RTE_ETH_RX_OFFLOAD_TCP_CKSUM,
+		VIRTIO_FEATURE(VIRTIO_NET_F_GUEST_CSUM) },
+	{ RTE_ETH_RX_OFFLOAD_TCP_LRO, VIRTIO_FEATURE(VIRTIO_NET_F_GUEST_CSUM) |
+		VIRTIO_FEATURE(VIRTIO_NET_F_GUEST_TSO4) | VIRTIO_FEATURE(VIRTIO_NET_F_GUEST_TSO6) |
+		VIRTIO_FEATURE(VIRTIO_NET_F_MRG_RXBUF) },
+	{ RTE_ETH_RX_OFFLOAD_SCATTER, VIRTIO_FEATURE(VIRTIO_NET_F_MRG_RXBUF) },
+};
+
+static const struct offload tx_offloads[] = {
+	{ RTE_ETH_TX_OFFLOAD_MULTI_SEGS | RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE, 0 },
+	{ RTE_ETH_TX_OFFLOAD_UDP_CKSUM | RTE_ETH_TX_OFFLOAD_TCP_CKSUM,
+		VIRTIO_FEATURE(VIRTIO_NET_F_CSUM) },
+	{ RTE_ETH_TX_OFFLOAD_TCP_TSO, VIRTIO_FEATURE(VIRTIO_NET_F_CSUM) |
+		VIRTIO_FEATURE(VIRTIO_NET_F_HOST_TSO4) | VIRTIO_FEATURE(VIRTIO_NET_F_HOST_TSO6) },
+};
+
+/* Bits that are asked for only when an offload needs them. */
+#define OFFLOAD_FEATURES (VIRTIO_FEATURE(VIRTIO_NET_F_CSUM) | \
+	VIRTIO_FEATURE(VIRTIO_NET_F_HOST_TSO4) | VIRTIO_FEATURE(VIRTIO_NET_F_HOST_TSO6) | \
+	VIRTIO_FEATURE(VIRTIO_NET_F_GUEST_CSUM) | VIRTIO_FEATURE(VIRTIO_NET_F_GUEST_TSO4) | \
+	VIRTIO_FEATURE(VIRTIO_NET_F_GUEST_TSO6))
+
+static uint64_t
+offloads_of(const struct offload *table, unsigned int n, uint64_t features)
+{
+	uint64_t offloads = 0;
+
+	for (unsigned int i = 0; i < n; i++)
+		if ((table[i].features & ~features) == 0)
+			offloads |= table[i].offload;
+	return offloads;
+}
+
+static uint64_t
+features_for(const struct offload *table, unsigned int n, uint64_t offloads)
+{
+	uint64_t features = 0;
+
+	for (unsigned int i = 0; i < n; i++)
+		if (table[i].offload & offloads)
+			features |= table[i].features;
+	return features;
+}
+
+static int
+dev_infos_get(struct rte_eth_dev *eth, struct rte_eth_dev_info *info)
+{
+	const struct virtio_device *dev = virtio_ethdev_device(eth);
+
+	info->min_rx_bufsize = RTE_ETHER_MIN_LEN;
+	info->max_rx_pktlen = (uint32_t)dev->max_mtu + VIRTIO_FRAME_OVERHEAD;
+	info->max_lro_pkt_size = UINT16_MAX;
+	info->min_mtu = RTE_ETHER_MIN_MTU;
+	info->max_mtu = dev->max_mtu;
+	info->max_rx_queues = dev->max_pairs;
+	info->max_tx_queues = dev->max_pairs;
+	info->max_mac_addrs = 1;
+	info->rx_offload_capa = offloads_of(rx_offloads, RTE_DIM(rx_offloads), dev->offered);
+	info->tx_offload_capa = offloads_of(tx_offloads, RTE_DIM(tx_offloads), dev->offered);
+	info->rx_desc_lim = (struct rte_eth_desc_lim) {
+		.nb_max = VIRTIO_QUEUE_SIZE_MAX,
+		.nb_min = VIRTIO_QUEUE_SIZE_MIN,
+		.nb_align = 1,
+	};
+	info->tx_desc_lim = info->rx_desc_lim;
+	info->tx_desc_lim.nb_seg_max = VIRTIO_TX_SEGS_MAX;
+	info->tx_desc_lim.nb_mtu_seg_max = VIRTIO_TX_SEGS_MAX;
+	info->default_rxportconf.ring_size = dev->queue_size;
+	info->default_txportconf.ring_size = dev->queue_size;
+	info->default_rxportconf.burst_size = 32;
+	info->default_txportconf.burst_size = 32;
+	info->default_rxportconf.nb_queues = 1;
+	info->default_txportconf.nb_queues = 1;
+	info->speed_capa = rte_eth_speed_bitflag(dev->speed, RTE_ETH_LINK_FULL_DUPLEX);
+	info->err_handle_mode = RTE_ETH_ERROR_HANDLE_MODE_NONE;
+	return 0;
+}
+
+static int
+dev_configure(struct rte_eth_dev *eth)
+{
+	struct virtio_device *dev = virtio_ethdev_device(eth);
+	const struct rte_eth_conf *conf = &eth->data->dev_conf;
+	const uint64_t rx = features_for(rx_offloads, RTE_DIM(rx_offloads), conf->rxmode.offloads);
+	const uint64_t tx = features_for(tx_offloads, RTE_DIM(tx_offloads), conf->txmode.offloads);
+
+	if (conf->rxmode.mq_mode & ~RTE_ETH_MQ_RX_RSS_FLAG || conf->txmode.mq_mode) {
+		VIRTIO_LOG(ERR, "%s: multi-queue modes %#x (receive) and %#x (transmit) are not "
+			"supported: the device spreads frames over queues", dev->name,
+			conf->rxmode.mq_mode, conf->txmode.mq_mode);
+		return -EINVAL;
+	}
+	dev->pairs = RTE_MAX(eth->data->nb_rx_queues, eth->data->nb_tx_queues);
+	dev->wanted = (dev->offered & ~OFFLOAD_FEATURES) | ((rx | tx) & dev->offered);
+	dev->needed = tx & dev->offered;
+	if (conf->rxmode.offloads & RTE_ETH_RX_OFFLOAD_SCATTER)
+		dev->needed |= VIRTIO_FEATURE(VIRTIO_NET_F_MRG_RXBUF);
+	if (dev->pairs > 1)
+		dev->needed |= VIRTIO_FEATURE(VIRTIO_NET_F_MQ);
+	else
+		dev->wanted &= ~VIRTIO_FEATURE(VIRTIO_NET_F_MQ);
+	return 0;
+}
+
+/* One event descriptor for each receive queue, so that an application can sleep on them. */
+static int
+setup_interrupts(struct rte_eth_dev *eth)
+{
+	const uint16_t n = eth->data->nb_rx_queues;
+	struct rte_intr_handle *handle;
+
+	handle = rte_intr_instance_alloc(RTE_INTR_INSTANCE_F_SHARED);
+	if (handle == NULL || rte_intr_vec_list_alloc(handle, NULL, n) < 0 ||
+			rte_intr_type_set(handle, RTE_INTR_HANDLE_VDEV) < 0 ||
+			rte_intr_event_list_update(handle, n) < 0 ||
+			rte_intr_nb_efd_set(handle, n) < 0 ||
+			rte_intr_max_intr_set(handle, n + 1) < 0 ||
+			rte_intr_efd_counter_size_set(handle, sizeof(uint64_t)) < 0)
+		goto failed;
+	for (uint16_t i = 0; i < n; i++) {
+		const struct virtio_queue *q = eth->data->rx_queues[i];
+
+		if (rte_intr_vec_list_index_set(handle, i, RTE_INTR_VEC_RXTX_OFFSET + i) < 0 ||
+				rte_intr_efds_index_set(handle, i, q->callfd) < 0)
+			goto failed;
+	}
+	eth->intr_handle = handle;
+	return 0;
+
+failed:
+	VIRTIO_LOG(ERR, "%s: cannot set up interrupts of %u receive queues",
+		virtio_ethdev_device(eth)->name, n);
+	rte_intr_vec_list_free(handle);
+	rte_intr_instance_free(handle);
+	return -ENOMEM;
+}
+
+static void
+teardown_interrupts(struct rte_eth_dev *eth)
+{
+	if (eth->intr_handle == NULL)
+		return;
+	rte_intr_vec_list_free(eth->intr_handle);
+	rte_intr_instance_free(eth->intr_handle);
+	eth->intr_handle = NULL;
+}
+
+static void
+set_queue_states(struct rte_eth_dev *eth, bool started)
+{
+	const struct virtio_queue *q;
+
+	for (uint16_t i = 0; i < eth->data->nb_rx_queues; i++) {
+		q = eth->data->rx_queues[i];
+		eth->data->rx_queue_state[i] = started && !q->stopped ?
+			RTE_ETH_QUEUE_STATE_STARTED : RTE_ETH_QUEUE_STATE_STOPPED;
+	}
+	for (uint16_t i = 0; i < eth->data->nb_tx_queues; i++) {
+		q = eth->data->tx_queues[i];
+		eth->data->tx_queue_state[i] = started && !q->stopped ?
+			RTE_ETH_QUEUE_STATE_STARTED : RTE_ETH_QUEUE_STATE_STOPPED;
+	}
+}
+
+static int
+dev_start(struct rte_eth_dev *eth)
+{
+	struct virtio_device *dev = virtio_ethdev_device(eth);
+	int ret;
+
+	ret = virtio_ethdev_complete_pairs(eth);
+	if (ret == 0 && eth->data->dev_conf.intr_conf.rxq)
+		ret = setup_interrupts(eth);
+	if (ret < 0)
+		return ret;
+	ret = dev->transport->start(dev);
+	if (ret < 0) {
+		teardown_interrupts(eth);
+		return ret;
+	}
+	set_queue_states(eth, true);
+	return 0;
+}
+
+static int
+dev_stop(struct rte_eth_dev *eth)
+{
+	struct virtio_device *dev = virtio_ethdev_device(eth);
+
+	dev->transport->stop(dev);
+	for (uint16_t i = 0; i < 2 * dev->pairs; i++)
+		if (dev->queues[i] != NULL)
+			virtio_queue_reset(dev->queues[i], dev->features);
+	set_queue_states(eth, false);
+	teardown_interrupts(eth);
+	eth->data->dev_started = 0;
+	return 0;
+}
+
+static int
+dev_close(struct rte_eth_dev *eth)
+{
+	struct virtio_device *dev = virtio_ethdev_device(eth);
+
+	if (eth->data->dev_started)
+		dev_stop(eth);
+	virtio_ethdev_release_queues(eth);
+	dev->transport->close(dev);
+	/* Freed with the port. */
+	eth->data->mac_addrs = NULL;
+	return 0;
+}
+
+static int
+link_update(struct rte_eth_dev *eth, int wait)
+{
+	/* The transport sets the link whenever it changes. */
+	(void)eth;
+	(void)wait;
+	return 0;
+}
+
+static int
+promiscuous_enable(struct rte_eth_dev *eth)
+{
+	return virtio_control_promiscuous(virtio_ethdev_device(eth), true);
+}
+
+static int
+promiscuous_disable(struct rte_eth_dev *eth)
+{
+	return virtio_control_promiscuous(virtio_ethdev_device(eth), false);
+}
+
+static int
+allmulticast_enable(struct rte_eth_dev *eth)
+{
+	return virtio_control_allmulticast(virtio_ethdev_device(eth), true);
+}
+
+static int
+allmulticast_disable(struct rte_eth_dev *eth)
+{
+	return virtio_control_allmulticast(virtio_ethdev_device(eth), false);
+}
+
+static int
+mac_addr_set(struct rte_eth_dev *eth, struct rte_ether_addr *mac)
+{
+	struct virtio_device *dev = virtio_ethdev_device(eth);
+	int ret = virtio_control_mac(dev, mac);
+
+	/* Without a command for it the device has no filter that would need to know. */
+	if (ret == -ENOTSUP)
+		ret = 0;
+	if (ret == 0)
+		rte_ether_addr_copy(mac, &dev->mac);
+	return ret;
+}
+
+static int
+mtu_set(struct rte_eth_dev *eth, uint16_t mtu)
+{
+	struct virtio_device *dev = virtio_ethdev_device(eth);
+	int ret;
+
+	for (uint16_t i = 0; i < eth->data->nb_rx_queues; i++) {
+		const struct virtio_queue *q = eth->data->rx_queues[i];
+
+		if (q != NULL && !(q->offloads & RTE_ETH_RX_OFFLOAD_SCATTER) &&
+				(uint32_t)q->data_room - q->room < mtu + RTE_ETHER_HDR_LEN +
+				(uint32_t)RTE_VLAN_HLEN) {
+			VIRTIO_LOG(ERR, "%s: mbufs of receive queue %u are too small for MTU %u",
+				dev->name, i, mtu);
+			return -EINVAL;
+		}
+	}
+	ret = dev->transport->set_mtu(dev, mtu);
+	return ret == -ENOTSUP ? 0 : ret;
+}
+
+static int
+vlan_offload_set(struct rte_eth_dev *eth, int mask)
+{
+	(void)mask;
+	/* Stripping is part of what burst functions are chosen for, at start. */
+	return eth->data->dev_started ? -ENOTSUP : 0;
+}
+
+static const struct eth_dev_ops ops = {
+	.dev_configure = dev_configure,
+	.dev_start = dev_start,
+	.dev_stop = dev_stop,
+	.dev_close = dev_close,
+	.dev_infos_get = dev_infos_get,
+	.link_update = link_update,
+	.promiscuous_enable = promiscuous_enable,
+	.promiscuous_disable = promiscuous_disable,
+	.allmulticast_enable = allmulticast_enable,
+	.allmulticast_disable = allmulticast_disable,
+	.mac_addr_set = mac_addr_set,
+	.mtu_set = mtu_set,
+	.vlan_offload_set = vlan_offload_set,
+	.stats_get = virtio_ethdev_stats_get,
+	.stats_reset = virtio_ethdev_stats_reset,
+	.xstats_get = virtio_ethdev_xstats_get,
+	.xstats_get_names = virtio_ethdev_xstats_names,
+	.xstats_reset = virtio_ethdev_stats_reset,
+	.rx_queue_setup = virtio_ethdev_rx_queue_setup,
+	.tx_queue_setup = virtio_ethdev_tx_queue_setup,
+	.rx_queue_release = virtio_ethdev_rx_queue_release,
+	.tx_queue_release = virtio_ethdev_tx_queue_release,
+	.rx_queue_start = virtio_ethdev_rx_queue_start,
+	.rx_queue_stop = virtio_ethdev_rx_queue_stop,
+	.tx_queue_start = virtio_ethdev_tx_queue_start,
+	.tx_queue_stop = virtio_ethdev_tx_queue_stop,
+	.rx_queue_intr_enable = virtio_ethdev_rx_intr_enable,
+	.rx_queue_intr_disable = virtio_ethdev_rx_intr_disable,
+	.rxq_info_get = virtio_ethdev_rxq_info,
+	.txq_info_get = virtio_ethdev_txq_info,
+	.rx_burst_mode_get = virtio_ethdev_rx_burst_mode,
+	.tx_burst_mode_get = virtio_ethdev_tx_burst_mode,
+	.tx_done_cleanup = virtio_ethdev_tx_done_cleanup,
+};
+
+void
+virtio_ethdev_init(struct rte_eth_dev *eth, struct virtio_device *dev)
+{
+	dev->eth = eth;
+	eth->dev_ops = &ops;
+	eth->rx_pkt_burst = virtio_rx_burst;
+	eth->tx_pkt_burst = virtio_tx_burst;
+	eth->tx_pkt_prepare = virtio_tx_prepare;
+	eth->rx_queue_count = virtio_ethdev_rx_count;
+	eth->rx_descriptor_status = virtio_ethdev_rx_status;
+	eth->tx_descriptor_status = virtio_ethdev_tx_status;
+	eth->data->mac_addrs = &dev->mac;
+	eth->data->dev_flags |= RTE_ETH_DEV_INTR_LSC | RTE_ETH_DEV_AUTOFILL_QUEUE_XSTATS;
+	eth->data->dev_link = (struct rte_eth_link) {
+		.link_speed = RTE_ETH_SPEED_NUM_NONE,
+		.link_duplex = RTE_ETH_LINK_FULL_DUPLEX,
+		.link_autoneg = RTE_ETH_LINK_FIXED,
+		.link_status = RTE_ETH_LINK_DOWN,
+	};
+}

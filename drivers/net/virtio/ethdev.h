@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+/**
+ * @file
+ * A virtio device as a port of ethdev. ethdev.c is the port, ethdev_queue.c its queues,
+ * ethdev_stats.c what they counted.
+ */
+
+#ifndef VIRTIO_ETHDEV_H
+#define VIRTIO_ETHDEV_H
+
+#include "device.h"
+
+/**
+ * Make @a eth the port of @a dev, whose transport and abilities are set. dev_private must point
+ * to @a dev, which lives as long as the port.
+ */
+void virtio_ethdev_init(struct rte_eth_dev *eth, struct virtio_device *dev);
+
+static inline struct virtio_device *
+virtio_ethdev_device(const struct rte_eth_dev *eth)
+{
+	return eth->data->dev_private;
+}
+
+/* ethdev_queue.c */
+int virtio_ethdev_rx_queue_setup(struct rte_eth_dev *eth, uint16_t id, uint16_t descs,
+	unsigned int node, const struct rte_eth_rxconf *conf, struct rte_mempool *pool);
+int virtio_ethdev_tx_queue_setup(struct rte_eth_dev *eth, uint16_t id, uint16_t descs,
+	unsigned int node, const struct rte_eth_txconf *conf);
+void virtio_ethdev_rx_queue_release(struct rte_eth_dev *eth, uint16_t id);
+void virtio_ethdev_tx_queue_release(struct rte_eth_dev *eth, uint16_t id);
+int virtio_ethdev_rx_queue_start(struct rte_eth_dev *eth, uint16_t id);
+int virtio_ethdev_rx_queue_stop(struct rte_eth_dev *eth, uint16_t id);
+int virtio_ethdev_tx_queue_start(struct rte_eth_dev *eth, uint16_t id);
+int virtio_ethdev_tx_queue_stop(struct rte_eth_dev *eth, uint16_t id);
+int virtio_ethdev_rx_intr_enable(struct rte_eth_dev *eth, uint16_t id);
+int virtio_ethdev_rx_intr_disable(struct rte_eth_dev *eth, uint16_t id);
+void virtio_ethdev_rxq_info(struct rte_eth_dev *eth, uint16_t id, struct rte_eth_rxq_info *info);
+void virtio_ethdev_txq_info(struct rte_eth_dev *eth, uint16_t id, struct rte_eth_txq_info *info);
+int virtio_ethdev_rx_burst_mode(struct rte_eth_dev *eth, uint16_t id,
+	struct rte_eth_burst_mode *mode);
+int virtio_ethdev_tx_burst_mode(struct rte_eth_dev *eth, uint16_t id,
+	struct rte_eth_burst_mode *mode);
+int virtio_ethdev_tx_done_cleanup(void *queue, uint32_t count);
+uint32_t virtio_ethdev_rx_count(void *queue);
+int virtio_ethdev_rx_status(void *queue, uint16_t offset);
+int virtio_ethdev_tx_status(void *queue, uint16_t offset);
+
+/** Make sure that both queues of the pairs in use exist, whatever the application set up. */
+int virtio_ethdev_complete_pairs(struct rte_eth_dev *eth);
+
+/** Free all queues. */
+void virtio_ethdev_release_queues(struct rte_eth_dev *eth);
+
+/* ethdev_stats.c */
+int virtio_ethdev_stats_get(struct rte_eth_dev *eth, struct rte_eth_stats *stats);
+int virtio_ethdev_stats_reset(struct rte_eth_dev *eth);
+int virtio_ethdev_xstats_get(struct rte_eth_dev *eth, struct rte_eth_xstat *stats, unsigned int n);
+int virtio_ethdev_xstats_names(struct rte_eth_dev *eth, struct rte_eth_xstat_name *names,
+	unsigned int n);
+
+#endif /* VIRTIO_ETHDEV_H */

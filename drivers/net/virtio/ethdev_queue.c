@@ -1,0 +1,353 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+#include <errno.h>
+#include <string.h>
+
+#include <rte_mempool.h>
+
+#include "datapath.h"
+#include "ethdev.h"
+#include "log.h"
+#include "transport.h"
+
+/* Buffers posted at once: enough to spread the cost of it, few enough to keep the ring filled. */
+#define RX_BATCH 32
+
+/*
+ * A header that ends where the frame begins, in the frame's first cache line rather than in the
+ * one before it, is a line less to move between the cores of driver and device. 16 bytes of room
+ * keep the frame aligned for whoever copies it.
+ */
+#define RX_HEADER_ROOM 16
+
+static uint16_t
+ring_size(const struct virtio_device *dev, uint16_t descs)
+{
+	if (!(dev->required & VIRTIO_FEATURE(VIRTIO_F_RING_PACKED)))
+		descs = (uint16_t)rte_align32pow2(descs);
+	return RTE_MAX(RTE_MIN(descs, dev->queue_size), VIRTIO_QUEUE_SIZE_MIN);
+}
+
+static void
+release(struct virtio_device *dev, uint16_t index)
+{
+	struct virtio_queue *q = dev->queues[index];
+
+	if (q == NULL)
+		return;
+	dev->queues[index] = NULL;
+	dev->transport->queue_release(q);
+	virtio_queue_destroy(q);
+}
+
+static struct virtio_queue *
+create(struct virtio_device *dev, uint16_t index, uint16_t descs, int node)
+{
+	struct virtio_queue *q;
+
+	release(dev, index);
+	q = virtio_queue_create(dev, index, ring_size(dev, descs), node);
+	if (q == NULL) {
+		VIRTIO_LOG(ERR, "%s: no memory for queue %u of %u descriptors", dev->name, index,
+			descs);
+		return NULL;
+	}
+	if (dev->transport->queue_setup(q) < 0) {
+		virtio_queue_destroy(q);
+		return NULL;
+	}
+	/* Kept in range of what a frame of the ring's size needs beside a header. */
+	q->nb_segs_max = RTE_MIN(VIRTIO_TX_SEGS_MAX, q->size - 1);
+	dev->queues[index] = q;
+	return q;
+}
+
+static int
+place_frames(struct rte_eth_dev *eth, struct virtio_queue *q)
+{
+	const struct virtio_device *dev = q->dev;
+	const uint32_t frame = eth->data->mtu + RTE_ETHER_HDR_LEN + RTE_VLAN_HLEN;
+	const uint32_t data_room = rte_pktmbuf_data_room_size(q->pool);
+	const uint32_t room = data_room - RTE_MIN(data_room, (uint32_t)RTE_PKTMBUF_HEADROOM);
+	const bool scatter = q->offloads & RTE_ETH_RX_OFFLOAD_SCATTER;
+	const uint16_t pad = room >= frame + RX_HEADER_ROOM || scatter ? RX_HEADER_ROOM : 0;
+
+	if ((room < frame && !scatter) || room < 2 * RX_HEADER_ROOM) {
+		VIRTIO_LOG(ERR, "%s: mbufs of pool %s hold %u bytes, frames have %u with MTU %u: "
+			"use larger mbufs, or ask for scattered receive", dev->name, q->pool->name,
+			room, frame, eth->data->mtu);
+		return -EINVAL;
+	}
+	q->room = RTE_PKTMBUF_HEADROOM + pad;
+	q->data_room = (uint16_t)RTE_MIN(data_room, (uint32_t)UINT16_MAX);
+	return 0;
+}
+
+int
+virtio_ethdev_rx_queue_setup(struct rte_eth_dev *eth, uint16_t id, uint16_t descs,
+	unsigned int node, const struct rte_eth_rxconf *conf, struct rte_mempool *pool)
+{
+	struct virtio_device *dev = virtio_ethdev_device(eth);
+	struct virtio_queue *q;
+
+	if (pool == NULL) {
+		VIRTIO_LOG(ERR, "%s: receive queue %u needs one mbuf pool", dev->name, id);
+		return -EINVAL;
+	}
+	q = create(dev, 2 * id, descs, (int)node);
+	if (q == NULL)
+		return -ENOMEM;
+	q->pool = pool;
+	q->offloads = conf->offloads | eth->data->dev_conf.rxmode.offloads;
+	q->stopped = conf->rx_deferred_start;
+	q->batch = RTE_MIN(RX_BATCH, RTE_MAX(q->size / 4, 1));
+	if (conf->rx_free_thresh > 0 && conf->rx_free_thresh < q->size)
+		q->batch = conf->rx_free_thresh;
+	if (q->offloads & RTE_ETH_RX_OFFLOAD_VLAN_STRIP)
+		q->flags |= VIRTIO_QUEUE_VLAN_STRIP;
+	if (place_frames(eth, q) < 0) {
+		release(dev, q->index);
+		return -EINVAL;
+	}
+	eth->data->rx_queues[id] = q;
+	return 0;
+}
+
+int
+virtio_ethdev_tx_queue_setup(struct rte_eth_dev *eth, uint16_t id, uint16_t descs,
+	unsigned int node, const struct rte_eth_txconf *conf)
+{
+	struct virtio_device *dev = virtio_ethdev_device(eth);
+	struct virtio_queue *q = create(dev, 2 * id + 1, descs, (int)node);
+
+	if (q == NULL)
+		return -ENOMEM;
+	q->offloads = conf->offloads | eth->data->dev_conf.txmode.offloads;
+	q->stopped = conf->tx_deferred_start;
+	q->batch = q->size - q->size / 4;
+	if (conf->tx_free_thresh > 0 && conf->tx_free_thresh < q->size)
+		q->batch = conf->tx_free_thresh;
+	if (q->offloads & RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE)
+		q->flags |= VIRTIO_QUEUE_FAST_FREE;
+	eth->data->tx_queues[id] = q;
+	return 0;
+}
+
+void
+virtio_ethdev_rx_queue_release(struct rte_eth_dev *eth, uint16_t id)
+{
+	release(virtio_ethdev_device(eth), 2 * id);
+	eth->data->rx_queues[id] = NULL;
+}
+
+void
+virtio_ethdev_tx_queue_release(struct rte_eth_dev *eth, uint16_t id)
+{
+	release(virtio_ethdev_device(eth), 2 * id + 1);
+	eth->data->tx_queues[id] = NULL;
+}
+
+int
+virtio_ethdev_complete_pairs(struct rte_eth_dev *eth)
+{
+	struct virtio_device *dev = virtio_ethdev_device(eth);
+
+	for (uint16_t i = 0; i < 2 * dev->pairs; i++)
+		if (dev->queues[i] == NULL &&
+				create(dev, i, dev->queue_size, eth->data->numa_node) == NULL)
+			return -ENOMEM;
+	return 0;
+}
+
+void
+virtio_ethdev_release_queues(struct rte_eth_dev *eth)
+{
+	struct virtio_device *dev = virtio_ethdev_device(eth);
+
+	for (uint16_t i = 0; i < RTE_DIM(dev->queues); i++)
+		release(dev, i);
+	for (uint16_t i = 0; i < eth->data->nb_rx_queues; i++)
+		eth->data->rx_queues[i] = NULL;
+	for (uint16_t i = 0; i < eth->data->nb_tx_queues; i++)
+		eth->data->tx_queues[i] = NULL;
+}
+
+static int
+queue_start(struct rte_eth_dev *eth, struct virtio_queue *q, uint8_t *state)
+{
+	int ret = q->dev->transport->queue_enable(q->dev, q->index, true);
+
+	if (ret == 0)
+		*state = RTE_ETH_QUEUE_STATE_STARTED;
+	(void)eth;
+	return ret;
+}
+
+static int
+queue_stop(struct rte_eth_dev *eth, struct virtio_queue *q, uint8_t *state)
+{
+	int ret = q->dev->transport->queue_enable(q->dev, q->index, false);
+
+	*state = RTE_ETH_QUEUE_STATE_STOPPED;
+	(void)eth;
+	return ret;
+}
+
+int
+virtio_ethdev_rx_queue_start(struct rte_eth_dev *eth, uint16_t id)
+{
+	return queue_start(eth, eth->data->rx_queues[id], &eth->data->rx_queue_state[id]);
+}
+
+int
+virtio_ethdev_rx_queue_stop(struct rte_eth_dev *eth, uint16_t id)
+{
+	return queue_stop(eth, eth->data->rx_queues[id], &eth->data->rx_queue_state[id]);
+}
+
+int
+virtio_ethdev_tx_queue_start(struct rte_eth_dev *eth, uint16_t id)
+{
+	return queue_start(eth, eth->data->tx_queues[id], &eth->data->tx_queue_state[id]);
+}
+
+int
+virtio_ethdev_tx_queue_stop(struct rte_eth_dev *eth, uint16_t id)
+{
+	return queue_stop(eth, eth->data->tx_queues[id], &eth->data->tx_queue_state[id]);
+}
+
+static int
+set_interrupt(struct virtio_queue *q, bool enable)
+{
+	/* The ring is rewritten when a device comes back; then its owner sets this up anew. */
+	if (!virtio_queue_enter(q)) {
+		q->flags = (uint8_t)(enable ? q->flags | VIRTIO_QUEUE_INTERRUPT :
+			q->flags & ~VIRTIO_QUEUE_INTERRUPT);
+		return 0;
+	}
+	virtio_queue_interrupt(q, enable);
+	virtio_queue_leave(q);
+	return 0;
+}
+
+int
+virtio_ethdev_rx_intr_enable(struct rte_eth_dev *eth, uint16_t id)
+{
+	return set_interrupt(eth->data->rx_queues[id], true);
+}
+
+int
+virtio_ethdev_rx_intr_disable(struct rte_eth_dev *eth, uint16_t id)
+{
+	return set_interrupt(eth->data->rx_queues[id], false);
+}
+
+void
+virtio_ethdev_rxq_info(struct rte_eth_dev *eth, uint16_t id, struct rte_eth_rxq_info *info)
+{
+	const struct virtio_queue *q = eth->data->rx_queues[id];
+
+	info->mp = q->pool;
+	info->nb_desc = q->size;
+	info->scattered_rx = eth->data->scattered_rx;
+	info->conf.rx_free_thresh = q->batch;
+	info->conf.rx_deferred_start = q->stopped;
+	info->conf.offloads = q->offloads;
+}
+
+void
+virtio_ethdev_txq_info(struct rte_eth_dev *eth, uint16_t id, struct rte_eth_txq_info *info)
+{
+	const struct virtio_queue *q = eth->data->tx_queues[id];
+
+	info->nb_desc = q->size;
+	info->conf.tx_free_thresh = q->batch;
+	info->conf.tx_deferred_start = q->stopped;
+	info->conf.offloads = q->offloads;
+}
+
+static int
+burst_mode(const struct virtio_queue *q, struct rte_eth_burst_mode *mode)
+{
+	if (q->burst_name == NULL)
+		return -EAGAIN;
+	snprintf(mode->info, sizeof(mode->info), "%s", q->burst_name);
+	return 0;
+}
+
+int
+virtio_ethdev_rx_burst_mode(struct rte_eth_dev *eth, uint16_t id, struct rte_eth_burst_mode *mode)
+{
+	return burst_mode(eth->data->rx_queues[id], mode);
+}
+
+int
+virtio_ethdev_tx_burst_mode(struct rte_eth_dev *eth, uint16_t id, struct rte_eth_burst_mode *mode)
+{
+	return burst_mode(eth->data->tx_queues[id], mode);
+}
+
+int
+virtio_ethdev_tx_done_cleanup(void *queue, uint32_t count)
+{
+	struct virtio_queue *q = queue;
+	uint16_t before;
+
+	(void)count;
+	if (!virtio_queue_enter(q))
+		return 0;
+	before = q->free;
+	virtio_tx_reclaim(q);
+	before = q->free - before;
+	virtio_queue_leave(q);
+	return before;
+}
+
+uint32_t
+virtio_ethdev_rx_count(void *queue)
+{
+	struct virtio_queue *q = queue;
+	uint32_t n;
+
+	if (!virtio_queue_enter(q))
+		return 0;
+	n = virtio_rx_waiting(q, UINT16_MAX);
+	virtio_queue_leave(q);
+	return n;
+}
+
+int
+virtio_ethdev_rx_status(void *queue, uint16_t offset)
+{
+	struct virtio_queue *q = queue;
+	int status = RTE_ETH_RX_DESC_AVAIL;
+
+	if (offset >= q->size)
+		return -EINVAL;
+	if (!virtio_queue_enter(q))
+		return RTE_ETH_RX_DESC_UNAVAIL;
+	if (offset >= q->size - q->free)
+		status = RTE_ETH_RX_DESC_UNAVAIL;
+	else if (virtio_rx_waiting(q, offset + 1) > offset)
+		status = RTE_ETH_RX_DESC_DONE;
+	virtio_queue_leave(q);
+	return status;
+}
+
+int
+virtio_ethdev_tx_status(void *queue, uint16_t offset)
+{
+	struct virtio_queue *q = queue;
+	int status = RTE_ETH_TX_DESC_FULL;
+
+	if (offset >= q->size)
+		return -EINVAL;
+	if (!virtio_queue_enter(q))
+		return RTE_ETH_TX_DESC_UNAVAIL;
+	/* What is transmitted is freed first: then descriptors from the head on are the free ones. */
+	if (offset < virtio_tx_reclaim(q))
+		status = RTE_ETH_TX_DESC_DONE;
+	virtio_queue_leave(q);
+	return status;
+}

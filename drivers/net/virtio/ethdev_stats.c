@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+#include <stddef.h>
+#include <stdio.h>
+
+#include "ethdev.h"
+
+/*
+ * Bursts count without looking left or right, so that a counter cannot be set back under them.
+ * A reset remembers where each counter stood instead.
+ */
+static uint64_t
+since_reset(const struct virtio_queue *q, size_t offset)
+{
+	const struct virtio_queue_counters *now = &q->count;
+	const uint64_t *counter = (const uint64_t *)((const char *)now + offset);
+	const uint64_t *base = (const uint64_t *)((const char *)&q->count_base + offset);
+
+	return __atomic_load_n(counter, __ATOMIC_RELAXED) - *base;
+}
+
+#define COUNTED(q, field) since_reset(q, offsetof(struct virtio_queue_counters, field))
+
+static void
+add_rx(struct rte_eth_stats *stats, const struct virtio_queue *q, uint16_t id)
+{
+	stats->ipackets += COUNTED(q, packets);
+	stats->ibytes += COUNTED(q, bytes);
+	stats->ierrors += COUNTED(q, errors);
+	stats->rx_nombuf += COUNTED(q, no_mbuf);
+	if (id < RTE_ETHDEV_QUEUE_STAT_CNTRS) {
+		stats->q_ipackets[id] = COUNTED(q, packets);
+		stats->q_ibytes[id] = COUNTED(q, bytes);
+		stats->q_errors[id] = COUNTED(q, errors);
+	}
+}
+
+static void
+add_tx(struct rte_eth_stats *stats, const struct virtio_queue *q, uint16_t id)
+{
+	stats->opackets += COUNTED(q, packets);
+	stats->obytes += COUNTED(q, bytes);
+	stats->oerrors += COUNTED(q, errors);
+	if (id < RTE_ETHDEV_QUEUE_STAT_CNTRS) {
+		stats->q_opackets[id] = COUNTED(q, packets);
+		stats->q_obytes[id] = COUNTED(q, bytes);
+	}
+}
+
+int
+virtio_ethdev_stats_get(struct rte_eth_dev *eth, struct rte_eth_stats *stats)
+{
+	for (uint16_t i = 0; i < eth->data->nb_rx_queues; i++)
+		if (eth->data->rx_queues[i] != NULL)
+			add_rx(stats, eth->data->rx_queues[i], i);
+	for (uint16_t i = 0; i < eth->data->nb_tx_queues; i++)
+		if (eth->data->tx_queues[i] != NULL)
+			add_tx(stats, eth->data->tx_queues[i], i);
+	return 0;
+}
+
+static void
+reset(struct virtio_queue *q)
+{
+	if (q != NULL)
+		q->count_base = q->count;
+}
+
+int
+virtio_ethdev_stats_reset(struct rte_eth_dev *eth)
+{
+	for (uint16_t i = 0; i < eth->data->nb_rx_queues; i++)
+		reset(eth->data->rx_queues[i]);
+	for (uint16_t i = 0; i < eth->data->nb_tx_queues; i++)
+		reset(eth->data->tx_queues[i]);
+	return 0;
+}
+
+/* What ethdev does not show of each queue by itself. */
+static const struct {
+	const char *name;
+	size_t offset;
+} rx_counters[] = {
+	{ "malformed", offsetof(struct virtio_queue_counters, errors) },
+	{ "no_mbuf", offsetof(struct virtio_queue_counters, no_mbuf) },
+	{ "kicks", offsetof(struct virtio_queue_counters, kicks) },
+}, tx_counters[] = {
+	{ "unsendable", offsetof(struct virtio_queue_counters, errors) },
+	{ "kicks", offsetof(struct virtio_queue_counters, kicks) },
+};
+
+static unsigned int
+xstats_count(const struct rte_eth_dev *eth)
+{
+	return eth->data->nb_rx_queues * RTE_DIM(rx_counters) +
+		eth->data->nb_tx_queues * RTE_DIM(tx_counters);
+}
+
+int
+virtio_ethdev_xstats_names(struct rte_eth_dev *eth, struct rte_eth_xstat_name *names,
+	unsigned int n)
+{
+	const unsigned int count = xstats_count(eth);
+	unsigned int at = 0;
+
+	if (names == NULL || n < count)
+		return (int)count;
+	for (uint16_t i = 0; i < eth->data->nb_rx_queues; i++)
+		for (unsigned int c = 0; c < RTE_DIM(rx_counters); c++)
+			snprintf(names[at++].name, sizeof(names->name), "rx_q%u_%s", i,
+				rx_counters[c].name);
+	for (uint16_t i = 0; i < eth->data->nb_tx_queues; i++)
+		for (unsigned int c = 0; c < RTE_DIM(tx_counters); c++)
+			snprintf(names[at++].name, sizeof(names->name), "tx_q%u_%s", i,
+				tx_counters[c].name);
+	return (int)count;
+}
+
+int
+virtio_ethdev_xstats_get(struct rte_eth_dev *eth, struct rte_eth_xstat *stats, unsigned int n)
+{
+	const unsigned int count = xstats_count(eth);
+	unsigned int at = 0;
+
+	if (stats == NULL || n < count)
+		return (int)count;
+	for (uint16_t i = 0; i < eth->data->nb_rx_queues; i++)
+		for (unsigned int c = 0; c < RTE_DIM(rx_counters); c++, at++)
+			stats[at] = (struct rte_eth_xstat) {
+				.id = at,
+				.value = since_reset(eth->data->rx_queues[i],
+					rx_counters[c].offset),
+			};
+	for (uint16_t i = 0; i < eth->data->nb_tx_queues; i++)
+		for (unsigned int c = 0; c < RTE_DIM(tx_counters); c++, at++)
+			stats[at] = (struct rte_eth_xstat) {
+				.id = at,
+				.value = since_reset(eth->data->tx_queues[i],
+					tx_counters[c].offset),
+			};
+	return (int)count;
+}

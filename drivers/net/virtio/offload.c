@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+#include <rte_errno.h>
+
+#include "offload.h"
+#include "queue.h"
+
+/* Sum of the pseudo header as the device expects it: with the length even when it segments. */
+static uint16_t
+pseudo_sum(struct rte_mbuf *m)
+{
+	const uint64_t flags = m->ol_flags & ~RTE_MBUF_F_TX_TCP_SEG;
+
+	if (flags & RTE_MBUF_F_TX_IPV6)
+		return rte_ipv6_phdr_cksum(rte_pktmbuf_mtod_offset(m, struct rte_ipv6_hdr *,
+			m->l2_len), flags);
+	return rte_ipv4_phdr_cksum(rte_pktmbuf_mtod_offset(m, struct rte_ipv4_hdr *, m->l2_len),
+		flags);
+}
+
+#define TX_PREPARED (RTE_MBUF_F_TX_IPV4 | RTE_MBUF_F_TX_IPV6 | VIRTIO_TX_OFFLOAD_MASK)
+#define TX_REFUSED (RTE_MBUF_F_TX_OFFLOAD_MASK ^ TX_PREPARED)
+
+static int
+prepare_one(const struct virtio_queue *q, struct rte_mbuf *m)
+{
+	const uint64_t l4 = m->ol_flags & RTE_MBUF_F_TX_L4_MASK;
+	const bool tcp = l4 == RTE_MBUF_F_TX_TCP_CKSUM || (m->ol_flags & RTE_MBUF_F_TX_TCP_SEG);
+	const size_t field = tcp ? offsetof(struct rte_tcp_hdr, cksum) :
+		offsetof(struct rte_udp_hdr, dgram_cksum);
+	const size_t at = m->l2_len + m->l3_len + field;
+
+	if ((m->ol_flags & TX_REFUSED) || m->nb_segs > q->nb_segs_max)
+		return -ENOTSUP;
+	if ((m->ol_flags & VIRTIO_TX_OFFLOAD_MASK) == 0)
+		return 0;
+	if (l4 == RTE_MBUF_F_TX_SCTP_CKSUM || q->burst == NULL)
+		return -ENOTSUP;
+	if (at + sizeof(uint16_t) > rte_pktmbuf_data_len(m))
+		return -EINVAL;
+	*rte_pktmbuf_mtod_offset(m, uint16_t *, at) = pseudo_sum(m);
+	return 0;
+}
+
+uint16_t
+virtio_tx_prepare(void *queue, struct rte_mbuf **pkts, uint16_t n)
+{
+	const struct virtio_queue *q = queue;
+
+	for (uint16_t i = 0; i < n; i++) {
+		const int ret = prepare_one(q, pkts[i]);
+
+		if (ret != 0) {
+			rte_errno = -ret;
+			return i;
+		}
+	}
+	return n;
+}

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+/**
+ * @file
+ * What the virtio-net header says and what mbufs say about checksums and segmentation, each in
+ * the words of the other (virtio 1.2, 5.1.6.2 and 5.1.6.4).
+ */
+
+#ifndef VIRTIO_OFFLOAD_H
+#define VIRTIO_OFFLOAD_H
+
+#include <stddef.h>
+
+#include <linux/virtio_net.h>
+
+#include <rte_ip.h>
+#include <rte_mbuf.h>
+#include <rte_tcp.h>
+#include <rte_udp.h>
+
+#define VIRTIO_TX_OFFLOAD_MASK (RTE_MBUF_F_TX_L4_MASK | RTE_MBUF_F_TX_TCP_SEG)
+
+/** Describe a frame to the device. */
+static inline void
+virtio_tx_header(const struct rte_mbuf *m, struct virtio_net_hdr_v1 *hdr)
+{
+	const uint64_t flags = m->ol_flags & VIRTIO_TX_OFFLOAD_MASK;
+
+	memset(hdr, 0, sizeof(struct virtio_net_hdr));
+	if (flags == 0)
+		return;
+	hdr->flags = VIRTIO_NET_HDR_F_NEEDS_CSUM;
+	hdr->csum_start = m->l2_len + m->l3_len;
+	hdr->csum_offset = (flags & RTE_MBUF_F_TX_L4_MASK) == RTE_MBUF_F_TX_UDP_CKSUM ?
+		offsetof(struct rte_udp_hdr, dgram_cksum) : offsetof(struct rte_tcp_hdr, cksum);
+	if (flags & RTE_MBUF_F_TX_TCP_SEG) {
+		hdr->csum_offset = offsetof(struct rte_tcp_hdr, cksum);
+		hdr->gso_type = m->ol_flags & RTE_MBUF_F_TX_IPV6 ? VIRTIO_NET_HDR_GSO_TCPV6 :
+			VIRTIO_NET_HDR_GSO_TCPV4;
+		hdr->gso_size = m->tso_segsz;
+		hdr->hdr_len = m->l2_len + m->l3_len + m->l4_len;
+	}
+}
+
+/** Take over what the device says of a frame. The header was copied out of shared memory. */
+static inline void
+virtio_rx_header(struct rte_mbuf *m, const struct virtio_net_hdr_v1 *hdr)
+{
+	uint64_t flags = 0;
+
+	/* The sender left the checksum to us, and it never met a wire where it could break. */
+	if (hdr->flags & VIRTIO_NET_HDR_F_NEEDS_CSUM)
+		flags |= RTE_MBUF_F_RX_L4_CKSUM_NONE;
+	else if (hdr->flags & VIRTIO_NET_HDR_F_DATA_VALID)
+		flags |= RTE_MBUF_F_RX_L4_CKSUM_GOOD;
+	if (hdr->gso_type != VIRTIO_NET_HDR_GSO_NONE && hdr->gso_size != 0) {
+		flags |= RTE_MBUF_F_RX_LRO;
+		m->tso_segsz = hdr->gso_size;
+	}
+	m->ol_flags |= flags;
+}
+
+/**
+ * tx_pkt_prepare of the port: put the pseudo header's checksum where the device goes on from.
+ * Refuses, with rte_errno set, a frame that offloads what the device does not do.
+ */
+uint16_t virtio_tx_prepare(void *queue, struct rte_mbuf **pkts, uint16_t n);
+
+#endif /* VIRTIO_OFFLOAD_H */

@@ -1,0 +1,344 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+#include <errno.h>
+#include <linux/membarrier.h>
+#include <sched.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <rte_errno.h>
+#include <rte_malloc.h>
+#include <rte_pause.h>
+
+#include "datapath.h"
+#include "device.h"
+#include "log.h"
+#include "queue.h"
+#include "transport.h"
+
+bool virtio_queue_fence;
+
+static int
+membarrier(int cmd)
+{
+	return (int)syscall(SYS_membarrier, cmd, 0, 0);
+}
+
+int
+virtio_queue_init(void)
+{
+	if (membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED) != 0) {
+		VIRTIO_LOG(INFO, "membarrier(2) is not allowed here: every burst pays for a fence");
+		virtio_queue_fence = true;
+	}
+	return 0;
+}
+
+/* Bytes of one area, rounded so that the next one begins on a cache line of its own. */
+static size_t
+area(size_t bytes)
+{
+	return RTE_CACHE_LINE_ROUNDUP(bytes);
+}
+
+static size_t
+desc_bytes(uint16_t size)
+{
+	return area(size * sizeof(struct vring_desc));
+}
+
+static size_t
+avail_bytes(uint16_t size)
+{
+	return area(sizeof(struct vring_avail) + (size + 1u) * sizeof(uint16_t));
+}
+
+static size_t
+used_bytes(uint16_t size)
+{
+	return area(sizeof(struct vring_used) + size * sizeof(struct vring_used_elem) +
+		sizeof(uint16_t));
+}
+
+/* Tables for frames of many segments: enough that the ring is what runs full, within reason. */
+static uint16_t
+table_count(uint16_t size)
+{
+	return (uint16_t)rte_align32prevpow2(RTE_MIN(size, 256));
+}
+
+static int
+allocate_tx(struct virtio_queue *q, int node)
+{
+	const uint16_t tables = table_count(q->size);
+
+	q->span = rte_zmalloc_socket("virtio spans", q->size * sizeof(*q->span),
+		RTE_CACHE_LINE_SIZE, node);
+	q->tables = rte_zmalloc_socket("virtio tables", tables * sizeof(*q->tables),
+		RTE_CACHE_LINE_SIZE, node);
+	q->table_mask = tables - 1;
+	return q->span != NULL && q->tables != NULL ? 0 : -ENOMEM;
+}
+
+struct virtio_queue *
+virtio_queue_create(struct virtio_device *dev, uint16_t index, uint16_t size, int node)
+{
+	struct virtio_queue *q;
+	uint8_t *mem;
+
+	q = rte_zmalloc_socket("virtio queue", sizeof(*q), RTE_CACHE_LINE_SIZE, node);
+	if (q == NULL)
+		goto no_memory;
+	q->dev = dev;
+	q->index = index;
+	q->size = size;
+	q->mask = size - 1;
+	q->kickfd = -1;
+	q->callfd = -1;
+	q->mbufs = rte_zmalloc_socket("virtio mbufs", size * sizeof(*q->mbufs), RTE_CACHE_LINE_SIZE,
+		node);
+	mem = rte_zmalloc_socket("virtio ring", desc_bytes(size) + avail_bytes(size) +
+		used_bytes(size), RTE_CACHE_LINE_SIZE, node);
+	q->ring_mem = mem;
+	if (q->mbufs == NULL || mem == NULL)
+		goto no_memory;
+	q->desc = (struct vring_desc *)mem;
+	q->avail = (struct vring_avail *)(mem + desc_bytes(size));
+	q->used = (struct vring_used *)(mem + desc_bytes(size) + avail_bytes(size));
+	if (virtio_queue_is_tx(q) && allocate_tx(q, node) < 0)
+		goto no_memory;
+	return q;
+
+no_memory:
+	virtio_queue_destroy(q);
+	errno = ENOMEM;
+	return NULL;
+}
+
+/* Take every mbuf out of the ring. */
+static void
+drain(struct virtio_queue *q)
+{
+	uint32_t pos = q->flags & VIRTIO_QUEUE_PACKED ? q->tail : q->tail & q->mask;
+
+	for (uint32_t n = q->size - q->free; n > 0; n--) {
+		rte_pktmbuf_free(q->mbufs[pos]);
+		pos = pos + 1 == q->size ? 0 : pos + 1;
+	}
+	rte_pktmbuf_free(q->merging);
+	q->merging = NULL;
+}
+
+void
+virtio_queue_destroy(struct virtio_queue *q)
+{
+	if (q == NULL)
+		return;
+	if (q->burst != NULL)
+		drain(q);
+	rte_free(q->ring_mem);
+	rte_free(q->mbufs);
+	if (virtio_queue_is_tx(q)) {
+		rte_free(q->span);
+		rte_free(q->tables);
+	}
+	rte_free(q);
+}
+
+static uint8_t
+ring_flags(uint64_t features)
+{
+	uint8_t flags = 0;
+
+	if (features & VIRTIO_FEATURE(VIRTIO_F_RING_PACKED))
+		flags |= VIRTIO_QUEUE_PACKED;
+	if (features & VIRTIO_FEATURE(VIRTIO_F_IN_ORDER))
+		flags |= VIRTIO_QUEUE_IN_ORDER;
+	if (features & VIRTIO_FEATURE(VIRTIO_RING_F_EVENT_IDX))
+		flags |= VIRTIO_QUEUE_EVENT_IDX;
+	if (features & VIRTIO_FEATURE(VIRTIO_RING_F_INDIRECT_DESC))
+		flags |= VIRTIO_QUEUE_INDIRECT;
+	return flags;
+}
+
+static void
+reset_packed(struct virtio_queue *q)
+{
+	q->driver_event = (struct vring_packed_desc_event *)((uint8_t *)q->ring_mem +
+		desc_bytes(q->size));
+	q->device_event = (struct vring_packed_desc_event *)((uint8_t *)q->driver_event +
+		avail_bytes(q->size));
+	q->head_wrap = true;
+	q->used_wrap = true;
+}
+
+/*
+ * What never changes while the ring lives: available entries name the descriptors in their
+ * order, and each descriptor is chained to the next one, as in-order devices require.
+ */
+static void
+reset_split(struct virtio_queue *q)
+{
+	q->avail = (struct vring_avail *)((uint8_t *)q->ring_mem + desc_bytes(q->size));
+	q->used = (struct vring_used *)((uint8_t *)q->avail + avail_bytes(q->size));
+	for (uint32_t i = 0; i < q->size; i++) {
+		q->avail->ring[i] = (uint16_t)i;
+		q->desc[i].next = (uint16_t)(i + 1) & q->mask;
+		if (!virtio_queue_is_tx(q)) {
+			q->desc[i].flags = VRING_DESC_F_WRITE;
+			q->desc[i].len = q->buf_len;
+		}
+	}
+}
+
+void
+virtio_queue_reset(struct virtio_queue *q, uint64_t features)
+{
+	const uint8_t kept = q->flags & (VIRTIO_QUEUE_FAST_FREE | VIRTIO_QUEUE_VLAN_STRIP |
+		VIRTIO_QUEUE_INTERRUPT);
+
+	if (q->burst != NULL)
+		drain(q);
+	q->flags = kept | ring_flags(features);
+	q->hdr_len = features & (VIRTIO_FEATURE(VIRTIO_F_VERSION_1) |
+		VIRTIO_FEATURE(VIRTIO_NET_F_MRG_RXBUF)) ? sizeof(struct virtio_net_hdr_v1) :
+		sizeof(struct virtio_net_hdr);
+	if (!virtio_queue_is_tx(q)) {
+		q->buf_off = q->room - q->hdr_len;
+		q->buf_len = q->data_room - q->buf_off;
+		q->rearm = q->room | UINT64_C(1) << 16 | UINT64_C(1) << 32 |
+			(uint64_t)q->dev->eth->data->port_id << 48;
+	}
+	q->head = 0;
+	q->tail = 0;
+	q->free = q->size;
+	q->early = 0;
+	q->avail_idx = 0;
+	q->used_idx = 0;
+	q->complex = 0;
+	q->table_head = 0;
+	q->table_tail = 0;
+	q->failure = NULL;
+	memset(q->ring_mem, 0, desc_bytes(q->size) + avail_bytes(q->size) + used_bytes(q->size));
+	memset(q->mbufs, 0, q->size * sizeof(*q->mbufs));
+	if (virtio_queue_is_tx(q))
+		memset(q->span, 0, q->size * sizeof(*q->span));
+	if (q->flags & VIRTIO_QUEUE_PACKED)
+		reset_packed(q);
+	else
+		reset_split(q);
+	virtio_datapath_select(q, features);
+	virtio_queue_interrupt(q, q->flags & VIRTIO_QUEUE_INTERRUPT);
+}
+
+void
+virtio_queue_run(struct virtio_queue *q)
+{
+	/* Pairs with the acquire in virtio_queue_enter(). */
+	__atomic_store_n(&q->running, 1, __ATOMIC_RELEASE);
+}
+
+void
+virtio_queues_quiesce(struct virtio_queue *const *queues, uint16_t n)
+{
+	for (uint16_t i = 0; i < n; i++)
+		if (queues[i] != NULL)
+			__atomic_store_n(&queues[i]->running, 0, __ATOMIC_RELAXED);
+
+	/*
+	 * The other half of virtio_queue_enter(): past this, a burst either sees the queue not
+	 * running, or its claim is seen below.
+	 */
+	rte_smp_mb();
+	if (!virtio_queue_fence)
+		membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED);
+
+	for (uint16_t i = 0; i < n; i++)
+		/* Pairs with the release in virtio_queue_leave(): what the burst did is seen. */
+		while (queues[i] != NULL && __atomic_load_n(&queues[i]->in_burst, __ATOMIC_ACQUIRE))
+			sched_yield();
+}
+
+void
+virtio_queue_fail(struct virtio_queue *q, const char *what, uint32_t value)
+{
+	q->failure_value = value;
+	q->count.errors++;
+	__atomic_store_n(&q->running, 0, __ATOMIC_RELAXED);
+	/* Pairs with the acquire of the control path, which then reads the value. */
+	__atomic_store_n(&q->failure, what, __ATOMIC_RELEASE);
+	q->dev->transport->queue_failed(q);
+}
+
+void
+virtio_queue_notify(struct virtio_queue *q)
+{
+	q->count.kicks++;
+	q->dev->transport->notify(q);
+}
+
+/*
+ * Split rings with event indices cannot say "none": they name an index, which is kept half a
+ * ring of indices away from where the device is, and so is met once in 65536 buffers.
+ */
+static void
+split_interrupt(struct virtio_queue *q, bool enable)
+{
+	uint16_t event = enable ? q->used_idx : (uint16_t)(q->used_idx + UINT16_MAX / 2);
+
+	if (q->flags & VIRTIO_QUEUE_EVENT_IDX)
+		__atomic_store_n(&q->avail->ring[q->size], event, __ATOMIC_RELAXED);
+	else
+		__atomic_store_n(&q->avail->flags, enable ? 0 : VRING_AVAIL_F_NO_INTERRUPT,
+			__ATOMIC_RELAXED);
+}
+
+static void
+packed_interrupt(struct virtio_queue *q, bool enable)
+{
+	uint16_t flags = VRING_PACKED_EVENT_FLAG_DISABLE;
+
+	if (enable && (q->flags & VIRTIO_QUEUE_EVENT_IDX)) {
+		__atomic_store_n(&q->driver_event->off_wrap, q->used_idx |
+			(uint16_t)(q->used_wrap << VRING_PACKED_EVENT_F_WRAP_CTR), __ATOMIC_RELAXED);
+		flags = VRING_PACKED_EVENT_FLAG_DESC;
+	} else if (enable) {
+		flags = VRING_PACKED_EVENT_FLAG_ENABLE;
+	}
+	/* The offset is read only under these flags. */
+	__atomic_store_n(&q->driver_event->flags, flags, __ATOMIC_RELEASE);
+}
+
+void
+virtio_queue_interrupt(struct virtio_queue *q, bool enable)
+{
+	if (enable)
+		q->flags |= VIRTIO_QUEUE_INTERRUPT;
+	else
+		q->flags &= (uint8_t)~VIRTIO_QUEUE_INTERRUPT;
+	if (q->flags & VIRTIO_QUEUE_PACKED)
+		packed_interrupt(q, enable);
+	else
+		split_interrupt(q, enable);
+	/* The caller looks at the ring once more, which must not come before the device sees this. */
+	rte_smp_mb();
+}
+
+uint16_t
+virtio_rx_burst(void *queue, struct rte_mbuf **pkts, uint16_t n)
+{
+	struct virtio_queue *q = queue;
+
+	if (unlikely(!virtio_queue_enter(q)))
+		return 0;
+	n = q->burst(q, pkts, n);
+	virtio_queue_leave(q);
+	return n;
+}
+
+uint16_t
+virtio_tx_burst(void *queue, struct rte_mbuf **pkts, uint16_t n)
+{
+	return virtio_rx_burst(queue, pkts, n);
+}

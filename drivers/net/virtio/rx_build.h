@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+/**
+ * @file
+ * The half of receiving that no ring format matters to: buffers that came back from the device,
+ * with their lengths, become frames.
+ */
+
+#ifndef VIRTIO_RX_BUILD_H
+#define VIRTIO_RX_BUILD_H
+
+#include <rte_ether.h>
+#include <rte_prefetch.h>
+
+#include "offload.h"
+#include "queue.h"
+
+/** Buffers that one burst takes out of a ring at most. */
+#define VIRTIO_RX_BURST_MAX 128
+
+enum virtio_rx_variant {
+	VIRTIO_RX_PLAIN = 0,
+	VIRTIO_RX_MERGE = 1 << 0,   /**< a frame may span buffers */
+	VIRTIO_RX_OFFLOAD = 1 << 1, /**< the header may say something, and tags may be stripped */
+};
+
+/** Where the device writes into @a m. Descriptors carry addresses of this process. */
+static __rte_always_inline uint64_t
+virtio_rx_address(const struct virtio_queue *q, const struct rte_mbuf *m)
+{
+	return (uintptr_t)m->buf_addr + q->buf_off;
+}
+
+/** The header in front of a received frame, read once: the device can still write to it. */
+static __rte_always_inline struct virtio_net_hdr_v1
+virtio_rx_read_header(const struct virtio_queue *q, const struct rte_mbuf *m)
+{
+	const volatile virtio_word32 *src =
+		(const volatile virtio_word32 *)((const char *)m->buf_addr + q->buf_off);
+	union {
+		uint32_t words[sizeof(struct virtio_net_hdr_v1) / sizeof(uint32_t)];
+		struct virtio_net_hdr_v1 hdr;
+	} u;
+
+	for (unsigned int i = 0; i < RTE_DIM(u.words); i++)
+		u.words[i] = src[i];
+	return u.hdr;
+}
+
+/** Make @a m a frame, or the first part of one, of @a len bytes. A fresh mbuf has no next. */
+static __rte_always_inline void
+virtio_rx_init(const struct virtio_queue *q, struct rte_mbuf *m, uint32_t len)
+{
+	*(virtio_word64 *)&m->data_off = q->rearm;
+	m->ol_flags = 0;
+	m->packet_type = 0;
+	m->pkt_len = len;
+	m->data_len = (uint16_t)len;
+	m->vlan_tci = 0;
+	m->hash.rss = 0;
+}
+
+/** Append a further buffer, which begins with data where the first one has the header. */
+static inline void
+virtio_rx_append(struct virtio_queue *q, struct rte_mbuf *m, uint32_t len)
+{
+	virtio_rx_init(q, m, len);
+	m->data_off -= q->hdr_len;
+	q->merge_last->next = m;
+	q->merge_last = m;
+	q->merging->nb_segs++;
+	q->merging->pkt_len += len;
+	q->merge_missing--;
+}
+
+static __rte_always_inline void
+virtio_rx_finish(struct virtio_queue *q, struct rte_mbuf *m, unsigned int variant)
+{
+	q->count.bytes += m->pkt_len;
+	if ((variant & VIRTIO_RX_OFFLOAD) && (q->flags & VIRTIO_QUEUE_VLAN_STRIP))
+		rte_vlan_strip(m);
+}
+
+/** A frame that the device described wrongly: it and what is behind it in the burst are lost. */
+static __rte_noinline void
+virtio_rx_discard(struct virtio_queue *q, struct rte_mbuf **pkts, uint16_t n, const char *what,
+	uint32_t value)
+{
+	rte_pktmbuf_free(q->merging);
+	q->merging = NULL;
+	for (uint16_t i = 0; i < n; i++)
+		rte_pktmbuf_free(pkts[i]);
+	virtio_queue_fail(q, what, value);
+}
+
+/** Frames that may span buffers or carry a header of interest. @return frames, in pkts[] */
+static __rte_always_inline uint16_t
+virtio_rx_build_general(struct virtio_queue *q, struct rte_mbuf **pkts, const uint32_t *lens,
+	uint16_t n, const unsigned int variant)
+{
+	uint16_t out = 0;
+
+	for (uint16_t i = 0; i < n; i++) {
+		struct rte_mbuf *m = pkts[i];
+		struct virtio_net_hdr_v1 hdr;
+		uint16_t buffers;
+
+		if ((variant & VIRTIO_RX_MERGE) && unlikely(q->merging != NULL)) {
+			virtio_rx_append(q, m, lens[i]);
+			if (q->merge_missing > 0)
+				continue;
+			pkts[out++] = q->merging;
+			virtio_rx_finish(q, q->merging, variant);
+			q->merging = NULL;
+			continue;
+		}
+		hdr = virtio_rx_read_header(q, m);
+		virtio_rx_init(q, m, lens[i] - q->hdr_len);
+		if (variant & VIRTIO_RX_OFFLOAD)
+			virtio_rx_header(m, &hdr);
+		buffers = variant & VIRTIO_RX_MERGE ? hdr.num_buffers : 1;
+		if (unlikely(lens[i] < q->hdr_len || buffers > q->size)) {
+			virtio_rx_discard(q, &pkts[i], n - i,
+				"a frame in more buffers than the ring has, or without header", buffers);
+			break;
+		}
+		if (likely(buffers <= 1)) {
+			pkts[out++] = m;
+			virtio_rx_finish(q, m, variant);
+			continue;
+		}
+		q->merging = m;
+		q->merge_last = m;
+		q->merge_missing = buffers - 1;
+	}
+	q->count.packets += out;
+	return out;
+}
+
+/** One frame per buffer, header of no interest. */
+static __rte_always_inline uint16_t
+virtio_rx_build_plain(struct virtio_queue *q, struct rte_mbuf **pkts, const uint32_t *lens,
+	uint16_t n)
+{
+	uint64_t bytes = 0;
+
+	for (uint16_t i = 0; i < n; i++) {
+		uint32_t len = lens[i] - q->hdr_len;
+
+		virtio_rx_init(q, pkts[i], len);
+		bytes += len;
+	}
+	q->count.bytes += bytes;
+	q->count.packets += n;
+	return n;
+}
+
+static __rte_always_inline uint16_t
+virtio_rx_build(struct virtio_queue *q, struct rte_mbuf **pkts, const uint32_t *lens, uint16_t n,
+	const unsigned int variant)
+{
+	if (variant == VIRTIO_RX_PLAIN)
+		return virtio_rx_build_plain(q, pkts, lens, n);
+	return virtio_rx_build_general(q, pkts, lens, n, variant);
+}
+
+#endif /* VIRTIO_RX_BUILD_H */

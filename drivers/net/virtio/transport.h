@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+/**
+ * @file
+ * What carries a virtio device: the operations that ethdev and the queues need of it. Every call
+ * is made by the control path, one at a time for each device, but for those that say otherwise.
+ * Results are 0 or a negative errno unless told otherwise, and a failure was logged by whom it befell.
+ */
+
+#ifndef VIRTIO_TRANSPORT_H
+#define VIRTIO_TRANSPORT_H
+
+#include "device.h"
+
+struct virtio_transport_ops {
+	const char *name;
+
+	/**
+	 * Bring up the device with dev->pairs pairs of dev->queues and as much of dev->wanted as it
+	 * has. Succeeds also when the device is away now: it is brought up when it comes.
+	 */
+	int (*start)(struct virtio_device *dev);
+
+	/** The device stops touching the rings; bursts are kept out. */
+	void (*stop)(struct virtio_device *dev);
+
+	/** Let go of the device and of everything that start() and probing took. */
+	void (*close)(struct virtio_device *dev);
+
+	/** Give a queue what the transport needs in it, and take that back. */
+	int (*queue_setup)(struct virtio_queue *q);
+	void (*queue_release)(struct virtio_queue *q);
+
+	/** Start or stop one ring; q->stopped remembers which when the device is away. */
+	int (*queue_enable)(struct virtio_device *dev, uint16_t index, bool enable);
+
+	/** Carry out one control command (virtio 1.2, 5.1.6.5). -EIO if the device said no. */
+	int (*control)(struct virtio_device *dev, uint8_t class, uint8_t cmd, const void *data,
+		uint32_t len);
+
+	/** Tell the device an MTU that the application chose. -ENOTSUP if it cannot be told. */
+	int (*set_mtu)(struct virtio_device *dev, uint16_t mtu);
+
+	/** Ring a queue's doorbell. Called by bursts. */
+	void (*notify)(struct virtio_queue *q);
+
+	/** A burst found the device breaking the rules. Called by bursts; q->failure says how. */
+	void (*queue_failed)(struct virtio_queue *q);
+};
+
+#endif /* VIRTIO_TRANSPORT_H */

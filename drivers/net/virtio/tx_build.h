@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+/**
+ * @file
+ * The half of transmitting that no ring format matters to: which frames go as one descriptor,
+ * what their header says, and how mbufs go back to their pools.
+ */
+
+#ifndef VIRTIO_TX_BUILD_H
+#define VIRTIO_TX_BUILD_H
+
+#include <rte_mempool.h>
+
+#include "offload.h"
+#include "queue.h"
+
+enum virtio_tx_variant {
+	VIRTIO_TX_PLAIN = 0,
+	VIRTIO_TX_OFFLOAD = 1 << 0, /**< the header may ask something of the device */
+	VIRTIO_TX_CHAIN = 1 << 1,   /**< frames of more than one descriptor lie in the ring itself */
+};
+
+/**
+ * True if nobody else can see the mbuf's headroom and the header fits into it, in front of the
+ * frame's only segment. Such a frame is one descriptor.
+ */
+static __rte_always_inline bool
+virtio_tx_is_simple(const struct rte_mbuf *m, uint16_t hdr_len)
+{
+	const uint64_t alone = UINT64_C(1) << 16 | UINT64_C(1) << 32; /* refcnt 1, nb_segs 1 */
+	const uint64_t rearm = *(const virtio_word64 *)&m->data_off;
+
+	return (rearm & UINT64_C(0xffffffff0000)) == alone && m->data_off >= hdr_len &&
+		RTE_MBUF_DIRECT(m);
+}
+
+/** Put the header in front of a simple frame. @return its address */
+static __rte_always_inline uint64_t
+virtio_tx_prepend(const struct virtio_queue *q, const struct rte_mbuf *m, const unsigned int variant)
+{
+	uint8_t *hdr = (uint8_t *)m->buf_addr + m->data_off - q->hdr_len;
+
+	if ((variant & VIRTIO_TX_OFFLOAD) && (m->ol_flags & VIRTIO_TX_OFFLOAD_MASK)) {
+		struct virtio_net_hdr_v1 full = { 0 };
+
+		virtio_tx_header(m, &full);
+		memcpy(hdr, &full, q->hdr_len);
+	} else {
+		/* 10 and 12 bytes alike: two stores that may overlap. */
+		*(uint64_t __attribute__((aligned(1), may_alias)) *)hdr = 0;
+		*(uint32_t __attribute__((aligned(1), may_alias)) *)(hdr + q->hdr_len - 4) = 0;
+	}
+	return (uintptr_t)hdr;
+}
+
+/** Return mbufs that were simple when they were sent, and so still have no other owner. */
+static __rte_always_inline void
+virtio_tx_free_simple(const struct virtio_queue *q, struct rte_mbuf **mbufs, uint16_t n)
+{
+	uint16_t first = 0;
+
+	if (n == 0)
+		return;
+	if (!(q->flags & VIRTIO_QUEUE_FAST_FREE))
+		for (uint16_t i = 1; i < n; i++)
+			if (mbufs[i]->pool != mbufs[first]->pool) {
+				rte_mempool_put_bulk(mbufs[first]->pool, (void **)&mbufs[first],
+					i - first);
+				first = i;
+			}
+	rte_mempool_put_bulk(mbufs[first]->pool, (void **)&mbufs[first], n - first);
+}
+
+/**
+ * What of a frame each descriptor of its chain carries, in order: perhaps the header, then the
+ * segments. The header goes with the first segment where it can.
+ */
+struct virtio_tx_chain {
+	const struct rte_mbuf *next;
+	uint64_t addr;
+	uint32_t len;
+	uint16_t left; /**< descriptors still to come after this one */
+};
+
+/** Descriptors that a frame needs at most. */
+static inline uint16_t
+virtio_tx_chain_max(const struct rte_mbuf *m)
+{
+	return m->nb_segs + 1;
+}
+
+/** Begin a chain with its first descriptor. @a hdr is used when the headroom is not ours. */
+static inline struct virtio_tx_chain
+virtio_tx_chain_begin(const struct virtio_queue *q, const struct rte_mbuf *m,
+	struct virtio_net_hdr_v1 *hdr)
+{
+	const bool prepend = rte_mbuf_refcnt_read(m) == 1 && RTE_MBUF_DIRECT(m) &&
+		m->data_off >= q->hdr_len;
+	struct virtio_net_hdr_v1 full = { 0 };
+
+	virtio_tx_header(m, &full);
+	if (prepend) {
+		uint8_t *in_place = (uint8_t *)m->buf_addr + m->data_off - q->hdr_len;
+
+		memcpy(in_place, &full, q->hdr_len);
+		return (struct virtio_tx_chain) {
+			.next = m->next,
+			.addr = (uintptr_t)in_place,
+			.len = q->hdr_len + m->data_len,
+			.left = m->nb_segs - 1,
+		};
+	}
+	*hdr = full;
+	return (struct virtio_tx_chain) {
+		.next = m,
+		.addr = (uintptr_t)hdr,
+		.len = q->hdr_len,
+		.left = m->nb_segs,
+	};
+}
+
+/** Go to the next descriptor; the caller saw that some are left. */
+static inline void
+virtio_tx_chain_next(struct virtio_tx_chain *c)
+{
+	c->addr = rte_pktmbuf_mtod(c->next, uintptr_t);
+	c->len = c->next->data_len;
+	c->next = c->next->next;
+	c->left--;
+}
+
+/** Free tables, and so frames that may still be given one. */
+static inline bool
+virtio_tx_table_free(const struct virtio_queue *q)
+{
+	return (uint16_t)(q->table_head - q->table_tail) <= q->table_mask;
+}
+
+/** Forget the span of a frame whose turn has come. @return descriptors that it took */
+static inline uint16_t
+virtio_tx_span_release(struct virtio_queue *q, uint16_t slot)
+{
+	const uint16_t span = q->span[slot];
+
+	if (span == 0)
+		return 1;
+	if (span & VIRTIO_SPAN_TABLE)
+		q->table_tail++;
+	q->span[slot] = 0;
+	q->complex--;
+	return span & VIRTIO_SPAN_MASK;
+}
+
+/** Remember a frame that is not simple. */
+static inline void
+virtio_tx_span_set(struct virtio_queue *q, uint16_t slot, uint16_t descs, bool table)
+{
+	q->span[slot] = descs | (table ? VIRTIO_SPAN_TABLE : 0);
+	q->complex++;
+	q->table_head += table;
+}
+
+/** A frame that no device can be given: it is dropped and counted. */
+static inline bool
+virtio_tx_unsendable(const struct virtio_queue *q, const struct rte_mbuf *m)
+{
+	return m->nb_segs > q->nb_segs_max;
+}
+
+#endif /* VIRTIO_TX_BUILD_H */

@@ -1,0 +1,576 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <rte_eal_memconfig.h>
+#include <rte_memory.h>
+
+#include "control_queue.h"
+#include "log.h"
+#include "transport.h"
+#include "user.h"
+
+/** How long a client waits before it looks for a back end that is gone again. */
+#define RECONNECT_MS 1000
+
+/* What this side does by itself, with or without the back end's consent. */
+#define LOCAL_FEATURES (VIRTIO_FEATURE(VIRTIO_NET_F_MAC) | VIRTIO_FEATURE(VIRTIO_NET_F_STATUS) | \
+	VIRTIO_FEATURE(VIRTIO_NET_F_CTRL_VQ) | VIRTIO_FEATURE(VIRTIO_NET_F_CTRL_RX) | \
+	VIRTIO_FEATURE(VIRTIO_NET_F_CTRL_MAC_ADDR))
+
+#define CONTROL_FEATURES (VIRTIO_FEATURE(VIRTIO_NET_F_CTRL_VQ) | \
+	VIRTIO_FEATURE(VIRTIO_NET_F_CTRL_RX) | VIRTIO_FEATURE(VIRTIO_NET_F_CTRL_MAC_ADDR) | \
+	VIRTIO_FEATURE(VIRTIO_NET_F_MQ))
+
+/* What the queues and the port can make use of. */
+#define DRIVER_FEATURES (VIRTIO_FEATURE(VIRTIO_F_VERSION_1) | \
+	VIRTIO_FEATURE(VIRTIO_F_ANY_LAYOUT) | VIRTIO_FEATURE(VIRTIO_F_IN_ORDER) | \
+	VIRTIO_FEATURE(VIRTIO_F_RING_PACKED) | VIRTIO_FEATURE(VIRTIO_RING_F_INDIRECT_DESC) | \
+	VIRTIO_FEATURE(VIRTIO_RING_F_EVENT_IDX) | VIRTIO_FEATURE(VIRTIO_NET_F_MRG_RXBUF) | \
+	VIRTIO_FEATURE(VIRTIO_NET_F_MTU) | VIRTIO_FEATURE(VIRTIO_NET_F_MQ) | \
+	VIRTIO_FEATURE(VIRTIO_NET_F_CSUM) | VIRTIO_FEATURE(VIRTIO_NET_F_HOST_TSO4) | \
+	VIRTIO_FEATURE(VIRTIO_NET_F_HOST_TSO6) | VIRTIO_FEATURE(VIRTIO_NET_F_GUEST_CSUM) | \
+	VIRTIO_FEATURE(VIRTIO_NET_F_GUEST_TSO4) | VIRTIO_FEATURE(VIRTIO_NET_F_GUEST_TSO6))
+
+/* Headers in front of frames are all that we write; one of these says that the device takes it. */
+#define LAYOUT_FEATURES (VIRTIO_FEATURE(VIRTIO_F_VERSION_1) | VIRTIO_FEATURE(VIRTIO_F_ANY_LAYOUT))
+
+static struct virtio_user *
+user_of(struct virtio_device *dev)
+{
+	return container_of(dev, struct virtio_user, dev);
+}
+
+/** Lock for whatever needs to know DPDK's memory. */
+static void
+lock_with_memory(struct virtio_user *u)
+{
+	rte_mcfg_mem_read_lock();
+	pthread_mutex_lock(&u->lock);
+}
+
+static void
+unlock_with_memory(struct virtio_user *u)
+{
+	pthread_mutex_unlock(&u->lock);
+	rte_mcfg_mem_read_unlock();
+}
+
+static void
+wake(struct virtio_user *u)
+{
+	eventfd_write(u->wakefd, 1);
+}
+
+/*
+ * Show the state of the link. Threads may overtake each other here, so that each looks again
+ * after it told: the last one to look tells the truth.
+ */
+static void
+show_link(struct virtio_user *u)
+{
+	bool up;
+
+	do {
+		up = __atomic_load_n(&u->running, __ATOMIC_SEQ_CST);
+		virtio_device_link(&u->dev, up);
+	} while (up != __atomic_load_n(&u->running, __ATOMIC_SEQ_CST));
+}
+
+static void
+set_running(struct virtio_user *u, bool running)
+{
+	__atomic_store_n(&u->running, running, __ATOMIC_SEQ_CST);
+}
+
+static uint64_t
+features_of_args(const struct virtio_user_args *args)
+{
+	uint64_t features = DRIVER_FEATURES | LOCAL_FEATURES;
+
+	if (!args->mrg_rxbuf)
+		features &= ~VIRTIO_FEATURE(VIRTIO_NET_F_MRG_RXBUF);
+	if (!args->in_order)
+		features &= ~VIRTIO_FEATURE(VIRTIO_F_IN_ORDER);
+	if (!args->packed_vq)
+		features &= ~VIRTIO_FEATURE(VIRTIO_F_RING_PACKED);
+	if (!args->cq)
+		features &= ~CONTROL_FEATURES;
+	return features;
+}
+
+/* See that the back end has what cannot be done without. */
+static int
+check_features(const struct virtio_user *u, uint64_t features)
+{
+	const struct virtio_device *dev = &u->dev;
+	const uint64_t missing = (dev->needed | dev->required) & ~features;
+
+	if (missing != 0) {
+		VIRTIO_LOG(ERR, "%s: the back end at %s lacks features %#" PRIx64 " that the port "
+			"was configured with", dev->name, u->args.path, missing);
+		return -ENOTSUP;
+	}
+	if ((features & LAYOUT_FEATURES) == 0) {
+		VIRTIO_LOG(ERR, "%s: the back end at %s has neither VERSION_1 nor ANY_LAYOUT, and "
+			"older ones are not supported", dev->name, u->args.path);
+		return -ENOTSUP;
+	}
+	if (dev->pairs > u->backend_pairs) {
+		VIRTIO_LOG(ERR, "%s: the back end at %s has %u queue pairs, the port uses %u",
+			dev->name, u->args.path, u->backend_pairs, dev->pairs);
+		return -ENOTSUP;
+	}
+	return 0;
+}
+
+int
+virtio_user_enable_pairs(struct virtio_user *u, uint16_t pairs)
+{
+	int ret = 0;
+
+	u->enabled_pairs = pairs;
+	if (!u->running)
+		return 0;
+	for (uint16_t i = 0; i < 2 * u->dev.pairs && ret == 0; i++) {
+		const struct virtio_queue *q = u->dev.queues[i];
+
+		ret = u->backend->enable_ring(u, q, i < 2 * pairs && !q->stopped);
+	}
+	return ret;
+}
+
+static int
+share_memory(struct virtio_user *u, const void *gone, size_t gone_len)
+{
+	int ret = virtio_user_memory_collect(u->dev.name, u->memory, gone, gone_len);
+
+	return ret < 0 ? ret : u->backend->set_memory(u, u->memory);
+}
+
+/* From a connected back end to a running device. Locked with memory. */
+static int
+bring_up(struct virtio_user *u)
+{
+	const struct virtio_backend_ops *be = u->backend;
+	struct virtio_device *dev = &u->dev;
+	const uint64_t features = dev->wanted & (u->backend_features | LOCAL_FEATURES);
+	uint8_t status = VIRTIO_CONFIG_S_ACKNOWLEDGE | VIRTIO_CONFIG_S_DRIVER;
+	int ret;
+
+	ret = check_features(u, features);
+	if (ret < 0)
+		return ret;
+	virtio_device_arm(dev, features);
+	ret = be->set_status(u, status);
+	if (ret == 0)
+		ret = be->set_features(u, features & u->backend_features);
+	status |= VIRTIO_CONFIG_S_FEATURES_OK;
+	if (ret == 0)
+		ret = be->set_status(u, status);
+	if (ret == 0)
+		ret = share_memory(u, NULL, 0);
+	for (uint16_t i = 0; i < 2 * dev->pairs && ret == 0; i++)
+		ret = be->setup_ring(u, dev->queues[i]);
+	if (ret == 0)
+		ret = be->set_status(u, status | VIRTIO_CONFIG_S_DRIVER_OK);
+	if (ret < 0)
+		return ret;
+	virtio_device_run(dev);
+	set_running(u, true);
+	ret = virtio_user_enable_pairs(u, RTE_MAX(u->enabled_pairs, 1));
+	if (ret < 0) {
+		set_running(u, false);
+		virtio_device_halt(dev);
+	}
+	return ret;
+}
+
+static int
+user_start(struct virtio_device *dev)
+{
+	struct virtio_user *u = user_of(dev);
+	int ret = 0;
+
+	lock_with_memory(u);
+	u->enabled_pairs = dev->pairs;
+	if (u->connected)
+		ret = bring_up(u);
+	if (ret == -ECONNRESET) {
+		/* Gone, not unwilling: the control thread looks for it again. */
+		u->backend->give_up(u);
+		ret = 0;
+	}
+	u->started = ret == 0;
+	unlock_with_memory(u);
+	wake(u);
+	if (ret == 0)
+		show_link(u);
+	return ret;
+}
+
+static void
+user_stop(struct virtio_device *dev)
+{
+	struct virtio_user *u = user_of(dev);
+	int ret = 0;
+
+	pthread_mutex_lock(&u->lock);
+	u->started = false;
+	virtio_device_halt(dev);
+	if (u->running) {
+		set_running(u, false);
+		for (uint16_t i = 0; i < 2 * dev->pairs && ret == 0; i++)
+			ret = u->backend->stop_ring(u, dev->queues[i]);
+		if (ret == 0)
+			ret = u->backend->set_status(u, 0);
+		if (ret < 0)
+			u->backend->give_up(u);
+	}
+	pthread_mutex_unlock(&u->lock);
+	show_link(u);
+}
+
+static int
+user_queue_enable(struct virtio_device *dev, uint16_t index, bool enable)
+{
+	struct virtio_user *u = user_of(dev);
+	struct virtio_queue *q = dev->queues[index];
+	int ret = 0;
+
+	pthread_mutex_lock(&u->lock);
+	q->stopped = !enable;
+	if (!enable)
+		virtio_queues_quiesce(&q, 1);
+	if (u->running && index < 2 * u->enabled_pairs)
+		ret = u->backend->enable_ring(u, q, enable);
+	if (u->running && enable && ret == 0)
+		virtio_queue_run(q);
+	pthread_mutex_unlock(&u->lock);
+	return ret;
+}
+
+static int
+user_control(struct virtio_device *dev, uint8_t class, uint8_t cmd, const void *data, uint32_t len)
+{
+	struct virtio_user *u = user_of(dev);
+	int ret;
+
+	pthread_mutex_lock(&u->lock);
+	ret = virtio_user_control(u, class, cmd, data, len);
+	pthread_mutex_unlock(&u->lock);
+	return ret;
+}
+
+static int
+user_set_mtu(struct virtio_device *dev, uint16_t mtu)
+{
+	struct virtio_user *u = user_of(dev);
+	int ret = -ENOTSUP;
+
+	pthread_mutex_lock(&u->lock);
+	if (u->running && virtio_has(dev, VIRTIO_NET_F_MTU))
+		ret = u->backend->set_mtu(u, mtu);
+	pthread_mutex_unlock(&u->lock);
+	return ret;
+}
+
+static int
+user_queue_setup(struct virtio_queue *q)
+{
+	q->kickfd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	q->callfd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	if (q->kickfd >= 0 && q->callfd >= 0)
+		return 0;
+	VIRTIO_LOG(ERR, "%s: no eventfds for queue %u: %s", q->dev->name, q->index,
+		strerror(errno));
+	return -errno;
+}
+
+static void
+user_queue_release(struct virtio_queue *q)
+{
+	if (q->kickfd >= 0)
+		close(q->kickfd);
+	if (q->callfd >= 0)
+		close(q->callfd);
+	q->kickfd = -1;
+	q->callfd = -1;
+}
+
+static void
+user_notify(struct virtio_queue *q)
+{
+	eventfd_write(q->kickfd, 1);
+}
+
+static void
+user_queue_failed(struct virtio_queue *q)
+{
+	wake(user_of(q->dev));
+}
+
+static void
+user_close(struct virtio_device *dev)
+{
+	virtio_user_destroy(user_of(dev));
+}
+
+static const struct virtio_transport_ops user_ops = {
+	.name = "user",
+	.start = user_start,
+	.stop = user_stop,
+	.close = user_close,
+	.queue_setup = user_queue_setup,
+	.queue_release = user_queue_release,
+	.queue_enable = user_queue_enable,
+	.control = user_control,
+	.set_mtu = user_set_mtu,
+	.notify = user_notify,
+	.queue_failed = user_queue_failed,
+};
+
+/* The rings' owner is gone: keep bursts out before anything else. */
+static void
+lose(struct virtio_user *u, const char *why)
+{
+	pthread_mutex_lock(&u->lock);
+	virtio_device_halt(&u->dev);
+	set_running(u, false);
+	u->connected = false;
+	u->backend->disconnect(u);
+	pthread_mutex_unlock(&u->lock);
+	VIRTIO_LOG(NOTICE, "%s: the back end at %s %s: link down", u->dev.name, u->args.path, why);
+	show_link(u);
+}
+
+/* A queue whose back end broke the rules costs that back end its connection. */
+static bool
+failed_queue(struct virtio_user *u)
+{
+	bool failed = false;
+
+	pthread_mutex_lock(&u->lock);
+	for (uint16_t i = 0; i < 2 * u->dev.pairs && u->running; i++) {
+		const struct virtio_queue *q = u->dev.queues[i];
+		const char *what = __atomic_load_n(&q->failure, __ATOMIC_ACQUIRE);
+
+		if (what == NULL)
+			continue;
+		VIRTIO_LOG(ERR, "%s: queue %u: the back end returned %s (%u)", u->dev.name, i,
+			what, q->failure_value);
+		failed = true;
+	}
+	pthread_mutex_unlock(&u->lock);
+	return failed;
+}
+
+/* Look for a back end, and bring up the device if the application wants it to run. */
+static void
+find(struct virtio_user *u)
+{
+	int ret;
+
+	lock_with_memory(u);
+	ret = u->backend->connect(u);
+	if (ret == 0)
+		ret = u->backend->greet(u);
+	if (ret == 0)
+		u->connected = true;
+	if (ret == 0 && u->started)
+		ret = bring_up(u);
+	if (ret < 0 && ret != -EAGAIN) {
+		u->connected = false;
+		u->backend->disconnect(u);
+	}
+	unlock_with_memory(u);
+	if (ret == 0)
+		VIRTIO_LOG(NOTICE, "%s: back end at %s connected%s", u->dev.name, u->args.path,
+			u->running ? ": link up" : "");
+	show_link(u);
+}
+
+static uint32_t
+control_main(void *arg)
+{
+	struct virtio_user *u = arg;
+	struct pollfd fds[2] = { { .fd = u->wakefd, .events = POLLIN } };
+	uint64_t wakes;
+
+	while (!__atomic_load_n(&u->quit, __ATOMIC_ACQUIRE)) {
+		const bool retry = !u->args.server && !u->connected;
+
+		fds[1] = u->backend->watch(u);
+		if (poll(fds, 2, retry ? RECONNECT_MS : -1) < 0 && errno != EINTR)
+			break;
+		if (fds[0].revents != 0 && read(u->wakefd, &wakes, sizeof(wakes)) < 0 &&
+				errno != EAGAIN)
+			break;
+		if (__atomic_load_n(&u->quit, __ATOMIC_ACQUIRE))
+			break;
+		if (u->connected && failed_queue(u))
+			lose(u, "broke the rules and is left");
+		else if (u->connected && fds[1].revents != 0)
+			lose(u, "is gone");
+		else if (!u->connected && (fds[1].revents != 0 ||
+				(retry && fds[0].revents == 0)))
+			find(u);
+	}
+	return 0;
+}
+
+static void
+memory_event(enum rte_mem_event type, const void *addr, size_t len, void *arg)
+{
+	struct virtio_user *u = arg;
+	const bool gone = type == RTE_MEM_EVENT_FREE;
+	int ret = 0;
+
+	pthread_mutex_lock(&u->lock);
+	if (u->running) {
+		/* The back end may not look at rings while it looks for their memory. */
+		for (uint16_t i = 0; i < 2 * u->dev.pairs && ret == 0; i++)
+			ret = u->backend->enable_ring(u, u->dev.queues[i], false);
+		if (ret == 0)
+			ret = share_memory(u, gone ? addr : NULL, gone ? len : 0);
+		if (ret == 0)
+			ret = virtio_user_enable_pairs(u, u->enabled_pairs);
+		if (ret < 0)
+			u->backend->give_up(u);
+	}
+	pthread_mutex_unlock(&u->lock);
+}
+
+/* What the port may offer: what driver and arguments allow, and a known back end has. */
+static void
+learn(struct virtio_user *u)
+{
+	struct virtio_device *dev = &u->dev;
+
+	dev->offered = features_of_args(&u->args);
+	dev->max_pairs = u->args.queues;
+	if (!u->connected)
+		return;
+	dev->offered &= u->backend_features | LOCAL_FEATURES;
+	if (dev->max_pairs > u->backend_pairs) {
+		VIRTIO_LOG(WARNING, "%s: the back end at %s has %u of the %u queue pairs asked for",
+			dev->name, u->args.path, u->backend_pairs, u->args.queues);
+		dev->max_pairs = u->backend_pairs;
+	}
+}
+
+static void
+choose_mac(struct virtio_user *u)
+{
+	struct rte_ether_addr mac;
+
+	if (u->args.mac_given)
+		mac = u->args.mac;
+	else if (!u->connected || !(u->backend_features & VIRTIO_FEATURE(VIRTIO_NET_F_MAC)) ||
+			u->backend->read_config(u, offsetof(struct virtio_net_config, mac), &mac,
+				sizeof(mac)) < 0 ||
+			!rte_is_valid_assigned_ether_addr(&mac))
+		rte_eth_random_addr(mac.addr_bytes);
+	u->dev.mac = mac;
+}
+
+static void
+choose_max_mtu(struct virtio_user *u)
+{
+	uint16_t mtu;
+
+	u->dev.max_mtu = VIRTIO_MTU_MAX - VIRTIO_FRAME_OVERHEAD;
+	if (u->connected && (u->backend_features & VIRTIO_FEATURE(VIRTIO_NET_F_MTU)) &&
+			u->backend->read_config(u, offsetof(struct virtio_net_config, mtu), &mtu,
+				sizeof(mtu)) == 0 && mtu >= RTE_ETHER_MIN_MTU)
+		u->dev.max_mtu = RTE_MIN(mtu, u->dev.max_mtu);
+}
+
+/* The first meeting with the back end. A client must find one; a server need not. */
+static int
+meet(struct virtio_user *u)
+{
+	int ret;
+
+	if (!u->args.server) {
+		ret = u->backend->connect(u);
+		if (ret == -EAGAIN)
+			VIRTIO_LOG(ERR, "%s: nobody listens at %s: start the back end first, or use "
+				"server=1", u->dev.name, u->args.path);
+		if (ret == 0)
+			ret = u->backend->greet(u);
+		if (ret < 0)
+			return ret;
+		u->connected = true;
+	}
+	learn(u);
+	choose_mac(u);
+	choose_max_mtu(u);
+	return 0;
+}
+
+int
+virtio_user_create(struct virtio_user *u)
+{
+	char name[16];
+	int ret;
+
+	u->dev.transport = &user_ops;
+	u->dev.speed = u->args.speed;
+	u->dev.queue_size = u->args.queue_size;
+	if (!rte_is_power_of_2(u->args.queue_size))
+		u->dev.required = VIRTIO_FEATURE(VIRTIO_F_RING_PACKED);
+	u->backend = &virtio_backend_vhost_user;
+	pthread_mutex_init(&u->lock, NULL);
+	u->memory = malloc(sizeof(*u->memory));
+	u->wakefd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	if (u->memory == NULL || u->wakefd < 0) {
+		ret = -ENOMEM;
+		goto fail_memory;
+	}
+	ret = u->backend->open(u);
+	if (ret < 0)
+		goto fail_memory;
+	ret = meet(u);
+	if (ret < 0)
+		goto fail_open;
+	snprintf(name, sizeof(name), "virtio-%u", u->dev.eth->data->port_id);
+	ret = rte_vdpa_thread_create_control(&u->thread, name, control_main, u);
+	if (ret < 0) {
+		VIRTIO_LOG(ERR, "%s: cannot start control thread: %s", u->dev.name, strerror(-ret));
+		goto fail_open;
+	}
+	/* Memory that never changes (--legacy-mem, --no-huge) has no events. */
+	u->mem_events = rte_mem_event_callback_register("virtio_user", memory_event, u) == 0;
+	return 0;
+
+fail_open:
+	u->backend->disconnect(u);
+	u->backend->close(u);
+fail_memory:
+	if (u->wakefd >= 0)
+		close(u->wakefd);
+	free(u->memory);
+	pthread_mutex_destroy(&u->lock);
+	return ret;
+}
+
+void
+virtio_user_destroy(struct virtio_user *u)
+{
+	if (u->mem_events)
+		rte_mem_event_callback_unregister("virtio_user", u);
+	__atomic_store_n(&u->quit, true, __ATOMIC_RELEASE);
+	wake(u);
+	rte_thread_join(u->thread, NULL);
+	u->backend->disconnect(u);
+	u->backend->close(u);
+	close(u->wakefd);
+	free(u->memory);
+	pthread_mutex_destroy(&u->lock);
+}

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+/**
+ * @file
+ * The transport whose device is another process (or, with other back ends, the kernel): rings
+ * lie in DPDK's own memory, which the back end is given, and descriptors carry addresses of this
+ * process.
+ *
+ * Who does what. A control thread for each device connects, notices that the back end is gone,
+ * and brings the device up again; the application's thread starts and stops it; memory that
+ * DPDK takes or gives back is told in whatever thread that happens. @c lock serializes them.
+ * It is taken inside DPDK's memory lock, never around it: no DPDK memory may be allocated under it.
+ */
+
+#ifndef VIRTIO_USER_H
+#define VIRTIO_USER_H
+
+#include <pthread.h>
+
+#include <rte_thread.h>
+
+#include "backend.h"
+#include "device.h"
+#include "user_args.h"
+
+struct virtio_user {
+	struct virtio_device dev; /* first: the port's dev_private */
+	struct virtio_user_args args;
+	const struct virtio_backend_ops *backend;
+	void *backend_state;
+
+	pthread_mutex_t lock;
+	bool connected;
+	bool started; /**< the application wants the device to run */
+	bool running; /**< it does: this is the state of the link */
+	bool quit;
+	uint64_t backend_features; /**< what the connected back end offers */
+	uint16_t backend_pairs;
+	uint16_t enabled_pairs; /**< what the control queue asked for */
+	struct virtio_backend_memory *memory;
+
+	int wakefd;
+	rte_thread_t thread;
+	bool mem_events;
+};
+
+/**
+ * Make the device that @a u->args describe: connect to the back end, or wait for one, and learn
+ * what it can. dev.name and dev.eth must be set, everything else zero.
+ * @return 0, or a negative errno after one line of why
+ */
+int virtio_user_create(struct virtio_user *u);
+
+/** Undo virtio_user_create(). Bursts must be over. */
+void virtio_user_destroy(struct virtio_user *u);
+
+/** user_control.c: carry out a control command here, as the back end has no part in it. Locked. */
+int virtio_user_control(struct virtio_user *u, uint8_t class, uint8_t cmd, const void *data,
+	uint32_t len);
+
+/** Enable the first @a pairs of the queue pairs in use, and disable the others. Locked. */
+int virtio_user_enable_pairs(struct virtio_user *u, uint16_t pairs);
+
+/**
+ * user_memory.c: what of DPDK's memory there is to share, but for @a gone_len bytes at @a gone
+ * that are about to go. DPDK's memory lock must be held.
+ * @return 0; -ENOSPC more regions than the table holds; -ENOTSUP memory without a descriptor
+ */
+int virtio_user_memory_collect(const char *name, struct virtio_backend_memory *mem,
+	const void *gone, size_t gone_len);
+
+#endif /* VIRTIO_USER_H */

@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+#include <errno.h>
+#include <stdbool.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/time.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "log.h"
+#include "vhost_user_socket.h"
+
+/** A back end that does not read for so long is given up. */
+#define SEND_TIMEOUT_S 10
+
+static struct sockaddr_un
+address(const char *path)
+{
+	struct sockaddr_un sa = { .sun_family = AF_UNIX };
+
+	/* The argument parser bounds paths to what fits. */
+	strncpy(sa.sun_path, path, sizeof(sa.sun_path) - 1);
+	return sa;
+}
+
+static void
+bound_sends(int sock)
+{
+	const struct timeval tv = { .tv_sec = SEND_TIMEOUT_S };
+
+	setsockopt(sock, SOL_SOCKET, SO_SNDTIMEO, &tv, sizeof(tv));
+}
+
+/* Connect to what may be there. Nobody home is for the caller to judge. */
+static int
+try_connect(const char *path)
+{
+	const struct sockaddr_un sa = address(path);
+	int sock = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int error;
+
+	if (sock < 0)
+		return -errno;
+	/* First, as it bounds connecting to somebody who never accepts as well. */
+	bound_sends(sock);
+	if (connect(sock, (const struct sockaddr *)&sa, sizeof(sa)) == 0)
+		return sock;
+	error = errno;
+	close(sock);
+	return error == ECONNREFUSED || error == ENOENT ? -EAGAIN : -error;
+}
+
+int
+virtio_socket_connect(const char *name, const char *path)
+{
+	int ret = try_connect(path);
+
+	if (ret < 0 && ret != -EAGAIN)
+		VIRTIO_LOG(ERR, "%s: cannot connect to %s: %s", name, path, strerror(-ret));
+	return ret;
+}
+
+/* True if there is a socket at the path that nobody listens on. */
+static bool
+is_left_over(const char *path)
+{
+	struct stat st;
+	int sock;
+
+	if (lstat(path, &st) < 0 || !S_ISSOCK(st.st_mode))
+		return false;
+	sock = try_connect(path);
+	if (sock >= 0)
+		close(sock);
+	return sock == -EAGAIN;
+}
+
+int
+virtio_socket_listen(const char *name, const char *path)
+{
+	const struct sockaddr_un sa = address(path);
+	int sock = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	int ret;
+
+	if (sock < 0) {
+		ret = -errno;
+		goto failed;
+	}
+	if (is_left_over(path))
+		unlink(path);
+	if (bind(sock, (const struct sockaddr *)&sa, sizeof(sa)) < 0) {
+		ret = -errno;
+		goto failed;
+	}
+	if (listen(sock, 1) < 0) {
+		ret = -errno;
+		unlink(path);
+		goto failed;
+	}
+	return sock;
+
+failed:
+	VIRTIO_LOG(ERR, "%s: cannot listen at %s: %s%s", name, path, strerror(-ret),
+		ret == -EADDRINUSE ? " (by another process, or it is no socket)" : "");
+	if (sock >= 0)
+		close(sock);
+	return ret;
+}
+
+int
+virtio_socket_accept(int listenfd)
+{
+	int sock = accept4(listenfd, NULL, NULL, SOCK_CLOEXEC);
+
+	if (sock < 0)
+		return errno == EWOULDBLOCK || errno == ECONNABORTED || errno == EINTR ? -EAGAIN :
+			-errno;
+	bound_sends(sock);
+	return sock;
+}

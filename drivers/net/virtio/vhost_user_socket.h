@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+/**
+ * @file
+ * The two ways to a vhost-user back end: connect to where it listens, or listen for it.
+ * Sockets are close-on-exec and do not wait longer than a bounded time to send.
+ */
+
+#ifndef VIRTIO_VHOST_USER_SOCKET_H
+#define VIRTIO_VHOST_USER_SOCKET_H
+
+/**
+ * Listen at @a path; a socket that a dead process left there is replaced.
+ * @return a descriptor, or a negative errno after one line that begins with @a name
+ */
+int virtio_socket_listen(const char *name, const char *path);
+
+/** Accept who waits. @return a descriptor; -EAGAIN nobody does; another negative errno */
+int virtio_socket_accept(int listenfd);
+
+/** Connect to @a path. @return a descriptor; -EAGAIN nobody listens there; another negative errno */
+int virtio_socket_connect(const char *name, const char *path);
+
+#endif /* VIRTIO_VHOST_USER_SOCKET_H */
