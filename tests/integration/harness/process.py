@@ -27,7 +27,7 @@ CLONE_NEWNET = 0x40000000
 LIBC = ctypes.CDLL(None, use_errno=True)
 
 # Terminal control that line editors emit around what they echo.
-ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b[()][A-Z0-9]|[\r\x07]")
+ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b[()][A-Z0-9]|\x1bc|[\r\x07]")
 UNFINISHED_ESCAPE = re.compile(r"\x1b[\[()]?[0-9;?]*\Z")
 TAIL_LINES = 30
 
