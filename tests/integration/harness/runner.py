@@ -12,6 +12,7 @@ import signal
 import sys
 import time
 import traceback
+from collections import Counter
 from pathlib import Path
 
 from .result import Failure, Skip
@@ -24,7 +25,7 @@ def _terminated(_number, _frame) -> None:
     raise SystemExit("terminated")  # unwinds through every workspace
 
 
-def _one(name: str, case, keep: bool) -> str:
+def _one(name: str, case, keep: bool) -> tuple[str, str]:
     print(f"{name} ...", flush=True)
     began = time.monotonic()
     try:
@@ -39,7 +40,7 @@ def _one(name: str, case, keep: bool) -> str:
         outcome, why = "FAILED", traceback.format_exc()
     took = time.monotonic() - began
     print(f"{name}: {outcome} ({took:.1f} s){': ' if why else ''}{why}", flush=True)
-    return outcome
+    return outcome, why
 
 
 def run(*cases) -> None:
@@ -60,10 +61,13 @@ def run(*cases) -> None:
 
     signal.signal(signal.SIGTERM, _terminated)
     signal.signal(signal.SIGHUP, _terminated)
-    outcomes = [_one(name, case, options.keep) for name, case in named]
-    counts = {o: outcomes.count(o) for o in ("ok", "skipped", "FAILED")}
+    results = [_one(name, case, options.keep) for name, case in named]
+    counts = Counter(outcome for outcome, _ in results)
     print(f"{Path(sys.argv[0]).stem}: {counts['ok']} passed, {counts['FAILED']} failed, "
           f"{counts['skipped']} skipped")
     if counts["FAILED"]:
         sys.exit(1)
-    sys.exit(0 if counts["ok"] else EXIT_SKIP)
+    if not counts["ok"]:
+        print(results[0][1])  # whoever collects results shows the last line as the reason
+        sys.exit(EXIT_SKIP)
+    sys.exit(0)
