@@ -116,7 +116,7 @@ class Process:
                     self._mark = match.end()
                     return match
                 if self._eof:
-                    raise self.failure(f"ended ({self._status()}) without printing /{pattern}/")
+                    raise self.failure(f"{self.state()} without printing /{pattern}/")
                 if not self._news.wait(deadline - time.monotonic()):
                     if time.monotonic() >= deadline:
                         raise self.failure(f"did not print /{pattern}/ within {timeout} s")
@@ -160,9 +160,8 @@ class Process:
         self._log.close()
 
     def failure(self, what: str) -> Failure:
-        """A Failure about this child, with the end of its output."""
-        return Failure(f"{self.name} (pid {self.pid}): {what}\n"
-                       f"--- end of {self.log_path} ---\n{self.tail()}\n---")
+        """A Failure about this child."""
+        return Failure(f"{self.name} (pid {self.pid}): {what}")
 
     def fd_count(self) -> int:
         return len(os.listdir(f"/proc/{self.pid}/fd"))
@@ -170,12 +169,15 @@ class Process:
     def map_count(self) -> int:
         return len(Path(f"/proc/{self.pid}/maps").read_text().splitlines())
 
-    def _status(self) -> str:
+    def state(self) -> str:
+        """What has become of the child, in words."""
+        if not self._eof and self.running:
+            return "runs"
         try:
             code = self._child.wait(5)
         except subprocess.TimeoutExpired:
-            return "terminal closed"
-        return f"signal {-code}" if code < 0 else f"exit status {code}"
+            return "has closed its terminal"
+        return f"was killed by signal {-code}" if code < 0 else f"ended with status {code}"
 
     def _drain(self) -> None:
         decode = codecs.getincrementaldecoder("utf-8")("replace").decode

@@ -30,7 +30,13 @@ def _one(name: str, case, keep: bool) -> tuple[str, str]:
     began = time.monotonic()
     try:
         with Workspace(re.sub(r"[^A-Za-z0-9]+", "_", name), keep) as workspace:
-            case(workspace)
+            try:
+                case(workspace)
+            except Skip:
+                raise
+            except Exception:
+                workspace.report()
+                raise
         outcome, why = "ok", ""
     except Skip as skip:
         outcome, why = "skipped", str(skip)

@@ -121,7 +121,7 @@ class Testpmd(Process):
             self._child.wait(max(0, moment - time.monotonic()))
         except subprocess.TimeoutExpired:
             return
-        raise self.failure(f"ended ({self._status()}) in the middle of its work")
+        raise self.failure(f"{self.state()} in the middle of its work")
 
 
 def vdev(name: str, **arguments) -> str:

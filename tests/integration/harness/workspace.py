@@ -84,6 +84,12 @@ class Workspace:
         else:
             shutil.rmtree(self.dir, ignore_errors=True)
 
+    def report(self) -> None:
+        """Print how the children are and what they said last; for when a case has failed."""
+        for process in self._processes:
+            print(f"--- {process.name} (pid {process.pid}) {process.state()}; its last words:\n"
+                  f"{process.tail()}\n---", flush=True)
+
     def path(self, name: str) -> Path:
         return self.dir / name
 

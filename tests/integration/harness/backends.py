@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Back ends that reflect what a front end transmits: a vhost port and the software vDPA device."""
+import time
+from pathlib import Path
+
+from .process import Process
+from .testpmd import Testpmd, ours, vdev
+from .workspace import Workspace
+
+
+def vhost_port(workspace: Workspace, sockets: list[Path], pairs: int = 1, core: int = 0,
+               program=ours, client: bool = False, **options) -> Testpmd:
+    """net_vhost ports, each of which sends back what it receives; client: they connect."""
+    vdevs = [vdev(f"net_vhost{i}", iface=socket, queues=pairs, client=client)
+             for i, socket in enumerate(sockets)]
+    backend = Testpmd(workspace, "vhost-port", program(), core, vdevs,
+                      ["--port-topology=loop", f"--rxq={pairs}", f"--txq={pairs}"], **options)
+    backend.command("start")
+    return backend
+
+
+def sim_device(workspace: Workspace, sockets: list[Path], pairs: int = 1, core: int = 0,
+               client: bool = False, **options) -> Testpmd:
+    """vdpa_sim devices in mode loop, each on its socket."""
+    vdevs = [vdev(f"vdpa_sim{i}", queues=pairs, mode="loop") for i in range(len(sockets))]
+    if not client:
+        return Testpmd(workspace, "sim-device", ours(), core, vdevs,
+                       [f"--vdpa=vdpa_sim{i}={socket}" for i, socket in enumerate(sockets)],
+                       **options)
+    backend = Testpmd(workspace, "sim-device", ours(), core, vdevs, **options)
+    for i, socket in enumerate(sockets):
+        backend.command(f"vdpa attach vdpa_sim{i} {socket} client")
+    return backend
+
+
+BACKENDS = {"vhost": vhost_port, "sim": sim_device}
+
+
+def wait_counts(process: Process, fds: int, maps: int, patience: float = 30) -> None:
+    """Wait until a process has no more descriptors and mappings than these: it takes a moment
+    until it has seen that a peer is gone, but nothing may stay."""
+    deadline = time.monotonic() + patience
+    while True:
+        counts = process.fd_count(), process.map_count()
+        if counts[0] <= fds and counts[1] <= maps:
+            return
+        if time.monotonic() > deadline:
+            raise process.failure(f"expected {fds} descriptors and {maps} mappings at most, "
+                                  f"found {counts[0]} and {counts[1]}")
+        time.sleep(0.02)
