@@ -179,6 +179,24 @@ set_up_queues(uint16_t id, struct port *port, struct rte_mempool *pool)
 	return 0;
 }
 
+/* What the user asked for, else what the device prefers, within what it can do. */
+static int
+choose_descriptors(uint16_t id, struct port *port)
+{
+	struct rte_eth_dev_info info;
+	int ret = rte_eth_dev_info_get(id, &info);
+
+	if (ret != 0)
+		return ret;
+	port->rxd = config.rxd != 0 ? config.rxd : info.default_rxportconf.ring_size;
+	if (port->rxd == 0)
+		port->rxd = RTE_ETH_DEV_FALLBACK_RX_RINGSIZE;
+	port->txd = config.txd != 0 ? config.txd : info.default_txportconf.ring_size;
+	if (port->txd == 0)
+		port->txd = RTE_ETH_DEV_FALLBACK_TX_RINGSIZE;
+	return rte_eth_dev_adjust_nb_rx_tx_desc(id, &port->rxd, &port->txd);
+}
+
 int
 port_setup(uint16_t id, struct port *port)
 {
@@ -190,9 +208,7 @@ port_setup(uint16_t id, struct port *port)
 	printf("Configuring Port %u (socket %d)\n", id, RTE_MAX(port->socket, 0));
 	if (configure(id, port) < 0)
 		return -1;
-	port->rxd = config.rxd;
-	port->txd = config.txd;
-	ret = rte_eth_dev_adjust_nb_rx_tx_desc(id, &port->rxd, &port->txd);
+	ret = choose_descriptors(id, port);
 	if (ret != 0) {
 		printf("Port %u: no descriptor count suits the device (%s)\n", id,
 			rte_strerror(-ret));
