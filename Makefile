@@ -29,7 +29,6 @@ lint: ## check format, licence lines, scripts, spelling, documentation
 	devtools/lint.sh
 
 docs: $(BUILD)/build.ninja ## build the guides and the API documentation
-	meson configure $(BUILD) -Ddocs=enabled
 	ninja -C $(BUILD) docs
 
 install: all ## install under PREFIX (and DESTDIR)
