@@ -18,8 +18,8 @@
 #define REPLY_TIMEOUT_MS 10000
 
 #define PF(name) (UINT64_C(1) << VHOST_USER_PF_##name)
-#define PROTOCOL_FEATURES (PF(MQ) | PF(REPLY_ACK) | PF(NET_MTU) | PF(CONFIG) | \
-	PF(CONFIGURE_MEM_SLOTS) | PF(STATUS))
+#define PROTOCOL_FEATURES \
+	(PF(MQ) | PF(REPLY_ACK) | PF(NET_MTU) | PF(CONFIG) | PF(CONFIGURE_MEM_SLOTS) | PF(STATUS))
 
 struct vhost_user {
 	int listenfd; /* server */
@@ -91,7 +91,7 @@ reply(const struct virtio_user *u, uint32_t request, struct vhost_user_message *
 		return complain(u, request, ret, ret == -ECONNRESET ? "it hung up" : NULL);
 	vhost_user_message_close_fds(msg);
 	if (msg->header.request != request || !(msg->header.flags & VHOST_USER_FLAG_REPLY) ||
-			(msg->header.flags & VHOST_USER_VERSION_MASK) != VHOST_USER_VERSION)
+		(msg->header.flags & VHOST_USER_VERSION_MASK) != VHOST_USER_VERSION)
 		return complain(u, request, -EPROTO, "the answer is to something else");
 	if (msg->header.size != size)
 		return complain(u, request, -EPROTO, "the answer is of a wrong size");
@@ -233,8 +233,8 @@ vu_watch(const struct virtio_user *u)
 	const struct vhost_user *v = state(u);
 
 	if (v->sock >= 0)
-		return (struct pollfd) { .fd = v->sock, .events = POLLRDHUP };
-	return (struct pollfd) { .fd = v->listenfd, .events = POLLIN };
+		return (struct pollfd){ .fd = v->sock, .events = POLLRDHUP };
+	return (struct pollfd){ .fd = v->listenfd, .events = POLLIN };
 }
 
 static int
@@ -289,7 +289,7 @@ vu_set_features(struct virtio_user *u, uint64_t features)
 static struct vhost_user_region
 wire_region(const struct virtio_backend_region *r)
 {
-	return (struct vhost_user_region) {
+	return (struct vhost_user_region){
 		.gpa = r->addr,
 		.size = r->size,
 		.fe_va = r->addr,
@@ -305,9 +305,10 @@ set_table(struct virtio_user *u, const struct virtio_backend_memory *mem)
 	int ret;
 
 	if (mem->n > VHOST_USER_MEM_TABLE_MAX) {
-		VIRTIO_LOG(ERR, "%s: DPDK's memory is in %u files, and the back end at %s takes %u: "
-			"start with --single-file-segments, or with larger hugepages", u->dev.name,
-			mem->n, u->args.path, VHOST_USER_MEM_TABLE_MAX);
+		VIRTIO_LOG(ERR,
+			"%s: DPDK's memory is in %u files, and the back end at %s takes %u: "
+			"start with --single-file-segments, or with larger hugepages",
+			u->dev.name, mem->n, u->args.path, VHOST_USER_MEM_TABLE_MAX);
 		return -ENOSPC;
 	}
 	msg.payload.mem_table.nregions = mem->n;
@@ -318,7 +319,7 @@ set_table(struct virtio_user *u, const struct virtio_backend_memory *mem)
 	}
 	ret = tell(u, VHOST_USER_SET_MEM_TABLE, &msg,
 		offsetof(struct vhost_user_mem_table, regions) +
-		mem->n * sizeof(struct vhost_user_region));
+			mem->n * sizeof(struct vhost_user_region));
 	/* Without a confirmation: any answer tells that what came before it is done. */
 	if (ret == 0 && !has(u, PF(REPLY_ACK)))
 		ret = ask_u64(u, VHOST_USER_GET_FEATURES, &ignored);
@@ -360,8 +361,9 @@ set_slots(struct virtio_user *u, const struct virtio_backend_memory *mem)
 	int ret = 0;
 
 	if (mem->n > state(u)->slots) {
-		VIRTIO_LOG(ERR, "%s: DPDK's memory is in %u files, and the back end at %s takes %"
-			PRIu64 ": start with --single-file-segments, or with larger hugepages",
+		VIRTIO_LOG(ERR,
+			"%s: DPDK's memory is in %u files, and the back end at %s takes %" PRIu64
+			": start with --single-file-segments, or with larger hugepages",
 			u->dev.name, mem->n, u->args.path, state(u)->slots);
 		return -ENOSPC;
 	}

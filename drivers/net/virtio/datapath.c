@@ -40,8 +40,9 @@ static const struct row rows[] = {
 	{ NEED_PACKED | NEED_TX, NEED_OFFLOAD, virtio_packed_tx_offload, "packed, offloads" },
 };
 
-#define RX_HEADER_FEATURES (VIRTIO_FEATURE(VIRTIO_NET_F_GUEST_CSUM) | \
-	VIRTIO_FEATURE(VIRTIO_NET_F_GUEST_TSO4) | VIRTIO_FEATURE(VIRTIO_NET_F_GUEST_TSO6))
+#define RX_HEADER_FEATURES \
+	(VIRTIO_FEATURE(VIRTIO_NET_F_GUEST_CSUM) | VIRTIO_FEATURE(VIRTIO_NET_F_GUEST_TSO4) | \
+		VIRTIO_FEATURE(VIRTIO_NET_F_GUEST_TSO6))
 #define TX_HEADER_FEATURES VIRTIO_FEATURE(VIRTIO_NET_F_CSUM)
 
 static uint8_t
@@ -72,7 +73,7 @@ virtio_datapath_select(struct virtio_queue *q, uint64_t features)
 
 	for (unsigned int i = 0; i < RTE_DIM(rows); i++) {
 		if (rows[i].format != (need & NEED_FORMAT) ||
-				(need & ~NEED_FORMAT & ~rows[i].does) != 0)
+			(need & ~NEED_FORMAT & ~rows[i].does) != 0)
 			continue;
 		q->burst = rows[i].burst;
 		q->burst_name = rows[i].name;
@@ -106,7 +107,8 @@ packed_waiting(const struct virtio_queue *q, uint16_t limit)
 	bool wrap = q->used_wrap;
 	uint16_t n = 0;
 
-	while (n < limit && (virtio_packed_load(q, (uint16_t)pos).flags & VIRTIO_PACKED_PHASE) ==
+	while (n < limit &&
+		(virtio_packed_load(q, (uint16_t)pos).flags & VIRTIO_PACKED_PHASE) ==
 			virtio_packed_used_flags(wrap)) {
 		n++;
 		if (++pos == q->size) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
-#include "datapath.h"
 #include "device.h"
+#include "datapath.h"
 #include "log.h"
 
 void
@@ -13,13 +13,14 @@ virtio_device_arm(struct virtio_device *dev, uint64_t features)
 
 		virtio_queue_reset(q, features);
 		if (!virtio_queue_is_tx(q) && q->pool != NULL && virtio_rx_fill(q) == 0)
-			VIRTIO_LOG(WARNING, "%s: mbuf pool %s is empty: receive queue %u has no "
-				"buffers until mbufs are freed", dev->name, q->pool->name,
-				virtio_queue_id(q));
+			VIRTIO_LOG(WARNING,
+				"%s: mbuf pool %s is empty: receive queue %u has no "
+				"buffers until mbufs are freed",
+				dev->name, q->pool->name, virtio_queue_id(q));
 	}
 	for (uint16_t i = 0; i < 2 && i < 2 * dev->pairs; i++)
-		VIRTIO_LOG(INFO, "%s: %s functions: %s%s", dev->name, i == 0 ? "receive" : "transmit",
-			dev->queues[i]->burst_name,
+		VIRTIO_LOG(INFO, "%s: %s functions: %s%s", dev->name,
+			i == 0 ? "receive" : "transmit", dev->queues[i]->burst_name,
 			dev->queues[i]->flags & VIRTIO_QUEUE_IN_ORDER ? ", in order" : "");
 }
 
@@ -47,7 +48,6 @@ virtio_device_link(struct virtio_device *dev, bool up)
 		.link_status = up ? RTE_ETH_LINK_UP : RTE_ETH_LINK_DOWN,
 	};
 
-	if (rte_eth_linkstatus_set(dev->eth, &link) == 0 &&
-			dev->eth->data->dev_conf.intr_conf.lsc)
+	if (rte_eth_linkstatus_set(dev->eth, &link) == 0 && dev->eth->data->dev_conf.intr_conf.lsc)
 		rte_eth_dev_callback_process(dev->eth, RTE_ETH_EVENT_INTR_LSC, NULL);
 }

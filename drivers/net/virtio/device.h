@@ -39,7 +39,8 @@ struct virtio_device {
 	struct rte_eth_dev *eth;
 	const char *name; /**< of the vdev, for the log */
 
-	uint64_t offered;  /**< features that may be asked for: what the port's abilities follow from */
+	uint64_t
+		offered; /**< features that may be asked for: what the port's abilities follow from */
 	uint64_t wanted;   /**< of those, what the application's configuration has use for */
 	uint64_t needed;   /**< of those, what it cannot do without */
 	uint64_t required; /**< what the arguments of the device make indispensable */

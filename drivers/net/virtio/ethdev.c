@@ -20,9 +20,10 @@ static const struct offload rx_offloads[] = {
 	{ RTE_ETH_RX_OFFLOAD_VLAN_STRIP, 0 },
 	{ RTE_ETH_RX_OFFLOAD_UDP_CKSUM | RTE_ETH_RX_OFFLOAD_TCP_CKSUM,
 		VIRTIO_FEATURE(VIRTIO_NET_F_GUEST_CSUM) },
-	{ RTE_ETH_RX_OFFLOAD_TCP_LRO, VIRTIO_FEATURE(VIRTIO_NET_F_GUEST_CSUM) |
-		VIRTIO_FEATURE(VIRTIO_NET_F_GUEST_TSO4) | VIRTIO_FEATURE(VIRTIO_NET_F_GUEST_TSO6) |
-		VIRTIO_FEATURE(VIRTIO_NET_F_MRG_RXBUF) },
+	{ RTE_ETH_RX_OFFLOAD_TCP_LRO,
+		VIRTIO_FEATURE(VIRTIO_NET_F_GUEST_CSUM) | VIRTIO_FEATURE(VIRTIO_NET_F_GUEST_TSO4) |
+			VIRTIO_FEATURE(VIRTIO_NET_F_GUEST_TSO6) |
+			VIRTIO_FEATURE(VIRTIO_NET_F_MRG_RXBUF) },
 	{ RTE_ETH_RX_OFFLOAD_SCATTER, VIRTIO_FEATURE(VIRTIO_NET_F_MRG_RXBUF) },
 };
 
@@ -30,15 +31,16 @@ static const struct offload tx_offloads[] = {
 	{ RTE_ETH_TX_OFFLOAD_MULTI_SEGS | RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE, 0 },
 	{ RTE_ETH_TX_OFFLOAD_UDP_CKSUM | RTE_ETH_TX_OFFLOAD_TCP_CKSUM,
 		VIRTIO_FEATURE(VIRTIO_NET_F_CSUM) },
-	{ RTE_ETH_TX_OFFLOAD_TCP_TSO, VIRTIO_FEATURE(VIRTIO_NET_F_CSUM) |
-		VIRTIO_FEATURE(VIRTIO_NET_F_HOST_TSO4) | VIRTIO_FEATURE(VIRTIO_NET_F_HOST_TSO6) },
+	{ RTE_ETH_TX_OFFLOAD_TCP_TSO,
+		VIRTIO_FEATURE(VIRTIO_NET_F_CSUM) | VIRTIO_FEATURE(VIRTIO_NET_F_HOST_TSO4) |
+			VIRTIO_FEATURE(VIRTIO_NET_F_HOST_TSO6) },
 };
 
 /* Bits that are asked for only when an offload needs them. */
-#define OFFLOAD_FEATURES (VIRTIO_FEATURE(VIRTIO_NET_F_CSUM) | \
-	VIRTIO_FEATURE(VIRTIO_NET_F_HOST_TSO4) | VIRTIO_FEATURE(VIRTIO_NET_F_HOST_TSO6) | \
-	VIRTIO_FEATURE(VIRTIO_NET_F_GUEST_CSUM) | VIRTIO_FEATURE(VIRTIO_NET_F_GUEST_TSO4) | \
-	VIRTIO_FEATURE(VIRTIO_NET_F_GUEST_TSO6))
+#define OFFLOAD_FEATURES \
+	(VIRTIO_FEATURE(VIRTIO_NET_F_CSUM) | VIRTIO_FEATURE(VIRTIO_NET_F_HOST_TSO4) | \
+		VIRTIO_FEATURE(VIRTIO_NET_F_HOST_TSO6) | VIRTIO_FEATURE(VIRTIO_NET_F_GUEST_CSUM) | \
+		VIRTIO_FEATURE(VIRTIO_NET_F_GUEST_TSO4) | VIRTIO_FEATURE(VIRTIO_NET_F_GUEST_TSO6))
 
 static uint64_t
 offloads_of(const struct offload *table, unsigned int n, uint64_t features)
@@ -77,7 +79,7 @@ dev_infos_get(struct rte_eth_dev *eth, struct rte_eth_dev_info *info)
 	info->max_mac_addrs = 1;
 	info->rx_offload_capa = offloads_of(rx_offloads, RTE_DIM(rx_offloads), dev->offered);
 	info->tx_offload_capa = offloads_of(tx_offloads, RTE_DIM(tx_offloads), dev->offered);
-	info->rx_desc_lim = (struct rte_eth_desc_lim) {
+	info->rx_desc_lim = (struct rte_eth_desc_lim){
 		.nb_max = VIRTIO_QUEUE_SIZE_MAX,
 		.nb_min = VIRTIO_QUEUE_SIZE_MIN,
 		.nb_align = 1,
@@ -105,9 +107,10 @@ dev_configure(struct rte_eth_dev *eth)
 	const uint64_t tx = features_for(tx_offloads, RTE_DIM(tx_offloads), conf->txmode.offloads);
 
 	if (conf->rxmode.mq_mode & ~RTE_ETH_MQ_RX_RSS_FLAG || conf->txmode.mq_mode) {
-		VIRTIO_LOG(ERR, "%s: multi-queue modes %#x (receive) and %#x (transmit) are not "
-			"supported: the device spreads frames over queues", dev->name,
-			conf->rxmode.mq_mode, conf->txmode.mq_mode);
+		VIRTIO_LOG(ERR,
+			"%s: multi-queue modes %#x (receive) and %#x (transmit) are not "
+			"supported: the device spreads frames over queues",
+			dev->name, conf->rxmode.mq_mode, conf->txmode.mq_mode);
 		return -EINVAL;
 	}
 	dev->pairs = RTE_MAX(eth->data->nb_rx_queues, eth->data->nb_tx_queues);
@@ -131,17 +134,16 @@ setup_interrupts(struct rte_eth_dev *eth)
 
 	handle = rte_intr_instance_alloc(RTE_INTR_INSTANCE_F_SHARED);
 	if (handle == NULL || rte_intr_vec_list_alloc(handle, NULL, n) < 0 ||
-			rte_intr_type_set(handle, RTE_INTR_HANDLE_VDEV) < 0 ||
-			rte_intr_event_list_update(handle, n) < 0 ||
-			rte_intr_nb_efd_set(handle, n) < 0 ||
-			rte_intr_max_intr_set(handle, n + 1) < 0 ||
-			rte_intr_efd_counter_size_set(handle, sizeof(uint64_t)) < 0)
+		rte_intr_type_set(handle, RTE_INTR_HANDLE_VDEV) < 0 ||
+		rte_intr_event_list_update(handle, n) < 0 || rte_intr_nb_efd_set(handle, n) < 0 ||
+		rte_intr_max_intr_set(handle, n + 1) < 0 ||
+		rte_intr_efd_counter_size_set(handle, sizeof(uint64_t)) < 0)
 		goto failed;
 	for (uint16_t i = 0; i < n; i++) {
 		const struct virtio_queue *q = eth->data->rx_queues[i];
 
 		if (rte_intr_vec_list_index_set(handle, i, RTE_INTR_VEC_RXTX_OFFSET + i) < 0 ||
-				rte_intr_efds_index_set(handle, i, q->callfd) < 0)
+			rte_intr_efds_index_set(handle, i, q->callfd) < 0)
 			goto failed;
 	}
 	eth->intr_handle = handle;
@@ -173,12 +175,14 @@ set_queue_states(struct rte_eth_dev *eth, bool started)
 	for (uint16_t i = 0; i < eth->data->nb_rx_queues; i++) {
 		q = eth->data->rx_queues[i];
 		eth->data->rx_queue_state[i] = started && !q->stopped ?
-			RTE_ETH_QUEUE_STATE_STARTED : RTE_ETH_QUEUE_STATE_STOPPED;
+			RTE_ETH_QUEUE_STATE_STARTED :
+			RTE_ETH_QUEUE_STATE_STOPPED;
 	}
 	for (uint16_t i = 0; i < eth->data->nb_tx_queues; i++) {
 		q = eth->data->tx_queues[i];
 		eth->data->tx_queue_state[i] = started && !q->stopped ?
-			RTE_ETH_QUEUE_STATE_STARTED : RTE_ETH_QUEUE_STATE_STOPPED;
+			RTE_ETH_QUEUE_STATE_STARTED :
+			RTE_ETH_QUEUE_STATE_STOPPED;
 	}
 }
 
@@ -288,8 +292,8 @@ mtu_set(struct rte_eth_dev *eth, uint16_t mtu)
 		const struct virtio_queue *q = eth->data->rx_queues[i];
 
 		if (q != NULL && !(q->offloads & RTE_ETH_RX_OFFLOAD_SCATTER) &&
-				(uint32_t)q->data_room - q->room < mtu + RTE_ETHER_HDR_LEN +
-				(uint32_t)RTE_VLAN_HLEN) {
+			(uint32_t)q->data_room - q->room <
+				mtu + RTE_ETHER_HDR_LEN + (uint32_t)RTE_VLAN_HLEN) {
 			VIRTIO_LOG(ERR, "%s: mbufs of receive queue %u are too small for MTU %u",
 				dev->name, i, mtu);
 			return -EINVAL;
@@ -356,7 +360,7 @@ virtio_ethdev_init(struct rte_eth_dev *eth, struct virtio_device *dev)
 	eth->tx_descriptor_status = virtio_ethdev_tx_status;
 	eth->data->mac_addrs = &dev->mac;
 	eth->data->dev_flags |= RTE_ETH_DEV_INTR_LSC | RTE_ETH_DEV_AUTOFILL_QUEUE_XSTATS;
-	eth->data->dev_link = (struct rte_eth_link) {
+	eth->data->dev_link = (struct rte_eth_link){
 		.link_speed = RTE_ETH_SPEED_NUM_NONE,
 		.link_duplex = RTE_ETH_LINK_FULL_DUPLEX,
 		.link_autoneg = RTE_ETH_LINK_FIXED,

@@ -73,9 +73,10 @@ place_frames(struct rte_eth_dev *eth, struct virtio_queue *q)
 	const uint16_t pad = room >= frame + RX_HEADER_ROOM || scatter ? RX_HEADER_ROOM : 0;
 
 	if ((room < frame && !scatter) || room < 2 * RX_HEADER_ROOM) {
-		VIRTIO_LOG(ERR, "%s: mbufs of pool %s hold %u bytes, frames have %u with MTU %u: "
-			"use larger mbufs, or ask for scattered receive", dev->name, q->pool->name,
-			room, frame, eth->data->mtu);
+		VIRTIO_LOG(ERR,
+			"%s: mbufs of pool %s hold %u bytes, frames have %u with MTU %u: "
+			"use larger mbufs, or ask for scattered receive",
+			dev->name, q->pool->name, room, frame, eth->data->mtu);
 		return -EINVAL;
 	}
 	q->room = RTE_PKTMBUF_HEADROOM + pad;
@@ -154,7 +155,7 @@ virtio_ethdev_complete_pairs(struct rte_eth_dev *eth)
 
 	for (uint16_t i = 0; i < 2 * dev->pairs; i++)
 		if (dev->queues[i] == NULL &&
-				create(dev, i, dev->queue_size, eth->data->numa_node) == NULL)
+			create(dev, i, dev->queue_size, eth->data->numa_node) == NULL)
 			return -ENOMEM;
 	return 0;
 }
@@ -223,7 +224,7 @@ set_interrupt(struct virtio_queue *q, bool enable)
 	/* The ring is rewritten when a device comes back; then its owner sets this up anew. */
 	if (!virtio_queue_enter(q)) {
 		q->flags = (uint8_t)(enable ? q->flags | VIRTIO_QUEUE_INTERRUPT :
-			q->flags & ~VIRTIO_QUEUE_INTERRUPT);
+					      q->flags & ~VIRTIO_QUEUE_INTERRUPT);
 		return 0;
 	}
 	virtio_queue_interrupt(q, enable);

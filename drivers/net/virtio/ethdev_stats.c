@@ -126,14 +126,14 @@ virtio_ethdev_xstats_get(struct rte_eth_dev *eth, struct rte_eth_xstat *stats, u
 		return (int)count;
 	for (uint16_t i = 0; i < eth->data->nb_rx_queues; i++)
 		for (unsigned int c = 0; c < RTE_DIM(rx_counters); c++, at++)
-			stats[at] = (struct rte_eth_xstat) {
+			stats[at] = (struct rte_eth_xstat){
 				.id = at,
 				.value = since_reset(eth->data->rx_queues[i],
 					rx_counters[c].offset),
 			};
 	for (uint16_t i = 0; i < eth->data->nb_tx_queues; i++)
 		for (unsigned int c = 0; c < RTE_DIM(tx_counters); c++, at++)
-			stats[at] = (struct rte_eth_xstat) {
+			stats[at] = (struct rte_eth_xstat){
 				.id = at,
 				.value = since_reset(eth->data->tx_queues[i],
 					tx_counters[c].offset),

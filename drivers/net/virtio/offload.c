@@ -13,7 +13,8 @@ pseudo_sum(struct rte_mbuf *m)
 
 	if (flags & RTE_MBUF_F_TX_IPV6)
 		return rte_ipv6_phdr_cksum(rte_pktmbuf_mtod_offset(m, struct rte_ipv6_hdr *,
-			m->l2_len), flags);
+						   m->l2_len),
+			flags);
 	return rte_ipv4_phdr_cksum(rte_pktmbuf_mtod_offset(m, struct rte_ipv4_hdr *, m->l2_len),
 		flags);
 }
@@ -27,7 +28,7 @@ prepare_one(const struct virtio_queue *q, struct rte_mbuf *m)
 	const uint64_t l4 = m->ol_flags & RTE_MBUF_F_TX_L4_MASK;
 	const bool tcp = l4 == RTE_MBUF_F_TX_TCP_CKSUM || (m->ol_flags & RTE_MBUF_F_TX_TCP_SEG);
 	const size_t field = tcp ? offsetof(struct rte_tcp_hdr, cksum) :
-		offsetof(struct rte_udp_hdr, dgram_cksum);
+				   offsetof(struct rte_udp_hdr, dgram_cksum);
 	const size_t at = m->l2_len + m->l3_len + field;
 
 	if ((m->ol_flags & TX_REFUSED) || m->nb_segs > q->nb_segs_max)

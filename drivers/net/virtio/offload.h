@@ -32,11 +32,12 @@ virtio_tx_header(const struct rte_mbuf *m, struct virtio_net_hdr_v1 *hdr)
 	hdr->flags = VIRTIO_NET_HDR_F_NEEDS_CSUM;
 	hdr->csum_start = m->l2_len + m->l3_len;
 	hdr->csum_offset = (flags & RTE_MBUF_F_TX_L4_MASK) == RTE_MBUF_F_TX_UDP_CKSUM ?
-		offsetof(struct rte_udp_hdr, dgram_cksum) : offsetof(struct rte_tcp_hdr, cksum);
+		offsetof(struct rte_udp_hdr, dgram_cksum) :
+		offsetof(struct rte_tcp_hdr, cksum);
 	if (flags & RTE_MBUF_F_TX_TCP_SEG) {
 		hdr->csum_offset = offsetof(struct rte_tcp_hdr, cksum);
 		hdr->gso_type = m->ol_flags & RTE_MBUF_F_TX_IPV6 ? VIRTIO_NET_HDR_GSO_TCPV6 :
-			VIRTIO_NET_HDR_GSO_TCPV4;
+								   VIRTIO_NET_HDR_GSO_TCPV4;
 		hdr->gso_size = m->tso_segsz;
 		hdr->hdr_len = m->l2_len + m->l3_len + m->l4_len;
 	}

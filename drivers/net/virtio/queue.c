@@ -98,8 +98,8 @@ virtio_queue_create(struct virtio_device *dev, uint16_t index, uint16_t size, in
 	q->callfd = -1;
 	q->mbufs = rte_zmalloc_socket("virtio mbufs", size * sizeof(*q->mbufs), RTE_CACHE_LINE_SIZE,
 		node);
-	mem = rte_zmalloc_socket("virtio ring", desc_bytes(size) + avail_bytes(size) +
-		used_bytes(size), RTE_CACHE_LINE_SIZE, node);
+	mem = rte_zmalloc_socket("virtio ring",
+		desc_bytes(size) + avail_bytes(size) + used_bytes(size), RTE_CACHE_LINE_SIZE, node);
 	q->ring_mem = mem;
 	if (q->mbufs == NULL || mem == NULL)
 		goto no_memory;
@@ -195,14 +195,16 @@ reset_split(struct virtio_queue *q)
 void
 virtio_queue_reset(struct virtio_queue *q, uint64_t features)
 {
-	const uint8_t kept = q->flags & (VIRTIO_QUEUE_FAST_FREE | VIRTIO_QUEUE_VLAN_STRIP |
-		VIRTIO_QUEUE_INTERRUPT);
+	const uint8_t kept = q->flags &
+		(VIRTIO_QUEUE_FAST_FREE | VIRTIO_QUEUE_VLAN_STRIP | VIRTIO_QUEUE_INTERRUPT);
 
 	if (q->burst != NULL)
 		drain(q);
 	q->flags = kept | ring_flags(features);
-	q->hdr_len = features & (VIRTIO_FEATURE(VIRTIO_F_VERSION_1) |
-		VIRTIO_FEATURE(VIRTIO_NET_F_MRG_RXBUF)) ? sizeof(struct virtio_net_hdr_v1) :
+	q->hdr_len = features &
+			(VIRTIO_FEATURE(VIRTIO_F_VERSION_1) |
+				VIRTIO_FEATURE(VIRTIO_NET_F_MRG_RXBUF)) ?
+		sizeof(struct virtio_net_hdr_v1) :
 		sizeof(struct virtio_net_hdr);
 	if (!virtio_queue_is_tx(q)) {
 		q->buf_off = q->room - q->hdr_len;
@@ -263,6 +265,8 @@ virtio_queues_quiesce(struct virtio_queue *const *queues, uint16_t n)
 void
 virtio_queue_fail(struct virtio_queue *q, const char *what, uint32_t value)
 {
+	if (q->failure != NULL)
+		return;
 	q->failure_value = value;
 	q->count.errors++;
 	__atomic_store_n(&q->running, 0, __ATOMIC_RELAXED);
@@ -300,8 +304,9 @@ packed_interrupt(struct virtio_queue *q, bool enable)
 	uint16_t flags = VRING_PACKED_EVENT_FLAG_DISABLE;
 
 	if (enable && (q->flags & VIRTIO_QUEUE_EVENT_IDX)) {
-		__atomic_store_n(&q->driver_event->off_wrap, q->used_idx |
-			(uint16_t)(q->used_wrap << VRING_PACKED_EVENT_F_WRAP_CTR), __ATOMIC_RELAXED);
+		__atomic_store_n(&q->driver_event->off_wrap,
+			q->used_idx | (uint16_t)(q->used_wrap << VRING_PACKED_EVENT_F_WRAP_CTR),
+			__ATOMIC_RELAXED);
 		flags = VRING_PACKED_EVENT_FLAG_DESC;
 	} else if (enable) {
 		flags = VRING_PACKED_EVENT_FLAG_ENABLE;

@@ -43,6 +43,7 @@
 /** Several fields of a structure in one access, which the compiler must not think apart from them. */
 typedef uint64_t __attribute__((may_alias)) virtio_word64;
 typedef uint32_t __attribute__((may_alias)) virtio_word32;
+typedef uint16_t __attribute__((may_alias)) virtio_word16;
 
 enum virtio_queue_flag {
 	VIRTIO_QUEUE_PACKED = 1 << 0,
@@ -50,7 +51,8 @@ enum virtio_queue_flag {
 	VIRTIO_QUEUE_EVENT_IDX = 1 << 2,
 	VIRTIO_QUEUE_INDIRECT = 1 << 3,
 	VIRTIO_QUEUE_TX = 1 << 4,
-	VIRTIO_QUEUE_FAST_FREE = 1 << 5, /**< one pool, no mbuf referenced twice: the app's promise */
+	VIRTIO_QUEUE_FAST_FREE = 1
+		<< 5, /**< one pool, no mbuf referenced twice: the app's promise */
 	VIRTIO_QUEUE_VLAN_STRIP = 1 << 6,
 	VIRTIO_QUEUE_INTERRUPT = 1 << 7, /**< the application sleeps on this queue */
 };
@@ -107,8 +109,9 @@ struct virtio_queue {
 		struct virtio_tx_table *tables; /**< transmit */
 	};
 	uint16_t size;
-	uint16_t mask;  /**< size - 1; split rings only */
-	uint16_t batch; /**< receive: buffers posted at once; transmit: returned before they are freed */
+	uint16_t mask; /**< size - 1; split rings only */
+	uint16_t
+		batch; /**< receive: buffers posted at once; transmit: returned before they are freed */
 	uint8_t hdr_len; /**< bytes before each frame: 10 or 12 */
 	uint8_t flags;   /**< enum virtio_queue_flag */
 	union {
@@ -129,23 +132,24 @@ struct virtio_queue {
 	uint16_t complex;   /**< transmit: frames in the ring that have a span */
 	uint16_t table_head;
 	uint16_t table_tail;
-	bool head_wrap;     /**< packed */
-	bool used_wrap;     /**< packed */
-	uint64_t rearm;     /**< receive: data_off, refcnt, nb_segs, port of a fresh mbuf */
-	struct rte_mbuf *merging;  /**< receive: frame whose remaining buffers are yet to come */
+	bool head_wrap;           /**< packed */
+	bool used_wrap;           /**< packed */
+	uint64_t rearm;           /**< receive: data_off, refcnt, nb_segs, port of a fresh mbuf */
+	struct rte_mbuf *merging; /**< receive: frame whose remaining buffers are yet to come */
 	struct rte_mbuf *merge_last;
 
 	/* Third line: counted by bursts, read by anybody. */
 	struct virtio_queue_counters count __rte_cache_aligned;
 	uint16_t merge_missing;
-	uint16_t *span;    /**< transmit, by descriptor */
+	uint16_t *span; /**< transmit, by descriptor */
 	int kickfd;
 
 	/* Seldom touched. */
 	int callfd __rte_cache_aligned;
 	uint16_t index; /**< virtqueue number: pair * 2, + 1 for transmit */
 	bool stopped;   /**< by the application, queue by queue */
-	const char *failure; /**< what the device did wrong; the queue stands still until it is reset */
+	const char *
+		failure; /**< what the device did wrong; the queue stands still until it is reset */
 	uint32_t failure_value;
 	struct virtio_device *dev;
 	struct virtio_queue_counters count_base; /**< as of the last reset of statistics */

@@ -35,6 +35,13 @@ virtio_split_used(const struct virtio_queue *q, uint16_t idx)
 	return u.elem;
 }
 
+/** Where the device says after which buffer it wants the doorbell: behind the used entries. */
+static __rte_always_inline virtio_word16 *
+virtio_split_avail_event(const struct virtio_queue *q)
+{
+	return (virtio_word16 *)&q->used->ring[q->size];
+}
+
 /** Show the device what was put into the ring. Pairs with its acquire of avail->idx. */
 static __rte_always_inline void
 virtio_split_publish(struct virtio_queue *q)
@@ -54,8 +61,9 @@ virtio_split_kick(struct virtio_queue *q, uint16_t before)
 	 */
 	rte_smp_mb();
 	if (q->flags & VIRTIO_QUEUE_EVENT_IDX)
-		wanted = vring_need_event(__atomic_load_n((uint16_t *)&q->used->ring[q->size],
-			__ATOMIC_RELAXED), q->avail_idx, before);
+		wanted = vring_need_event(__atomic_load_n(virtio_split_avail_event(q),
+						  __ATOMIC_RELAXED),
+			q->avail_idx, before);
 	else
 		wanted = !(__atomic_load_n(&q->used->flags, __ATOMIC_RELAXED) &
 			VRING_USED_F_NO_NOTIFY);

@@ -121,7 +121,8 @@ virtio_rx_build_general(struct virtio_queue *q, struct rte_mbuf **pkts, const ui
 		buffers = variant & VIRTIO_RX_MERGE ? hdr.num_buffers : 1;
 		if (unlikely(lens[i] < q->hdr_len || buffers > q->size)) {
 			virtio_rx_discard(q, &pkts[i], n - i,
-				"a frame in more buffers than the ring has, or without header", buffers);
+				"a frame in more buffers than the ring has, or without header",
+				buffers);
 			break;
 		}
 		if (likely(buffers <= 1)) {

@@ -25,7 +25,7 @@ refill(struct virtio_queue *q)
 			q->count.no_mbuf++;
 			break;
 		}
-		for (uint16_t i = n; i-- > 0; )
+		for (uint16_t i = n; i-- > 0;)
 			virtio_packed_store(q, pos + i, virtio_rx_address(q, mbufs[i]), q->buf_len,
 				pos + i, flags);
 		virtio_packed_advance_head(q, n);
@@ -63,8 +63,9 @@ harvest_any(struct virtio_queue *q, struct rte_mbuf **pkts, uint32_t *lens, uint
 
 		if ((w.flags & VIRTIO_PACKED_PHASE) != virtio_packed_used_flags(q->used_wrap))
 			break;
-		if (unlikely(w.id >= q->size || virtio_packed_ahead(q, w.id) >=
-				(uint32_t)(q->size - q->free) || q->mbufs[w.id] == NULL)) {
+		if (unlikely(w.id >= q->size ||
+			    virtio_packed_ahead(q, w.id) >= (uint32_t)(q->size - q->free) ||
+			    q->mbufs[w.id] == NULL)) {
 			virtio_queue_fail(q, "a descriptor that it does not have", w.id);
 			break;
 		}

@@ -63,7 +63,7 @@ harvest_any(struct virtio_queue *q, struct rte_mbuf **pkts, uint32_t *lens, uint
 		const uint16_t ahead = (uint16_t)(e.id - q->tail) & q->mask;
 
 		if (unlikely(e.id >= q->size || ahead >= q->size - q->free ||
-				q->mbufs[e.id] == NULL)) {
+			    q->mbufs[e.id] == NULL)) {
 			virtio_queue_fail(q, "a descriptor that it does not have", e.id);
 			return i;
 		}

@@ -17,7 +17,7 @@
 enum virtio_tx_variant {
 	VIRTIO_TX_PLAIN = 0,
 	VIRTIO_TX_OFFLOAD = 1 << 0, /**< the header may ask something of the device */
-	VIRTIO_TX_CHAIN = 1 << 1,   /**< frames of more than one descriptor lie in the ring itself */
+	VIRTIO_TX_CHAIN = 1 << 1, /**< frames of more than one descriptor lie in the ring itself */
 };
 
 /**
@@ -36,7 +36,8 @@ virtio_tx_is_simple(const struct rte_mbuf *m, uint16_t hdr_len)
 
 /** Put the header in front of a simple frame. @return its address */
 static __rte_always_inline uint64_t
-virtio_tx_prepend(const struct virtio_queue *q, const struct rte_mbuf *m, const unsigned int variant)
+virtio_tx_prepend(const struct virtio_queue *q, const struct rte_mbuf *m,
+	const unsigned int variant)
 {
 	uint8_t *hdr = (uint8_t *)m->buf_addr + m->data_off - q->hdr_len;
 
@@ -103,7 +104,7 @@ virtio_tx_chain_begin(const struct virtio_queue *q, const struct rte_mbuf *m,
 		uint8_t *in_place = (uint8_t *)m->buf_addr + m->data_off - q->hdr_len;
 
 		memcpy(in_place, &full, q->hdr_len);
-		return (struct virtio_tx_chain) {
+		return (struct virtio_tx_chain){
 			.next = m->next,
 			.addr = (uintptr_t)in_place,
 			.len = q->hdr_len + m->data_len,
@@ -111,7 +112,7 @@ virtio_tx_chain_begin(const struct virtio_queue *q, const struct rte_mbuf *m,
 		};
 	}
 	*hdr = full;
-	return (struct virtio_tx_chain) {
+	return (struct virtio_tx_chain){
 		.next = m,
 		.addr = (uintptr_t)hdr,
 		.len = q->hdr_len,

@@ -108,9 +108,9 @@ virtio_packed_tx_reclaim(struct virtio_queue *q)
  * look past the first one, which is written last.
  */
 struct burst {
-	uint64_t first;  /* second half of the first descriptor */
-	uint16_t pos;    /* where it goes */
-	uint16_t descs;  /* written, and the first one */
+	uint64_t first; /* second half of the first descriptor */
+	uint16_t pos;   /* where it goes */
+	uint16_t descs; /* written, and the first one */
 };
 
 static __rte_always_inline void
@@ -142,7 +142,7 @@ put_table(struct virtio_queue *q, struct burst *b, const struct rte_mbuf *m,
 	uint16_t n = 0;
 
 	for (;;) {
-		t->packed[n++] = (struct vring_packed_desc) { .addr = c.addr, .len = c.len };
+		t->packed[n++] = (struct vring_packed_desc){ .addr = c.addr, .len = c.len };
 		if (c.left == 0)
 			break;
 		virtio_tx_chain_next(&c);

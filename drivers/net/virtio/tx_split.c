@@ -39,7 +39,7 @@ reclaim_any(struct virtio_queue *q, uint16_t n)
 		if (!in_order) {
 			id = virtio_split_used(q, q->used_idx).id;
 			if (unlikely(id >= q->size || q->mbufs[id] == NULL ||
-					((id - q->tail) & q->mask) >= (uint32_t)(q->size - q->free))) {
+				    ((id - q->tail) & q->mask) >= (uint32_t)(q->size - q->free))) {
 				virtio_queue_fail(q, "a descriptor that it does not have", id);
 				return;
 			}
@@ -101,7 +101,7 @@ put_table(struct virtio_queue *q, const struct rte_mbuf *m, struct virtio_tx_tab
 	uint16_t n = 0;
 
 	for (;;) {
-		t->split[n] = (struct vring_desc) {
+		t->split[n] = (struct vring_desc){
 			.addr = c.addr,
 			.len = c.len,
 			.flags = c.left > 0 ? VRING_DESC_F_NEXT : 0,

@@ -19,23 +19,25 @@
 #define RECONNECT_MS 1000
 
 /* What this side does by itself, with or without the back end's consent. */
-#define LOCAL_FEATURES (VIRTIO_FEATURE(VIRTIO_NET_F_MAC) | VIRTIO_FEATURE(VIRTIO_NET_F_STATUS) | \
-	VIRTIO_FEATURE(VIRTIO_NET_F_CTRL_VQ) | VIRTIO_FEATURE(VIRTIO_NET_F_CTRL_RX) | \
-	VIRTIO_FEATURE(VIRTIO_NET_F_CTRL_MAC_ADDR))
+#define LOCAL_FEATURES \
+	(VIRTIO_FEATURE(VIRTIO_NET_F_MAC) | VIRTIO_FEATURE(VIRTIO_NET_F_STATUS) | \
+		VIRTIO_FEATURE(VIRTIO_NET_F_CTRL_VQ) | VIRTIO_FEATURE(VIRTIO_NET_F_CTRL_RX) | \
+		VIRTIO_FEATURE(VIRTIO_NET_F_CTRL_MAC_ADDR))
 
-#define CONTROL_FEATURES (VIRTIO_FEATURE(VIRTIO_NET_F_CTRL_VQ) | \
-	VIRTIO_FEATURE(VIRTIO_NET_F_CTRL_RX) | VIRTIO_FEATURE(VIRTIO_NET_F_CTRL_MAC_ADDR) | \
-	VIRTIO_FEATURE(VIRTIO_NET_F_MQ))
+#define CONTROL_FEATURES \
+	(VIRTIO_FEATURE(VIRTIO_NET_F_CTRL_VQ) | VIRTIO_FEATURE(VIRTIO_NET_F_CTRL_RX) | \
+		VIRTIO_FEATURE(VIRTIO_NET_F_CTRL_MAC_ADDR) | VIRTIO_FEATURE(VIRTIO_NET_F_MQ))
 
 /* What the queues and the port can make use of. */
-#define DRIVER_FEATURES (VIRTIO_FEATURE(VIRTIO_F_VERSION_1) | \
-	VIRTIO_FEATURE(VIRTIO_F_ANY_LAYOUT) | VIRTIO_FEATURE(VIRTIO_F_IN_ORDER) | \
-	VIRTIO_FEATURE(VIRTIO_F_RING_PACKED) | VIRTIO_FEATURE(VIRTIO_RING_F_INDIRECT_DESC) | \
-	VIRTIO_FEATURE(VIRTIO_RING_F_EVENT_IDX) | VIRTIO_FEATURE(VIRTIO_NET_F_MRG_RXBUF) | \
-	VIRTIO_FEATURE(VIRTIO_NET_F_MTU) | VIRTIO_FEATURE(VIRTIO_NET_F_MQ) | \
-	VIRTIO_FEATURE(VIRTIO_NET_F_CSUM) | VIRTIO_FEATURE(VIRTIO_NET_F_HOST_TSO4) | \
-	VIRTIO_FEATURE(VIRTIO_NET_F_HOST_TSO6) | VIRTIO_FEATURE(VIRTIO_NET_F_GUEST_CSUM) | \
-	VIRTIO_FEATURE(VIRTIO_NET_F_GUEST_TSO4) | VIRTIO_FEATURE(VIRTIO_NET_F_GUEST_TSO6))
+#define DRIVER_FEATURES \
+	(VIRTIO_FEATURE(VIRTIO_F_VERSION_1) | VIRTIO_FEATURE(VIRTIO_F_ANY_LAYOUT) | \
+		VIRTIO_FEATURE(VIRTIO_F_IN_ORDER) | VIRTIO_FEATURE(VIRTIO_F_RING_PACKED) | \
+		VIRTIO_FEATURE(VIRTIO_RING_F_INDIRECT_DESC) | \
+		VIRTIO_FEATURE(VIRTIO_RING_F_EVENT_IDX) | VIRTIO_FEATURE(VIRTIO_NET_F_MRG_RXBUF) | \
+		VIRTIO_FEATURE(VIRTIO_NET_F_MTU) | VIRTIO_FEATURE(VIRTIO_NET_F_MQ) | \
+		VIRTIO_FEATURE(VIRTIO_NET_F_CSUM) | VIRTIO_FEATURE(VIRTIO_NET_F_HOST_TSO4) | \
+		VIRTIO_FEATURE(VIRTIO_NET_F_HOST_TSO6) | VIRTIO_FEATURE(VIRTIO_NET_F_GUEST_CSUM) | \
+		VIRTIO_FEATURE(VIRTIO_NET_F_GUEST_TSO4) | VIRTIO_FEATURE(VIRTIO_NET_F_GUEST_TSO6))
 
 /* Headers in front of frames are all that we write; one of these says that the device takes it. */
 #define LAYOUT_FEATURES (VIRTIO_FEATURE(VIRTIO_F_VERSION_1) | VIRTIO_FEATURE(VIRTIO_F_ANY_LAYOUT))
@@ -112,13 +114,17 @@ check_features(const struct virtio_user *u, uint64_t features)
 	const uint64_t missing = (dev->needed | dev->required) & ~features;
 
 	if (missing != 0) {
-		VIRTIO_LOG(ERR, "%s: the back end at %s lacks features %#" PRIx64 " that the port "
-			"was configured with", dev->name, u->args.path, missing);
+		VIRTIO_LOG(ERR,
+			"%s: the back end at %s lacks features %#" PRIx64 " that the port "
+			"was configured with",
+			dev->name, u->args.path, missing);
 		return -ENOTSUP;
 	}
 	if ((features & LAYOUT_FEATURES) == 0) {
-		VIRTIO_LOG(ERR, "%s: the back end at %s has neither VERSION_1 nor ANY_LAYOUT, and "
-			"older ones are not supported", dev->name, u->args.path);
+		VIRTIO_LOG(ERR,
+			"%s: the back end at %s has neither VERSION_1 nor ANY_LAYOUT, and "
+			"older ones are not supported",
+			dev->name, u->args.path);
 		return -ENOTSUP;
 	}
 	if (dev->pairs > u->backend_pairs) {
@@ -362,8 +368,8 @@ failed_queue(struct virtio_user *u)
 
 		if (what == NULL)
 			continue;
-		VIRTIO_LOG(ERR, "%s: queue %u: the back end returned %s (%u)", u->dev.name, i,
-			what, q->failure_value);
+		VIRTIO_LOG(ERR, "%s: queue %u: the back end returned %s (%u)", u->dev.name, i, what,
+			q->failure_value);
 		failed = true;
 	}
 	pthread_mutex_unlock(&u->lock);
@@ -409,7 +415,7 @@ control_main(void *arg)
 		if (poll(fds, 2, retry ? RECONNECT_MS : -1) < 0 && errno != EINTR)
 			break;
 		if (fds[0].revents != 0 && read(u->wakefd, &wakes, sizeof(wakes)) < 0 &&
-				errno != EAGAIN)
+			errno != EAGAIN)
 			break;
 		if (__atomic_load_n(&u->quit, __ATOMIC_ACQUIRE))
 			break;
@@ -417,8 +423,7 @@ control_main(void *arg)
 			lose(u, "broke the rules and is left");
 		else if (u->connected && fds[1].revents != 0)
 			lose(u, "is gone");
-		else if (!u->connected && (fds[1].revents != 0 ||
-				(retry && fds[0].revents == 0)))
+		else if (!u->connected && (fds[1].revents != 0 || (retry && fds[0].revents == 0)))
 			find(u);
 	}
 	return 0;
@@ -472,9 +477,9 @@ choose_mac(struct virtio_user *u)
 	if (u->args.mac_given)
 		mac = u->args.mac;
 	else if (!u->connected || !(u->backend_features & VIRTIO_FEATURE(VIRTIO_NET_F_MAC)) ||
-			u->backend->read_config(u, offsetof(struct virtio_net_config, mac), &mac,
-				sizeof(mac)) < 0 ||
-			!rte_is_valid_assigned_ether_addr(&mac))
+		u->backend->read_config(u, offsetof(struct virtio_net_config, mac), &mac,
+			sizeof(mac)) < 0 ||
+		!rte_is_valid_assigned_ether_addr(&mac))
 		rte_eth_random_addr(mac.addr_bytes);
 	u->dev.mac = mac;
 }
@@ -486,8 +491,9 @@ choose_max_mtu(struct virtio_user *u)
 
 	u->dev.max_mtu = VIRTIO_MTU_MAX - VIRTIO_FRAME_OVERHEAD;
 	if (u->connected && (u->backend_features & VIRTIO_FEATURE(VIRTIO_NET_F_MTU)) &&
-			u->backend->read_config(u, offsetof(struct virtio_net_config, mtu), &mtu,
-				sizeof(mtu)) == 0 && mtu >= RTE_ETHER_MIN_MTU)
+		u->backend->read_config(u, offsetof(struct virtio_net_config, mtu), &mtu,
+			sizeof(mtu)) == 0 &&
+		mtu >= RTE_ETHER_MIN_MTU)
 		u->dev.max_mtu = RTE_MIN(mtu, u->dev.max_mtu);
 }
 
@@ -500,8 +506,10 @@ meet(struct virtio_user *u)
 	if (!u->args.server) {
 		ret = u->backend->connect(u);
 		if (ret == -EAGAIN)
-			VIRTIO_LOG(ERR, "%s: nobody listens at %s: start the back end first, or use "
-				"server=1", u->dev.name, u->args.path);
+			VIRTIO_LOG(ERR,
+				"%s: nobody listens at %s: start the back end first, or use "
+				"server=1",
+				u->dev.name, u->args.path);
 		if (ret == 0)
 			ret = u->backend->greet(u);
 		if (ret < 0)

@@ -66,7 +66,7 @@ parse_speed(const struct argument *arg, const char *value, void *field)
 	uint64_t n;
 
 	if (!parse_uint(value, &n) || n > UINT32_MAX ||
-			rte_eth_speed_bitflag((uint32_t)n, RTE_ETH_LINK_FULL_DUPLEX) == 0)
+		rte_eth_speed_bitflag((uint32_t)n, RTE_ETH_LINK_FULL_DUPLEX) == 0)
 		return arg->expected;
 	*(uint32_t *)field = (uint32_t)n;
 	return NULL;
@@ -89,7 +89,7 @@ parse_mac(const struct argument *arg, const char *value, void *field)
 	struct virtio_user_args *args = container_of(field, struct virtio_user_args, mac);
 
 	if (rte_ether_unformat_addr(value, &args->mac) < 0 ||
-			!rte_is_valid_assigned_ether_addr(&args->mac))
+		!rte_is_valid_assigned_ether_addr(&args->mac))
 		return arg->expected;
 	args->mac_given = true;
 	return NULL;
@@ -104,7 +104,10 @@ refuse_iface(const struct argument *arg, const char *value, void *field)
 }
 
 #define FIELD(name) offsetof(struct virtio_user_args, name)
-#define BOOL(name) { #name, parse_bool, FIELD(name), 0, 1, "0 or 1" }
+#define BOOL(name) \
+	{ \
+#name, parse_bool, FIELD(name), 0, 1, "0 or 1" \
+	}
 
 static const struct argument arguments[] = {
 	{ "path", parse_path, FIELD(path), 0, 0, "the path of a socket, of at most 107 bytes" },
@@ -145,7 +148,8 @@ parse_pairs(const char *name, const struct rte_kvargs *list, struct virtio_user_
 				VIRTIO_USER_PARAMS);
 			return -EINVAL;
 		}
-		expected = pair->value == NULL ? arg->expected :
+		expected = pair->value == NULL ?
+			arg->expected :
 			arg->parse(arg, pair->value, (char *)args + arg->field);
 		if (expected != NULL) {
 			VIRTIO_LOG(ERR, "%s: argument %s=%s: must be %s", name, pair->key,
@@ -182,7 +186,7 @@ virtio_user_args_parse(const char *name, const char *text, struct virtio_user_ar
 	struct rte_kvargs *list = rte_kvargs_parse(text, NULL);
 	int ret;
 
-	*args = (struct virtio_user_args) {
+	*args = (struct virtio_user_args){
 		.queues = VIRTIO_USER_QUEUES_DEFAULT,
 		.queue_size = VIRTIO_USER_QUEUE_SIZE_DEFAULT,
 		.mrg_rxbuf = true,
@@ -190,8 +194,10 @@ virtio_user_args_parse(const char *name, const char *text, struct virtio_user_ar
 		.speed = RTE_ETH_SPEED_NUM_UNKNOWN,
 	};
 	if (list == NULL) {
-		VIRTIO_LOG(ERR, "%s: cannot make out arguments '%s': they are name=value, separated "
-			"by commas", name, text);
+		VIRTIO_LOG(ERR,
+			"%s: cannot make out arguments '%s': they are name=value, separated "
+			"by commas",
+			name, text);
 		return -EINVAL;
 	}
 	ret = parse_pairs(name, list, args);

@@ -33,7 +33,7 @@ set_pairs(struct virtio_user *u, const void *data)
 
 	memcpy(&mq, data, sizeof(mq));
 	if (mq.virtqueue_pairs < VIRTIO_NET_CTRL_MQ_VQ_PAIRS_MIN ||
-			mq.virtqueue_pairs > u->dev.max_pairs)
+		mq.virtqueue_pairs > u->dev.max_pairs)
 		return -EINVAL;
 	return virtio_user_enable_pairs(u, mq.virtqueue_pairs);
 }
@@ -56,8 +56,7 @@ virtio_user_control(struct virtio_user *u, uint8_t class, uint8_t cmd, const voi
 	uint32_t len)
 {
 	for (unsigned int i = 0; i < RTE_DIM(commands); i++)
-		if (commands[i].class == class && commands[i].cmd == cmd &&
-				commands[i].len == len)
+		if (commands[i].class == class && commands[i].cmd == cmd && commands[i].len == len)
 			return commands[i].run(u, data);
 	VIRTIO_LOG(ERR, "%s: control command %u.%u of %u bytes is not known", u->dev.name, class,
 		cmd, len);

@@ -22,7 +22,7 @@ struct walk {
 static bool
 merge(struct virtio_backend_memory *mem, int fd, uint64_t addr, uint64_t size, uint64_t offset)
 {
-	for (uint32_t i = mem->n; i-- > 0; ) {
+	for (uint32_t i = mem->n; i-- > 0;) {
 		struct virtio_backend_region *r = &mem->regions[i];
 		const uint64_t end = RTE_MAX(r->addr + r->size, addr + size);
 
@@ -47,12 +47,14 @@ add_segment(const struct rte_memseg_list *list, const struct rte_memseg *ms, voi
 	int fd;
 
 	/* Memory that the application brought is nobody's to share but its own. */
-	if (list->external || ((const char *)ms->addr >= w->gone &&
+	if (list->external ||
+		((const char *)ms->addr >= w->gone &&
 			(const char *)ms->addr < w->gone + w->gone_len))
 		return 0;
 	fd = rte_memseg_get_fd_thread_unsafe(ms);
 	if (fd < 0 || rte_memseg_get_fd_offset_thread_unsafe(ms, &offset) < 0) {
-		VIRTIO_LOG(ERR, "%s: memory at %p has no file descriptor to share it by: use "
+		VIRTIO_LOG(ERR,
+			"%s: memory at %p has no file descriptor to share it by: use "
 			"hugepages (with --in-memory: of a kernel that has memfd), or --no-huge",
 			w->name, ms->addr);
 		return -ENOTSUP;
@@ -60,11 +62,13 @@ add_segment(const struct rte_memseg_list *list, const struct rte_memseg *ms, voi
 	if (merge(mem, fd, ms->addr_64, ms->len, offset))
 		return 0;
 	if (mem->n == VIRTIO_BACKEND_REGIONS_MAX) {
-		VIRTIO_LOG(ERR, "%s: DPDK's memory is in more than %u files: start with "
-			"--single-file-segments", w->name, VIRTIO_BACKEND_REGIONS_MAX);
+		VIRTIO_LOG(ERR,
+			"%s: DPDK's memory is in more than %u files: start with "
+			"--single-file-segments",
+			w->name, VIRTIO_BACKEND_REGIONS_MAX);
 		return -ENOSPC;
 	}
-	mem->regions[mem->n++] = (struct virtio_backend_region) {
+	mem->regions[mem->n++] = (struct virtio_backend_region){
 		.addr = ms->addr_64,
 		.size = ms->len,
 		.offset = offset,

@@ -116,7 +116,7 @@ virtio_socket_accept(int listenfd)
 
 	if (sock < 0)
 		return errno == EWOULDBLOCK || errno == ECONNABORTED || errno == EINTR ? -EAGAIN :
-			-errno;
+											 -errno;
 	bound_sends(sock);
 	return sock;
 }

@@ -1,0 +1,775 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+/*
+ * Receive and transmit of the virtio front end against a reference device, in every ring format:
+ * random frames, chain shapes, burst sizes, orders of return, wrap-arounds; and against a device
+ * that lies.
+ */
+
+#include "virtio_reference_device.h"
+
+#include <stdlib.h>
+
+#include <rte_ethdev.h>
+#include <rte_mbuf.h>
+
+#include "datapath.h"
+#include "device.h"
+#include "ring_split.h"
+#include "transport.h"
+#include "unit_eal.h"
+
+#define FRAME_MAX 9000
+#define DATA_ROOM 512 /* smaller than most frames, so that these need several mbufs */
+#define POOL_SIZE 4096
+#define HELD_MAX 4096
+
+static struct rte_mempool *pool;
+static struct rte_mempool *other_pool;
+static uint64_t seed;
+
+static struct rte_eth_dev_data data;
+static struct rte_eth_dev eth = { .data = &data };
+static unsigned int notified;
+static unsigned int failed;
+
+static void
+count_notify(struct virtio_queue *q)
+{
+	(void)q;
+	notified++;
+}
+
+static void
+count_failure(struct virtio_queue *q)
+{
+	assert_non_null(q->failure);
+	failed++;
+}
+
+static const struct virtio_transport_ops transport = {
+	.name = "test",
+	.notify = count_notify,
+	.queue_failed = count_failure,
+};
+
+static struct virtio_device device = { .transport = &transport, .eth = &eth, .name = "test" };
+
+/* Deterministic, so that a failure comes back. */
+static uint32_t
+draw(uint32_t below)
+{
+	seed = seed * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+	return (uint32_t)((seed >> 33) % below);
+}
+
+/* Content that depends on number and position, so that nothing can be mistaken for something else. */
+static void
+fill(uint8_t *buf, uint32_t len, uint32_t number)
+{
+	for (uint32_t i = 0; i < len; i++)
+		buf[i] = (uint8_t)(number * 31 + i * 7 + (i >> 8));
+}
+
+static void
+assert_frame(const struct rte_mbuf *m, uint32_t len, uint32_t number)
+{
+	uint8_t expected[FRAME_MAX], got[FRAME_MAX];
+
+	assert_int_equal(m->pkt_len, len);
+	fill(expected, len, number);
+	assert_memory_equal(rte_pktmbuf_read(m, 0, len, got), expected, len);
+}
+
+struct mode {
+	const char *name;
+	uint16_t size;
+	uint64_t features;
+	bool shuffled; /* the device returns buffers in any order */
+	bool batched;  /* the device writes only the last of several returns */
+	uint64_t offloads;
+};
+
+#define F(bit) VIRTIO_FEATURE(bit)
+#define BASE F(VIRTIO_F_VERSION_1)
+#define MRG F(VIRTIO_NET_F_MRG_RXBUF)
+#define PACKED F(VIRTIO_F_RING_PACKED)
+#define ORDER F(VIRTIO_F_IN_ORDER)
+#define EVENT F(VIRTIO_RING_F_EVENT_IDX)
+#define INDIRECT F(VIRTIO_RING_F_INDIRECT_DESC)
+#define CSUM (F(VIRTIO_NET_F_CSUM) | F(VIRTIO_NET_F_GUEST_CSUM))
+
+static const struct mode modes[] = {
+	{ "split", 256, BASE | INDIRECT },
+	{ "split, 10 byte header", 256, F(VIRTIO_F_ANY_LAYOUT) | INDIRECT },
+	{ "split, two descriptors", 2, BASE | INDIRECT },
+	{ "split, large", 8192, BASE | INDIRECT },
+	{ "split, mergeable", 128, BASE | MRG | INDIRECT },
+	{ "split, mergeable, event index", 64, BASE | MRG | EVENT | INDIRECT },
+	{ "split, shuffled", 128, BASE | INDIRECT, .shuffled = true },
+	{ "split, mergeable, shuffled", 128, BASE | MRG | INDIRECT, .shuffled = true },
+	{ "split, in order", 256, BASE | MRG | ORDER | INDIRECT },
+	{ "split, in order, batched", 64, BASE | ORDER | INDIRECT, .batched = true },
+	{ "split, chains", 256, BASE },
+	{ "split, chains, shuffled", 64, BASE | MRG, .shuffled = true },
+	{ "split, chains, in order", 128, BASE | MRG | ORDER, .batched = true },
+	{ "split, offloads", 128, BASE | CSUM | INDIRECT },
+	{ "split, mergeable, offloads", 128, BASE | MRG | CSUM | INDIRECT },
+	{ "packed", 256, BASE | PACKED | INDIRECT },
+	{ "packed, odd size", 97, BASE | PACKED | INDIRECT },
+	{ "packed, three descriptors", 3, BASE | PACKED | INDIRECT },
+	{ "packed, large", 32768, BASE | PACKED | INDIRECT },
+	{ "packed, mergeable", 128, BASE | PACKED | MRG | INDIRECT },
+	{ "packed, mergeable, event index", 100, BASE | PACKED | MRG | EVENT | INDIRECT },
+	{ "packed, shuffled", 128, BASE | PACKED | INDIRECT, .shuffled = true },
+	{ "packed, mergeable, shuffled", 77, BASE | PACKED | MRG | INDIRECT, .shuffled = true },
+	{ "packed, in order", 256, BASE | PACKED | MRG | ORDER | INDIRECT },
+	{ "packed, in order, batched", 99, BASE | PACKED | ORDER | INDIRECT, .batched = true },
+	{ "packed, chains", 256, BASE | PACKED },
+	{ "packed, chains, shuffled", 65, BASE | PACKED | MRG, .shuffled = true },
+	{ "packed, chains, in order", 100, BASE | PACKED | ORDER, .batched = true },
+	{ "packed, offloads", 128, BASE | PACKED | CSUM | INDIRECT },
+	{ "packed, mergeable, offloads", 128, BASE | PACKED | MRG | CSUM | INDIRECT },
+};
+
+static struct virtio_queue *
+make_queue(const struct mode *mode, bool tx)
+{
+	struct virtio_queue *q = virtio_queue_create(&device, tx, mode->size, SOCKET_ID_ANY);
+
+	assert_non_null(q);
+	q->batch = (uint16_t)(1 + draw(RTE_MIN(mode->size, 64)));
+	q->nb_segs_max = RTE_MIN(VIRTIO_TX_SEGS_MAX, mode->size - 1);
+	if (!tx) {
+		q->pool = pool;
+		q->room = RTE_PKTMBUF_HEADROOM + 16;
+		q->data_room = rte_pktmbuf_data_room_size(pool);
+	}
+	virtio_queue_reset(q, mode->features);
+	virtio_queue_run(q);
+	return q;
+}
+
+static uint8_t
+header_length(const struct mode *mode)
+{
+	return mode->features & (BASE | MRG) ? 12 : 10;
+}
+
+/* Frames on their way: what was sent, in the order in which it must arrive. */
+struct sent {
+	uint32_t len;
+	uint32_t number;
+};
+
+struct flow {
+	struct sent sent[HELD_MAX];
+	uint32_t head, tail; /* free running */
+};
+
+static void
+flow_add(struct flow *f, uint32_t len, uint32_t number)
+{
+	assert_true(f->head - f->tail < HELD_MAX);
+	f->sent[f->head++ % HELD_MAX] = (struct sent){ .len = len, .number = number };
+}
+
+/* --- receive --- */
+
+struct rx_run {
+	const struct mode *mode;
+	struct virtio_queue *q;
+	struct reference_ring ring;
+	struct flow flow;
+	struct reference_chain held[REFERENCE_CHAIN_MAX];
+	uint32_t nheld;
+	uint32_t numbers;
+	uint32_t room; /* bytes of a buffer: all have the same */
+};
+
+/* Have some buffers at hand; a shuffled device takes one from anywhere among them. */
+static bool
+rx_take(struct rx_run *run, struct reference_chain *c)
+{
+	const uint32_t want = run->mode->shuffled ? 16 : 1;
+	uint32_t pick;
+
+	while (run->nheld < want && reference_pop(&run->ring, &run->held[run->nheld])) {
+		assert_int_equal(run->held[run->nheld].n, 1);
+		assert_int_equal(run->held[run->nheld].descs, 1);
+		run->room = run->held[run->nheld].pieces[0].len;
+		run->nheld++;
+	}
+	if (run->nheld == 0)
+		return false;
+	pick = draw(run->nheld);
+	*c = run->held[pick];
+	run->held[pick] = run->held[--run->nheld];
+	return true;
+}
+
+static void
+rx_collect(struct rx_run *run)
+{
+	struct rte_mbuf *pkts[200];
+	const uint16_t n = virtio_rx_burst(run->q, pkts, (uint16_t)draw(RTE_DIM(pkts)));
+
+	assert_null(run->q->failure);
+	for (uint16_t i = 0; i < n; i++) {
+		const struct sent s = run->flow.sent[run->flow.tail % HELD_MAX];
+
+		assert_true(run->flow.tail != run->flow.head);
+		run->flow.tail++;
+		assert_frame(pkts[i], s.len, s.number);
+		assert_int_equal(pkts[i]->port, 7);
+		assert_int_equal(rte_mbuf_refcnt_read(pkts[i]), 1);
+		assert_int_equal(pkts[i]->ol_flags,
+			run->mode->features & CSUM ? RTE_MBUF_F_RX_L4_CKSUM_GOOD : 0);
+		rte_pktmbuf_free(pkts[i]);
+	}
+}
+
+/* Deliver one frame. Where buffers run out, the driver takes what it has and posts new ones. */
+static void
+rx_deliver(struct rx_run *run)
+{
+	static uint8_t buf[FRAME_MAX + 12];
+	const bool merge = run->mode->features & MRG;
+	const uint32_t hdr_len = header_length(run->mode);
+	struct virtio_net_hdr_v1 hdr = { 0 };
+	const uint32_t most = merge && draw(4) == 0 ? FRAME_MAX : run->room - hdr_len;
+	const uint32_t len = 14 + draw(most - 14);
+	struct reference_chain c = { 0 };
+	uint32_t done = 0;
+
+	hdr.num_buffers = (uint16_t)((len + hdr_len + run->room - 1) / run->room);
+	if (run->mode->features & CSUM)
+		hdr.flags = VIRTIO_NET_HDR_F_DATA_VALID;
+	if (hdr.num_buffers > run->mode->size / 2)
+		return;
+	memcpy(buf, &hdr, hdr_len);
+	fill(buf + hdr_len, len, run->numbers);
+	while (done < len + hdr_len) {
+		uint32_t part;
+
+		while (!rx_take(run, &c))
+			rx_collect(run);
+		part = reference_scatter(&c, buf + done, len + hdr_len - done);
+		reference_push(&run->ring, c.id, part, c.descs, 0);
+		done += part;
+	}
+	flow_add(&run->flow, len, run->numbers++);
+}
+
+static void
+receive_in_mode(const struct mode *mode)
+{
+	struct rx_run *run = calloc(1, sizeof(*run));
+	const unsigned int before = rte_mempool_avail_count(pool);
+	const uint32_t frames = 3000 + 3 * mode->size;
+	struct reference_chain c = { 0 };
+
+	run->mode = mode;
+	run->q = make_queue(mode, false);
+	virtio_rx_fill(run->q);
+	reference_init(&run->ring, run->q, mode->features & PACKED, mode->features & ORDER);
+	assert_true(rx_take(run, &c));
+	run->held[run->nheld++] = c;
+	while (run->numbers < frames) {
+		for (uint32_t n = draw(40); n > 0; n--)
+			rx_deliver(run);
+		for (uint32_t n = draw(4); n > 0; n--)
+			rx_collect(run);
+	}
+	for (uint32_t n = 0; n < frames && run->flow.tail != run->flow.head; n++)
+		rx_collect(run);
+	assert_int_equal(run->flow.head - run->flow.tail, 0);
+	assert_int_equal(run->q->count.packets, run->numbers);
+	virtio_queue_destroy(run->q);
+	assert_int_equal(rte_mempool_avail_count(pool), before);
+	free(run);
+}
+
+static void
+every_received_frame_arrives_as_sent(void **state)
+{
+	(void)state;
+	for (unsigned int i = 0; i < RTE_DIM(modes); i++) {
+		print_message("  receive: %s\n", modes[i].name);
+		seed = i + 1;
+		receive_in_mode(&modes[i]);
+	}
+}
+
+/* --- transmit --- */
+
+struct tx_run {
+	const struct mode *mode;
+	struct virtio_queue *q;
+	struct reference_ring ring;
+	struct flow flow;
+	struct {
+		uint16_t id;
+		uint16_t descs;
+	} held[32768];
+	uint32_t nheld;
+	uint32_t numbers;
+};
+
+/* A frame of up to `segs` segments whose mbufs vary in headroom, owner and pool. */
+static struct rte_mbuf *
+tx_frame(uint32_t len, uint32_t number, uint16_t segs)
+{
+	struct rte_mbuf *head = NULL, *last = NULL;
+	static uint8_t buf[FRAME_MAX];
+	uint32_t done = 0;
+
+	fill(buf, len, number);
+	for (uint16_t i = 0; i < segs; i++) {
+		struct rte_mbuf *m = rte_pktmbuf_alloc(draw(3) == 0 ? other_pool : pool);
+		uint32_t part = (len - done) / (segs - i);
+
+		assert_non_null(m);
+		m->data_off = (uint16_t)(draw(4) == 0 ? draw(16) : RTE_PKTMBUF_HEADROOM);
+		memcpy(rte_pktmbuf_mtod(m, void *), buf + done, part);
+		done += part;
+		m->data_len = (uint16_t)part;
+		if (draw(8) == 0) {
+			/* Somebody else reads the data, too: headers may not be written there. */
+			struct rte_mbuf *clone = rte_pktmbuf_clone(m, pool);
+
+			assert_non_null(clone);
+			rte_pktmbuf_free(m);
+			m = clone;
+			m->pkt_len = m->data_len;
+		}
+		if (head == NULL)
+			head = m;
+		else
+			last->next = m;
+		last = m;
+	}
+	head->nb_segs = segs;
+	head->pkt_len = len;
+	return head;
+}
+
+static void
+tx_send(struct tx_run *run)
+{
+	struct rte_mbuf *pkts[64];
+	const uint16_t n = (uint16_t)draw(RTE_DIM(pkts));
+	struct sent sent[RTE_DIM(pkts)];
+	uint16_t taken;
+
+	for (uint16_t i = 0; i < n; i++) {
+		const uint16_t most = RTE_MIN(run->q->nb_segs_max, 8);
+		const uint16_t segs = draw(3) == 0 ? (uint16_t)(1 + draw(most)) : 1;
+		const uint32_t len = segs * (14 + draw(DATA_ROOM - 14));
+
+		sent[i] = (struct sent){ .len = len, .number = run->numbers + i };
+		pkts[i] = tx_frame(len, sent[i].number, segs);
+	}
+	taken = virtio_tx_burst(run->q, pkts, n);
+	assert_null(run->q->failure);
+	for (uint16_t i = 0; i < taken; i++)
+		flow_add(&run->flow, sent[i].len, sent[i].number);
+	rte_pktmbuf_free_bulk(&pkts[taken], n - taken);
+	run->numbers += n;
+}
+
+/* The device reads some frames, and compares them. */
+static void
+tx_read(struct tx_run *run, uint32_t n)
+{
+	static uint8_t expected[FRAME_MAX], got[FRAME_MAX + 12];
+	const uint8_t zeros[12] = { 0 };
+	const uint32_t hdr_len = header_length(run->mode);
+	struct reference_chain c = { 0 };
+
+	while (n-- > 0 && reference_pop(&run->ring, &c)) {
+		const struct sent s = run->flow.sent[run->flow.tail % HELD_MAX];
+
+		assert_true(run->flow.tail != run->flow.head);
+		run->flow.tail++;
+		assert_int_equal(reference_gather(&c, got, sizeof(got)), s.len + hdr_len);
+		assert_memory_equal(got, zeros, hdr_len);
+		fill(expected, s.len, s.number);
+		assert_memory_equal(got + hdr_len, expected, s.len);
+		run->held[run->nheld].id = c.id;
+		run->held[run->nheld++].descs = c.descs;
+	}
+}
+
+static void
+tx_return_one(struct tx_run *run, uint32_t pick)
+{
+	reference_push(&run->ring, run->held[pick].id, 0, run->held[pick].descs, 0);
+	run->nheld--;
+	memmove(&run->held[pick], &run->held[pick + 1], (run->nheld - pick) * sizeof(run->held[0]));
+}
+
+static void
+tx_return(struct tx_run *run, uint32_t n)
+{
+	n = RTE_MIN(n, run->nheld);
+	if (n > 0 && run->mode->batched) {
+		uint16_t descs = 0;
+
+		for (uint32_t i = 0; i < n; i++)
+			descs += run->held[i].descs;
+		reference_push(&run->ring, run->held[n - 1].id, 0, descs, n - 1);
+		run->nheld -= n;
+		memmove(run->held, &run->held[n], run->nheld * sizeof(run->held[0]));
+		return;
+	}
+	while (n-- > 0)
+		tx_return_one(run, run->mode->shuffled ? draw(run->nheld) : 0);
+}
+
+static void
+transmit_in_mode(const struct mode *mode)
+{
+	struct tx_run *run = calloc(1, sizeof(*run));
+	const unsigned int before = rte_mempool_avail_count(pool);
+	const unsigned int other_before = rte_mempool_avail_count(other_pool);
+
+	run->mode = mode;
+	run->q = make_queue(mode, true);
+	reference_init(&run->ring, run->q, mode->features & PACKED, mode->features & ORDER);
+	/* The device keeps up on the whole, as the pools are smaller than the largest rings. */
+	while (run->flow.head < 6000u + 3u * RTE_MIN(mode->size, 8192)) {
+		tx_send(run);
+		tx_read(run, draw(128));
+		tx_return(run, draw(128));
+		if (run->q->size - run->q->free > POOL_SIZE / 16) {
+			tx_read(run, UINT32_MAX);
+			tx_return(run, UINT32_MAX);
+			virtio_tx_reclaim(run->q);
+		}
+	}
+	tx_read(run, UINT32_MAX);
+	assert_int_equal(run->flow.head - run->flow.tail, 0);
+	tx_return(run, UINT32_MAX);
+	assert_int_equal(virtio_tx_reclaim(run->q), run->q->size);
+	assert_int_equal(rte_mempool_avail_count(pool), before);
+	assert_int_equal(rte_mempool_avail_count(other_pool), other_before);
+	assert_int_equal(run->q->count.packets, run->flow.head);
+	virtio_queue_destroy(run->q);
+	free(run);
+}
+
+static void
+every_transmitted_frame_arrives_as_sent(void **state)
+{
+	(void)state;
+	for (unsigned int i = 0; i < RTE_DIM(modes); i++) {
+		print_message("  transmit: %s\n", modes[i].name);
+		seed = i + 100;
+		transmit_in_mode(&modes[i]);
+	}
+}
+
+/* --- in the middle of things --- */
+
+static void
+a_reset_recovers_every_mbuf(void **state)
+{
+	(void)state;
+	for (unsigned int i = 0; i < RTE_DIM(modes); i++) {
+		const unsigned int before = rte_mempool_avail_count(pool);
+		struct virtio_queue *rx = make_queue(&modes[i], false);
+		struct virtio_queue *tx = make_queue(&modes[i], true);
+		struct reference_ring ring;
+		struct reference_chain c;
+
+		seed = i;
+		for (unsigned int round = 0; round < 20; round++) {
+			struct rte_mbuf *m = tx_frame(200, round, (uint16_t)draw(2) + 1);
+
+			virtio_rx_fill(rx);
+			reference_init(&ring, tx, modes[i].features & PACKED, false);
+			if (m->nb_segs > tx->nb_segs_max || virtio_tx_burst(tx, &m, 1) == 0)
+				rte_pktmbuf_free(m);
+			else if (reference_pop(&ring, &c) && draw(2))
+				reference_push(&ring, c.id, 0, c.descs, 0);
+			virtio_queue_reset(rx, modes[i].features);
+			/* The format may change with the device that comes back. */
+			virtio_queue_reset(tx, modes[i].features);
+		}
+		virtio_queue_destroy(rx);
+		virtio_queue_destroy(tx);
+		assert_int_equal(rte_mempool_avail_count(pool), before);
+	}
+}
+
+static void
+a_queue_that_is_not_running_moves_nothing(void **state)
+{
+	struct virtio_queue *q = make_queue(&modes[0], true);
+	struct rte_mbuf *m = rte_pktmbuf_alloc(pool);
+
+	(void)state;
+	virtio_queues_quiesce(&q, 1);
+	assert_int_equal(virtio_tx_burst(q, &m, 1), 0);
+	assert_int_equal(q->in_burst, 0);
+	virtio_queue_run(q);
+	assert_int_equal(virtio_tx_burst(q, &m, 1), 1);
+	virtio_queue_destroy(q);
+}
+
+static void
+a_frame_of_too_many_segments_is_dropped_and_counted(void **state)
+{
+	struct virtio_queue *q = make_queue(&modes[0], true);
+	const unsigned int before = rte_mempool_avail_count(pool);
+	struct rte_mbuf *m;
+
+	(void)state;
+	seed = 3;
+	m = tx_frame(VIRTIO_TX_SEGS_MAX + 1, 1, VIRTIO_TX_SEGS_MAX + 1);
+	assert_int_equal(virtio_tx_burst(q, &m, 1), 1);
+	assert_int_equal(q->count.errors, 1);
+	assert_int_equal(q->count.packets, 0);
+	assert_int_equal(rte_mempool_avail_count(pool), before);
+	virtio_queue_destroy(q);
+}
+
+/* --- a doorbell only for who asked --- */
+
+static void
+doorbell_in_mode(const struct mode *mode)
+{
+	struct virtio_queue *q = make_queue(mode, true);
+	struct rte_mbuf *m;
+
+	seed = 1;
+	for (unsigned int i = 0; i < 3u * mode->size; i++) {
+		const bool ask = draw(2);
+		struct reference_ring ring;
+
+		virtio_queue_reset(q, mode->features);
+		reference_init(&ring, q, mode->features & PACKED, false);
+		if (mode->features & PACKED)
+			q->device_event->flags = ask ? VRING_PACKED_EVENT_FLAG_ENABLE :
+						       VRING_PACKED_EVENT_FLAG_DISABLE;
+		else if (mode->features & EVENT)
+			*virtio_split_avail_event(q) = ask ? 0 : 5;
+		else
+			q->used->flags = ask ? 0 : VRING_USED_F_NO_NOTIFY;
+		m = rte_pktmbuf_alloc(pool);
+		m->data_len = m->pkt_len = 60;
+		notified = 0;
+		assert_int_equal(virtio_tx_burst(q, &m, 1), 1);
+		assert_int_equal(notified, ask);
+	}
+	virtio_queue_destroy(q);
+}
+
+static void
+the_doorbell_rings_only_for_a_device_that_asked(void **state)
+{
+	(void)state;
+	for (unsigned int i = 0; i < RTE_DIM(modes); i++)
+		if (modes[i].size <= 256 && modes[i].size > 8)
+			doorbell_in_mode(&modes[i]);
+}
+
+/* The device asks for a doorbell at one position of a packed ring; see it rung at that one. */
+static void
+a_packed_event_index_rings_once_at_its_position(void **state)
+{
+	const struct mode mode = { "", 50, BASE | PACKED | EVENT | INDIRECT };
+	struct virtio_queue *q = make_queue(&mode, true);
+	struct reference_ring ring;
+	struct reference_chain c = { 0 };
+	uint16_t pos = 0;
+	bool wrap = true;
+
+	(void)state;
+	seed = 9;
+	reference_init(&ring, q, true, false);
+	for (unsigned int round = 0; round < 300; round++) {
+		uint16_t event = pos + 20;
+		const bool event_wrap = event >= mode.size ? !wrap : wrap;
+		unsigned int rung_at = 0;
+
+		event %= mode.size;
+		q->device_event->off_wrap = event |
+			(uint16_t)(event_wrap << VRING_PACKED_EVENT_F_WRAP_CTR);
+		q->device_event->flags = VRING_PACKED_EVENT_FLAG_DESC;
+		for (unsigned int i = 0; i < 30; i++) {
+			struct rte_mbuf *m = rte_pktmbuf_alloc(pool);
+
+			m->data_len = m->pkt_len = 60;
+			notified = 0;
+			assert_int_equal(virtio_tx_burst(q, &m, 1), 1);
+			if (notified)
+				rung_at = rung_at == 0 ? i : 1000;
+			assert_true(reference_pop(&ring, &c));
+			reference_push(&ring, c.id, 0, c.descs, 0);
+			reference_step(&pos, &wrap, 1, mode.size);
+		}
+		assert_int_equal(rung_at, 20);
+	}
+	virtio_queue_destroy(q);
+}
+
+/* --- a device that lies --- */
+
+enum lie { BAD_ID, SAME_ID_TWICE, TOO_LONG, TOO_SHORT, TOO_MANY, TOO_MANY_BUFFERS, LIES };
+
+static bool
+tell_lie(struct virtio_queue *q, const struct mode *mode, enum lie lie)
+{
+	const bool tx = virtio_queue_is_tx(q);
+	struct virtio_net_hdr_v1 hdr = { .num_buffers = UINT16_MAX };
+	struct reference_ring ring;
+	struct reference_chain c = { 0 };
+
+	reference_init(&ring, q, mode->features & PACKED, false);
+	assert_true(reference_pop(&ring, &c));
+	switch (lie) {
+	case BAD_ID:
+		reference_push(&ring, mode->size, 60, 1, 0);
+		return !(tx && !(mode->features & PACKED) && (mode->features & ORDER));
+	case SAME_ID_TWICE:
+		reference_push(&ring, c.id, 60, 1, 0);
+		reference_push(&ring, c.id, 60, 1, 0);
+		return !(tx && !(mode->features & PACKED) && (mode->features & ORDER));
+	case TOO_LONG:
+		reference_push(&ring, c.id, UINT32_MAX, 1, 0);
+		return !tx;
+	case TOO_SHORT:
+		reference_push(&ring, c.id, 0, 1, 0);
+		return !tx;
+	case TOO_MANY:
+		ring.used = mode->size;
+		if (!(mode->features & PACKED))
+			reference_push(&ring, 0, 60, 1, 0);
+		return !(mode->features & PACKED);
+	default:
+		if (tx || !(mode->features & MRG))
+			return false;
+		memcpy(c.pieces[0].addr, &hdr, sizeof(hdr));
+		reference_push(&ring, c.id, 60, 1, 0);
+		return true;
+	}
+}
+
+static void
+lie_to(const struct mode *mode, bool tx, enum lie lie)
+{
+	struct virtio_queue *q = make_queue(mode, tx);
+	struct rte_mbuf *pkts[8];
+	bool caught;
+
+	for (unsigned int i = 0; i < RTE_DIM(pkts); i++) {
+		pkts[i] = rte_pktmbuf_alloc(pool);
+		pkts[i]->data_len = pkts[i]->pkt_len = 60;
+	}
+	if (tx) {
+		assert_int_equal(virtio_tx_burst(q, pkts, 8), 8);
+	} else {
+		rte_pktmbuf_free_bulk(pkts, 8);
+		virtio_rx_fill(q);
+	}
+	failed = 0;
+	caught = tell_lie(q, mode, lie);
+	if (tx)
+		virtio_tx_reclaim(q);
+	else
+		rte_pktmbuf_free_bulk(pkts, virtio_rx_burst(q, pkts, 8));
+	assert_int_equal(failed, caught);
+	assert_int_equal(q->running, !caught);
+	if (caught)
+		assert_int_equal(virtio_rx_burst(q, pkts, 8), 0);
+	virtio_queue_destroy(q);
+}
+
+static void
+a_lying_device_stops_its_queue_and_nothing_else(void **state)
+{
+	(void)state;
+	for (unsigned int i = 0; i < RTE_DIM(modes); i++) {
+		const unsigned int before = rte_mempool_avail_count(pool);
+
+		if (modes[i].size < 64 || modes[i].size > 1024)
+			continue;
+		for (enum lie lie = 0; lie < LIES; lie++) {
+			lie_to(&modes[i], false, lie);
+			lie_to(&modes[i], true, lie);
+		}
+		assert_int_equal(rte_mempool_avail_count(pool), before);
+	}
+}
+
+/* Whatever a device writes, nobody but its queue is hurt: the sanitizers and the pool tell. */
+static void
+noise_in_a_ring_does_no_harm(void **state)
+{
+	(void)state;
+	for (unsigned int round = 0; round < 2000; round++) {
+		const struct mode *mode = &modes[round % RTE_DIM(modes)];
+		const unsigned int before = rte_mempool_avail_count(pool);
+		struct virtio_queue *q;
+		struct rte_mbuf *pkts[64];
+		bool tx;
+
+		seed = round;
+		if (mode->size > 256)
+			continue;
+		tx = draw(2);
+		q = make_queue(mode, tx);
+		if (!tx)
+			virtio_rx_fill(q);
+		for (unsigned int i = 0; i < 20; i++) {
+			uint8_t *at = tx ? (uint8_t *)q->used : (uint8_t *)q->used;
+
+			if (mode->features & PACKED)
+				at = (uint8_t *)&q->packed[draw(4)];
+			at[draw(32)] = (uint8_t)draw(256);
+			if (tx) {
+				struct rte_mbuf *m = tx_frame(100, i, 1);
+
+				if (virtio_tx_burst(q, &m, 1) == 0)
+					rte_pktmbuf_free(m);
+			} else {
+				rte_pktmbuf_free_bulk(pkts, virtio_rx_burst(q, pkts, 64));
+			}
+		}
+		virtio_queue_destroy(q);
+		assert_int_equal(rte_mempool_avail_count(pool), before);
+	}
+}
+
+static int
+setup(void **state)
+{
+	if (unit_eal_setup(state) != 0 || virtio_queue_init() != 0)
+		return -1;
+	data.port_id = 7;
+	pool = rte_pktmbuf_pool_create("pool", 40000, 0, 0, DATA_ROOM + RTE_PKTMBUF_HEADROOM + 28,
+		SOCKET_ID_ANY);
+	other_pool = rte_pktmbuf_pool_create("other", POOL_SIZE, 32, 16,
+		DATA_ROOM + RTE_PKTMBUF_HEADROOM, SOCKET_ID_ANY);
+	return pool == NULL || other_pool == NULL ? -1 : 0;
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(every_received_frame_arrives_as_sent),
+		cmocka_unit_test(every_transmitted_frame_arrives_as_sent),
+		cmocka_unit_test(a_reset_recovers_every_mbuf),
+		cmocka_unit_test(a_queue_that_is_not_running_moves_nothing),
+		cmocka_unit_test(a_frame_of_too_many_segments_is_dropped_and_counted),
+		cmocka_unit_test(the_doorbell_rings_only_for_a_device_that_asked),
+		cmocka_unit_test(a_packed_event_index_rings_once_at_its_position),
+		cmocka_unit_test(a_lying_device_stops_its_queue_and_nothing_else),
+		cmocka_unit_test(noise_in_a_ring_does_no_harm),
+	};
+
+	return cmocka_run_group_tests(tests, setup, NULL);
+}
