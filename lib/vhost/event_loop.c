@@ -262,7 +262,13 @@ event_timer_arm(struct event_source *timer, uint32_t delay_ms)
 		.tv_nsec = delay_ms == 0 ? 1 : (long)(delay_ms % 1000) * 1000000,
 	} };
 
-	return timerfd_settime(timer->fd, 0, &when, NULL) == 0 ? 0 : -errno;
+	int ret;
+
+	/* Under the lock, so that the callback sees what was written before. */
+	pthread_mutex_lock(&timer->loop->lock);
+	ret = timerfd_settime(timer->fd, 0, &when, NULL) == 0 ? 0 : -errno;
+	pthread_mutex_unlock(&timer->loop->lock);
+	return ret;
 }
 
 void

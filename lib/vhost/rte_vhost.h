@@ -97,60 +97,6 @@ struct rte_vhost_memory {
  uint32_t nregions;
  struct rte_vhost_mem_region regions[];
 };
-struct rte_vhost_inflight_desc_split {
- uint8_t inflight;
- uint8_t padding[5];
- uint16_t next;
- uint64_t counter;
-};
-struct rte_vhost_inflight_info_split {
- uint64_t features;
- uint16_t version;
- uint16_t desc_num;
- uint16_t last_inflight_io;
- uint16_t used_idx;
- struct rte_vhost_inflight_desc_split desc[];
-};
-struct rte_vhost_inflight_desc_packed {
- uint8_t inflight;
- uint8_t padding;
- uint16_t next;
- uint16_t last;
- uint16_t num;
- uint64_t counter;
- uint16_t id;
- uint16_t flags;
- uint32_t len;
- uint64_t addr;
-};
-struct rte_vhost_inflight_info_packed {
- uint64_t features;
- uint16_t version;
- uint16_t desc_num;
- uint16_t free_head;
- uint16_t old_free_head;
- uint16_t used_idx;
- uint16_t old_used_idx;
- uint8_t used_wrap_counter;
- uint8_t old_used_wrap_counter;
- uint8_t padding[7];
- struct rte_vhost_inflight_desc_packed desc[];
-};
-struct rte_vhost_resubmit_desc {
- uint16_t index;
- uint64_t counter;
-};
-struct rte_vhost_resubmit_info {
- struct rte_vhost_resubmit_desc *resubmit_list;
- uint16_t resubmit_num;
-};
-struct rte_vhost_ring_inflight {
- union {
-  struct rte_vhost_inflight_info_split *inflight_split;
-  struct rte_vhost_inflight_info_packed *inflight_packed;
- };
- struct rte_vhost_resubmit_info *resubmit_inflight;
-};
 struct rte_vhost_vring {
  union {
   struct vring_desc *desc;
@@ -272,27 +218,6 @@ uint16_t rte_vhost_dequeue_burst(int vid, uint16_t queue_id,
 int rte_vhost_get_mem_table(int vid, struct rte_vhost_memory **mem);
 int rte_vhost_get_vhost_vring(int vid, uint16_t vring_idx,
          struct rte_vhost_vring *vring);
-int
-rte_vhost_get_vhost_ring_inflight(int vid, uint16_t vring_idx,
- struct rte_vhost_ring_inflight *vring);
-int
-rte_vhost_set_inflight_desc_split(int vid, uint16_t vring_idx,
- uint16_t idx);
-int
-rte_vhost_set_inflight_desc_packed(int vid, uint16_t vring_idx,
- uint16_t head, uint16_t last, uint16_t *inflight_entry);
-int
-rte_vhost_set_last_inflight_io_split(int vid,
- uint16_t vring_idx, uint16_t idx);
-int
-rte_vhost_set_last_inflight_io_packed(int vid,
- uint16_t vring_idx, uint16_t head);
-int
-rte_vhost_clr_inflight_desc_split(int vid, uint16_t vring_idx,
- uint16_t last_used_idx, uint16_t idx);
-int
-rte_vhost_clr_inflight_desc_packed(int vid, uint16_t vring_idx,
- uint16_t head);
 int rte_vhost_vring_call(int vid, uint16_t vring_idx);
 __rte_experimental
 int rte_vhost_vring_call_nonblock(int vid, uint16_t vring_idx);
@@ -306,9 +231,6 @@ rte_vhost_get_log_base(int vid, uint64_t *log_base, uint64_t *log_size);
 int
 rte_vhost_get_vring_base(int vid, uint16_t queue_id,
   uint16_t *last_avail_idx, uint16_t *last_used_idx);
-int
-rte_vhost_get_vring_base_from_inflight(int vid,
- uint16_t queue_id, uint16_t *last_avail_idx, uint16_t *last_used_idx);
 int
 rte_vhost_set_vring_base(int vid, uint16_t queue_id,
   uint16_t last_avail_idx, uint16_t last_used_idx);

@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "memory.h"
+#include "vhost_log.h"
+#include "vhost_user_dispatch.h"
+
+/*
+ * Handlers of what concerns guest memory, and the log of what is written to it.
+ *
+ * Whoever uses the memory (data path, vDPA device, an application with a copy of the table) is
+ * stopped while the table changes, and started again with the new one.
+ */
+
+static void
+replace_memory(struct vhost_device *dev, struct rte_vhost_memory *mem)
+{
+	struct rte_vhost_memory *old = dev->mem;
+
+	vhost_device_suspend(dev);
+	vhost_device_lock(dev);
+	dev->mem = mem;
+	vhost_device_unlock(dev);
+	vhost_memory_unmap_missing(old, mem);
+	vhost_device_resume(dev);
+}
+
+static int
+add_error(struct vhost_device *dev, int err, const struct vhost_user_region *r)
+{
+	/* Geometry is the front end's word; all else may be this host's trouble. */
+	return vhost_device_error(dev, err == -EINVAL ? -EPROTO : err,
+		"cannot map region gpa 0x%" PRIx64 " size 0x%" PRIx64 " offset 0x%" PRIx64
+		" front-end address 0x%" PRIx64 ": %s", r->gpa, r->size, r->mmap_offset, r->fe_va,
+		err == -EINVAL ? "size, offset or overlap is impossible" : strerror(-err));
+}
+
+int
+vhost_user_set_mem_table(struct vhost_device *dev, struct vhost_queue *q,
+	struct vhost_user_message *msg)
+{
+	const struct vhost_user_mem_table *table = &msg->payload.mem_table;
+	const uint32_t nregions = table->nregions;
+	struct rte_vhost_memory *mem = NULL;
+
+	(void)q;
+	if (msg->header.size < offsetof(struct vhost_user_mem_table, regions) +
+			nregions * sizeof(struct vhost_user_region) || nregions == 0)
+		return vhost_device_error(dev, -EPROTO, "%u regions in %u bytes of payload", nregions,
+			msg->header.size);
+
+	for (uint32_t i = 0; i < nregions; i++) {
+		struct vhost_user_region region;
+		struct rte_vhost_memory *grown;
+		int ret;
+
+		memcpy(&region, &table->regions[i], sizeof(region));
+		ret = vhost_memory_add(mem, &region, msg->fds[i], &grown);
+		if (ret != 0) {
+			vhost_memory_unmap_missing(mem, NULL);
+			return add_error(dev, ret, &region);
+		}
+		msg->fds[i] = -1;
+		vhost_memory_unmap_missing(mem, grown);
+		mem = grown;
+	}
+	replace_memory(dev, mem);
+	VHOST_LOG(INFO, "%s: guest memory has %u regions", dev->name, mem->nregions);
+	return 0;
+}
+
+int
+vhost_user_get_max_mem_slots(struct vhost_device *dev, struct vhost_queue *q,
+	struct vhost_user_message *msg)
+{
+	(void)dev;
+	(void)q;
+	msg->payload.u64 = VHOST_MEMORY_SLOTS_MAX;
+	msg->header.size = sizeof(msg->payload.u64);
+	return VHOST_USER_REPLY;
+}
+
+int
+vhost_user_add_mem_reg(struct vhost_device *dev, struct vhost_queue *q,
+	struct vhost_user_message *msg)
+{
+	const struct vhost_user_region region = msg->payload.mem_reg.region;
+	struct rte_vhost_memory *mem;
+	int ret;
+
+	(void)q;
+	ret = vhost_memory_add(dev->mem, &region, msg->fds[0], &mem);
+	if (ret != 0)
+		return add_error(dev, ret, &region);
+	vhost_user_take_fd(msg);
+	replace_memory(dev, mem);
+	return 0;
+}
+
+/* A descriptor may come along, for the sake of front ends that always send one. */
+int
+vhost_user_rem_mem_reg(struct vhost_device *dev, struct vhost_queue *q,
+	struct vhost_user_message *msg)
+{
+	const struct vhost_user_region region = msg->payload.mem_reg.region;
+	struct rte_vhost_memory *mem;
+	int ret;
+
+	(void)q;
+	ret = vhost_memory_remove(dev->mem, &region, &mem);
+	if (ret != 0)
+		return vhost_device_error(dev, ret, "cannot remove region gpa 0x%" PRIx64
+			" size 0x%" PRIx64 ": %s", region.gpa, region.size, strerror(-ret));
+	replace_memory(dev, mem);
+	return 0;
+}
+
+/* The old log stays until no ring marks it any more. */
+int
+vhost_user_set_log_base(struct vhost_device *dev, struct vhost_queue *q,
+	struct vhost_user_message *msg)
+{
+	const struct vhost_user_log log = msg->payload.log;
+	void *const old_map = dev->log_map;
+	const uint64_t old_size = dev->log_map_size;
+	struct stat st;
+	void *map;
+	int fd;
+
+	(void)q;
+	if (log.mmap_size == 0 || log.mmap_offset > INT64_MAX ||
+			log.mmap_size > INT64_MAX - log.mmap_offset)
+		return vhost_device_error(dev, -EPROTO, "log of %" PRIu64 " bytes at %" PRIu64,
+			log.mmap_size, log.mmap_offset);
+	fd = vhost_user_take_fd(msg);
+	if (fstat(fd, &st) != 0 || (S_ISREG(st.st_mode) &&
+			log.mmap_offset + log.mmap_size > (uint64_t)st.st_size)) {
+		close(fd);
+		return vhost_device_error(dev, -EPROTO, "log of %" PRIu64 " bytes at %" PRIu64
+			" is larger than its file", log.mmap_size, log.mmap_offset);
+	}
+	/* From the start of the file: an offset need not be that of a page. */
+	map = mmap(NULL, log.mmap_offset + log.mmap_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	close(fd);
+	if (map == MAP_FAILED)
+		return vhost_device_error(dev, -errno, "cannot map the log of %" PRIu64 " bytes: %s",
+			log.mmap_size, strerror(errno));
+
+	vhost_device_lock(dev);
+	dev->log_map = map;
+	dev->log_map_size = log.mmap_offset + log.mmap_size;
+	dev->log = (struct vhost_dirty_log){
+		.base = (uint8_t *)map + log.mmap_offset,
+		.size = log.mmap_size,
+	};
+	vhost_device_unlock(dev);
+	vhost_device_set_logging(dev, dev->features);
+	if (old_map != NULL)
+		munmap(old_map, old_size);
+
+	msg->header.size = 0;
+	return VHOST_USER_REPLY;
+}
+
+/* An eventfd that says the log has news, which nobody waits for: rings just mark it. */
+int
+vhost_user_set_log_fd(struct vhost_device *dev, struct vhost_queue *q,
+	struct vhost_user_message *msg)
+{
+	(void)dev;
+	(void)q;
+	(void)msg;
+	return 0;
+}

@@ -1,0 +1,553 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <linux/virtio_config.h>
+
+#include "vdpa.h"
+#include "vhost_log.h"
+#include "vhost_user_dispatch.h"
+#include "vhost_user_socket.h"
+
+/* Between two attempts to connect, or to accept when there are no descriptors left. */
+#define RETRY_MS 500
+
+#define FEATURE(bit) (UINT64_C(1) << (bit))
+
+struct vhost_user_connection {
+	TAILQ_ENTRY(vhost_user_connection) next;
+	struct vhost_user_socket *socket;
+	struct vhost_device *dev;
+	struct event_source *source;
+	int fd;
+	bool busy;     /* application or driver may be in one of its callbacks now */
+	bool doomed;   /* to be closed when that is over */
+	uint32_t have; /* bytes of msg that have arrived */
+	struct vhost_user_message msg;
+};
+
+struct event_loop *
+vhost_user_event_loop(void)
+{
+	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+	static struct event_loop *loop;
+
+	pthread_mutex_lock(&lock);
+	if (loop == NULL)
+		loop = event_loop_create("vhost-events");
+	pthread_mutex_unlock(&lock);
+	return loop;
+}
+
+static bool
+is_client(const struct vhost_user_socket *s)
+{
+	return (s->flags & RTE_VHOST_USER_CLIENT) != 0;
+}
+
+static bool
+reconnects(const struct vhost_user_socket *s)
+{
+	return is_client(s) && (s->flags & RTE_VHOST_USER_NO_RECONNECT) == 0;
+}
+
+static void
+socket_put(struct vhost_user_socket *s)
+{
+	if (--s->references > 0)
+		return;
+	pthread_mutex_destroy(&s->lock);
+	free(s);
+}
+
+/* --- Connections --------------------------------------------------------------------------- */
+
+static void
+retry_later(struct vhost_user_socket *s)
+{
+	if (!s->removed && event_timer_arm(s->timer, RETRY_MS) != 0)
+		VHOST_LOG(ERR, "%s: cannot try again: timer: %s", s->path, strerror(errno));
+}
+
+static void
+connection_close(struct vhost_user_connection *c)
+{
+	struct vhost_user_socket *s = c->socket;
+
+	/* Callbacks of the device that ends may unregister the socket. */
+	c->busy = true;
+	event_source_remove(c->source);
+	vhost_device_destroy(c->dev);
+	if (c->have > 0)
+		vhost_user_message_close_fds(&c->msg);
+	close(c->fd);
+	TAILQ_REMOVE(&s->connections, c, next);
+	free(c);
+	if (reconnects(s))
+		retry_later(s);
+	socket_put(s);
+}
+
+static void
+connection_readable(void *arg)
+{
+	struct vhost_user_connection *c = arg;
+	int ret = vhost_user_receive_part(c->fd, &c->msg, &c->have);
+
+	if (ret == -EAGAIN)
+		return;
+	if (ret == 1) {
+		c->have = 0;
+		c->busy = true;
+		ret = vhost_user_dispatch(c->dev, c->fd, &c->msg);
+		c->busy = false;
+		if (ret == 0 && !c->doomed)
+			return;
+	} else if (ret == -EPROTO) {
+		VHOST_LOG(ERR, "%s: message is cut off, too large, or has too many descriptors; "
+			"closing the connection", c->dev->name);
+	} else if (ret < 0 && ret != -ECONNRESET) {
+		VHOST_LOG(ERR, "%s: cannot receive: %s; closing the connection", c->dev->name,
+			strerror(-ret));
+	}
+	connection_close(c);
+}
+
+/* A peer is there: serve it. The descriptor is taken over. */
+static void
+connection_open(struct vhost_user_socket *s, int fd)
+{
+	struct vhost_user_connection *c = calloc(1, sizeof(*c));
+	struct vhost_user_offer offer;
+	struct vhost_device_config config;
+
+	if (c == NULL) {
+		VHOST_LOG(ERR, "%s: connection refused: out of memory", s->path);
+		close(fd);
+		return;
+	}
+	c->socket = s;
+	c->fd = fd;
+	pthread_mutex_lock(&s->lock);
+	offer = s->offer;
+	pthread_mutex_unlock(&s->lock);
+	if (vhost_user_offer_config(&offer, &config) == 0) {
+		config.path = s->path;
+		config.flags = s->flags;
+		c->dev = vhost_device_create(&config);
+	} else {
+		VHOST_LOG(ERR, "%s: connection refused: the vDPA device does not say what it can do",
+			s->path);
+	}
+	if (c->dev == NULL) {
+		free(c);
+		close(fd);
+		return;
+	}
+	s->references++;
+	TAILQ_INSERT_TAIL(&s->connections, c, next);
+	c->source = event_loop_add_fd(vhost_user_event_loop(), fd, connection_readable, c);
+	if (c->source == NULL)
+		VHOST_LOG(ERR, "%s: cannot watch the connection: %s", c->dev->name,
+			strerror(errno));
+	/* The application may have unregistered the socket when it was told of the connection. */
+	if (c->source == NULL || s->removed)
+		connection_close(c);
+}
+
+static struct vhost_user_connection *
+find_idle(struct vhost_user_socket *s, const struct rte_vdpa_device *vdpa)
+{
+	struct vhost_user_connection *c;
+
+	TAILQ_FOREACH(c, &s->connections, next) {
+		if (vdpa != NULL && c->dev->vdpa != vdpa)
+			continue;
+		if (!c->busy)
+			return c;
+		c->doomed = true;
+	}
+	return NULL;
+}
+
+/*
+ * Close the connections that run on a vDPA device, or all. What is called in the course of it may
+ * close further ones, so the list is looked at anew each time. The caller holds a reference.
+ */
+static void
+close_connections(struct vhost_user_socket *s, const struct rte_vdpa_device *vdpa)
+{
+	struct vhost_user_connection *c;
+
+	while ((c = find_idle(s, vdpa)) != NULL)
+		connection_close(c);
+}
+
+/* --- Server -------------------------------------------------------------------------------- */
+
+static bool
+may_come_back(int err)
+{
+	return err == EMFILE || err == ENFILE || err == ENOBUFS || err == ENOMEM;
+}
+
+static void
+listener_readable(void *arg)
+{
+	struct vhost_user_socket *s = arg;
+	int fd = accept4(s->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+	if (fd >= 0) {
+		s->references++;
+		connection_open(s, fd);
+		socket_put(s);
+		return;
+	}
+	if (!may_come_back(errno))
+		return;
+	/* The peer stays in the queue, and the descriptor readable: look again later. */
+	VHOST_LOG(ERR, "%s: cannot accept a connection now: %s", s->path, strerror(errno));
+	event_source_remove(s->listener);
+	s->listener = NULL;
+	retry_later(s);
+}
+
+static void
+listen_again(void *arg)
+{
+	struct vhost_user_socket *s = arg;
+
+	s->listener = event_loop_add_fd(vhost_user_event_loop(), s->listen_fd, listener_readable, s);
+	if (s->listener == NULL)
+		retry_later(s);
+}
+
+static struct sockaddr_un
+address_of(const struct vhost_user_socket *s)
+{
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+
+	memcpy(addr.sun_path, s->path, strlen(s->path));
+	return addr;
+}
+
+/*
+ * A socket file that is in the way: 0 if nobody listens there any more and it was removed.
+ */
+static int
+remove_stale(const struct vhost_user_socket *s)
+{
+	const struct sockaddr_un addr = address_of(s);
+	struct stat st;
+	int fd, ret;
+
+	if (lstat(s->path, &st) != 0)
+		return errno == ENOENT ? 0 : -errno;
+	if (!S_ISSOCK(st.st_mode)) {
+		VHOST_LOG(ERR, "%s: cannot listen: a file that is no socket is there; "
+			"remove it or choose another path", s->path);
+		return -EADDRINUSE;
+	}
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return -errno;
+	ret = connect(fd, (const struct sockaddr *)&addr, sizeof(addr)) == 0 ? 0 : errno;
+	close(fd);
+	if (ret != ECONNREFUSED) {
+		VHOST_LOG(ERR, "%s: cannot listen: somebody else listens there; "
+			"stop that program or choose another path", s->path);
+		return -EADDRINUSE;
+	}
+	VHOST_LOG(INFO, "%s: removing the socket file of a program that is gone", s->path);
+	return unlink(s->path) == 0 || errno == ENOENT ? 0 : -errno;
+}
+
+static const char *
+bind_advice(int err)
+{
+	switch (err) {
+	case ENOENT:
+	case ENOTDIR:
+		return "; create the directory first";
+	case EACCES:
+	case EPERM:
+	case EROFS:
+		return "; the directory must be writable";
+	default:
+		return "";
+	}
+}
+
+static int
+bind_path(struct vhost_user_socket *s)
+{
+	const struct sockaddr_un addr = address_of(s);
+	struct stat st;
+	int ret;
+
+	if (bind(s->listen_fd, (const struct sockaddr *)&addr, sizeof(addr)) != 0) {
+		ret = -errno;
+		if (ret == -EADDRINUSE) {
+			ret = remove_stale(s);
+			if (ret == -EADDRINUSE)
+				return ret;
+			if (ret == 0 && bind(s->listen_fd, (const struct sockaddr *)&addr,
+					sizeof(addr)) != 0)
+				ret = -errno;
+		}
+		if (ret != 0) {
+			VHOST_LOG(ERR, "%s: cannot make the socket: %s%s", s->path, strerror(-ret),
+				bind_advice(-ret));
+			return ret;
+		}
+	}
+	if (stat(s->path, &st) == 0) {
+		s->listen_dev = st.st_dev;
+		s->listen_inode = st.st_ino;
+	}
+	return 0;
+}
+
+/* Unlink the socket file, unless somebody put another one in its place. */
+static void
+unlink_path(const struct vhost_user_socket *s)
+{
+	struct stat st;
+
+	if (stat(s->path, &st) == 0 && st.st_dev == s->listen_dev && st.st_ino == s->listen_inode)
+		unlink(s->path);
+}
+
+static int
+start_server(struct vhost_user_socket *s, struct event_loop *loop)
+{
+	int ret;
+
+	s->listen_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (s->listen_fd < 0) {
+		ret = -errno;
+		VHOST_LOG(ERR, "%s: cannot make a socket: %s", s->path, strerror(-ret));
+		return ret;
+	}
+	ret = bind_path(s);
+	if (ret != 0)
+		goto close;
+	if (listen(s->listen_fd, SOMAXCONN) != 0)
+		goto unlink;
+	s->timer = event_loop_add_timer(loop, listen_again, s);
+	if (s->timer == NULL)
+		goto unlink;
+	event_timer_arm(s->timer, 0);
+	VHOST_LOG(INFO, "%s: listening", s->path);
+	return 0;
+
+unlink:
+	ret = -errno;
+	VHOST_LOG(ERR, "%s: cannot listen: %s", s->path, strerror(-ret));
+	unlink_path(s);
+close:
+	close(s->listen_fd);
+	s->listen_fd = -1;
+	return ret;
+}
+
+/* --- Client -------------------------------------------------------------------------------- */
+
+/* @return a connected descriptor, or -errno */
+static int
+try_connect(struct vhost_user_socket *s)
+{
+	const struct sockaddr_un addr = address_of(s);
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	int ret;
+
+	if (fd >= 0 && connect(fd, (const struct sockaddr *)&addr, sizeof(addr)) == 0) {
+		s->complained = false;
+		return fd;
+	}
+	ret = -errno;
+	if (fd >= 0)
+		close(fd);
+	if (!s->complained && reconnects(s))
+		VHOST_LOG(INFO, "%s: cannot connect yet: %s; trying again until it works", s->path,
+			strerror(-ret));
+	s->complained = true;
+	return ret;
+}
+
+/* The timer's: serve the peer that was found when the socket was started, or look for one. */
+static void
+reconnect(void *arg)
+{
+	struct vhost_user_socket *s = arg;
+	int fd = s->first_fd;
+
+	s->first_fd = -1;
+	s->references++;
+	if (fd < 0 && TAILQ_EMPTY(&s->connections))
+		fd = try_connect(s);
+	if (fd >= 0)
+		connection_open(s, fd);
+	/* Also when the connection was refused at once, by the application for one. */
+	if (TAILQ_EMPTY(&s->connections) && reconnects(s))
+		retry_later(s);
+	socket_put(s);
+}
+
+static int
+start_client(struct vhost_user_socket *s, struct event_loop *loop)
+{
+	int fd = try_connect(s);
+	int ret;
+
+	if (fd < 0 && !reconnects(s)) {
+		VHOST_LOG(ERR, "%s: cannot connect: %s", s->path, strerror(-fd));
+		return fd;
+	}
+	s->first_fd = fd;
+	s->timer = event_loop_add_timer(loop, reconnect, s);
+	if (s->timer == NULL) {
+		ret = -errno;
+		VHOST_LOG(ERR, "%s: cannot connect: timer: %s", s->path, strerror(-ret));
+		if (fd >= 0)
+			close(fd);
+		s->first_fd = -1;
+		return ret;
+	}
+	event_timer_arm(s->timer, fd >= 0 ? 0 : RETRY_MS);
+	return 0;
+}
+
+/* --- From any thread ----------------------------------------------------------------------- */
+
+struct vhost_user_socket *
+vhost_user_socket_create(const char *path, uint64_t flags)
+{
+	struct vhost_user_socket *s;
+
+	if (path[0] == '\0' || strlen(path) >= VHOST_PATH_MAX) {
+		errno = path[0] == '\0' ? EINVAL : ENAMETOOLONG;
+		VHOST_LOG(ERR, "'%s': no path for a socket: 1 to %d characters are possible", path,
+			VHOST_PATH_MAX - 1);
+		return NULL;
+	}
+	s = calloc(1, sizeof(*s));
+	if (s == NULL)
+		return NULL;
+	memcpy(s->path, path, strlen(path) + 1);
+	s->flags = flags;
+	s->references = 1;
+	s->listen_fd = s->first_fd = -1;
+	pthread_mutex_init(&s->lock, NULL);
+	TAILQ_INIT(&s->connections);
+
+	s->offer.supported = s->offer.features = vhost_user_net_features;
+	s->offer.builtin_net = true;
+	s->offer.protocol_features = vhost_user_transport_protocol_features |
+		vhost_user_device_protocol_features;
+	return s;
+}
+
+int
+vhost_user_socket_start(struct vhost_user_socket *s)
+{
+	struct event_loop *loop;
+	int ret;
+
+	if (s->started)
+		return 0;
+	loop = vhost_user_event_loop();
+	if (loop == NULL) {
+		ret = -errno;
+		VHOST_LOG(ERR, "%s: cannot start a thread for sockets: %s", s->path, strerror(-ret));
+		return ret;
+	}
+	ret = is_client(s) ? start_client(s, loop) : start_server(s, loop);
+	s->started = ret == 0;
+	return ret;
+}
+
+static void
+destroy_in_loop(void *arg)
+{
+	struct vhost_user_socket *s = arg;
+
+	s->removed = true;
+	event_source_remove(s->listener);
+	event_source_remove(s->timer);
+	if (s->listen_fd >= 0) {
+		unlink_path(s);
+		close(s->listen_fd);
+	}
+	if (s->first_fd >= 0)
+		close(s->first_fd);
+	close_connections(s, NULL);
+	socket_put(s);
+}
+
+void
+vhost_user_socket_destroy(struct vhost_user_socket *s)
+{
+	if (s->started)
+		event_loop_run(vhost_user_event_loop(), destroy_in_loop, s);
+	else
+		socket_put(s);
+}
+
+bool
+vhost_user_socket_uses_vdpa(struct vhost_user_socket *s, const struct rte_vdpa_device *vdpa)
+{
+	return find_idle(s, vdpa) != NULL;
+}
+
+void
+vhost_user_socket_release_vdpa(struct vhost_user_socket *s, const struct rte_vdpa_device *vdpa)
+{
+	s->references++;
+	close_connections(s, vdpa);
+	socket_put(s);
+}
+
+/* A device decides what of the offer it can keep. The rings' IOMMU is not served yet. */
+static int
+offer_of_vdpa(const struct vhost_user_offer *offer, struct vhost_device_config *config)
+{
+	uint64_t features, protocol_features;
+
+	if (rte_vdpa_get_features(offer->vdpa, &features) != 0 ||
+			rte_vdpa_get_protocol_features(offer->vdpa, &protocol_features) != 0 ||
+			rte_vdpa_get_queue_num(offer->vdpa, &config->queue_num) != 0)
+		return -EIO;
+	features &= offer->builtin_net ? ~offer->disabled : offer->features;
+	features &= ~FEATURE(VIRTIO_F_ACCESS_PLATFORM);
+	config->features = features | FEATURE(VHOST_USER_FEATURE_PROTOCOL);
+	config->protocol_features = offer->protocol_features &
+		(vhost_user_transport_protocol_features |
+			(vhost_user_device_protocol_features & protocol_features));
+	return 0;
+}
+
+int
+vhost_user_offer_config(const struct vhost_user_offer *offer, struct vhost_device_config *config)
+{
+	*config = (struct vhost_device_config){
+		.features = offer->features,
+		.protocol_features = offer->protocol_features,
+		.queue_num = VHOST_QUEUE_PAIRS_MAX,
+		.builtin_net = offer->builtin_net,
+		.ops = offer->ops,
+		.vdpa = offer->vdpa,
+	};
+	if (offer->vdpa != NULL)
+		return offer_of_vdpa(offer, config);
+	/* Only a vDPA device has a configuration space that the front end lacks. */
+	if (!offer->own_protocol_features)
+		config->protocol_features &= ~FEATURE(VHOST_USER_PF_CONFIG);
+	return 0;
+}

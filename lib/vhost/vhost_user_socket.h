@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+/**
+ * @file
+ * A registered socket path and its connections: listening or connecting, accepting, reconnecting.
+ *
+ * A socket that was started lives in the event loop's thread. What other threads may change of it
+ * is its offer, under a lock, which the next connection takes over. Nothing but its destruction
+ * waits for the event loop: an application may hold a lock that its callbacks take.
+ */
+
+#ifndef VHOST_USER_SOCKET_H
+#define VHOST_USER_SOCKET_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/queue.h>
+
+#include "device.h"
+#include "event_loop.h"
+
+struct vhost_user_connection;
+
+/** What applications set with rte_vhost_driver_*() before a front end comes. */
+struct vhost_user_offer {
+	uint64_t supported;         /**< virtio features that can be turned on and off */
+	uint64_t features;          /**< those that are on */
+	uint64_t disabled;          /**< those that were turned off by name */
+	uint64_t protocol_features;
+	bool builtin_net;           /**< until the application sets features of its own */
+	bool own_protocol_features; /**< the application set protocol features */
+	struct rte_vhost_device_ops ops;
+	struct rte_vdpa_device *vdpa;
+};
+
+struct vhost_user_socket {
+	TAILQ_ENTRY(vhost_user_socket) next; /**< for the registry in rte_vhost_driver.c */
+	char path[VHOST_PATH_MAX];
+	uint64_t flags; /**< RTE_VHOST_USER_* */
+
+	pthread_mutex_t lock;
+	struct vhost_user_offer offer;
+
+	/* Event loop's. */
+	unsigned int references; /**< registration, connections, callbacks in progress */
+	bool started;
+	bool removed;
+	bool complained;         /**< the log has the reason why connecting fails */
+	int listen_fd;           /**< server */
+	int first_fd;            /**< client: connected by the starting thread, not served yet */
+	uint64_t listen_inode;   /**< of the socket file that is ours to unlink */
+	uint64_t listen_dev;
+	struct event_source *listener;
+	struct event_source *timer; /**< retries */
+	TAILQ_HEAD(vhost_user_connections, vhost_user_connection) connections;
+};
+
+/**
+ * Make a socket with the default offer.
+ * @return NULL with errno set, the log says why: ENAMETOOLONG, EINVAL an empty path, ENOMEM
+ */
+struct vhost_user_socket *vhost_user_socket_create(const char *path, uint64_t flags);
+
+/**
+ * Listen, or begin to connect. Any thread, but not concurrently for one socket.
+ * @return 0; or -errno, the log says why
+ */
+int vhost_user_socket_start(struct vhost_user_socket *s);
+
+/**
+ * Close all connections and free the socket. Any thread, also within a callback of one of its own
+ * connections, which then ends when that callback has returned.
+ */
+void vhost_user_socket_destroy(struct vhost_user_socket *s);
+
+/**
+ * What a connection is offered: all of @a config but path and flags. Asks the vDPA device. Any
+ * thread.
+ * @return 0; -EIO the device does not say
+ */
+int vhost_user_offer_config(const struct vhost_user_offer *offer,
+	struct vhost_device_config *config);
+
+/** Whether a connection runs on a vDPA device and can be closed. In the event loop. */
+bool vhost_user_socket_uses_vdpa(struct vhost_user_socket *s, const struct rte_vdpa_device *vdpa);
+
+/** Close the connections that run on a vDPA device. In the event loop. */
+void vhost_user_socket_release_vdpa(struct vhost_user_socket *s,
+	const struct rte_vdpa_device *vdpa);
+
+/** The loop that serves all sockets: made by the first call. NULL with errno set. */
+struct event_loop *vhost_user_event_loop(void);
+
+#endif /* VHOST_USER_SOCKET_H */
