@@ -11,6 +11,7 @@
 #include "port_show.h"
 #include "seq_stats.h"
 #include "stats.h"
+#include "stats_json.h"
 
 static void
 cmd_show_port(const struct args *args)
@@ -71,6 +72,13 @@ cmd_show_period(const struct args *args)
 {
 	RTE_SET_USED(args);
 	stats_period_show();
+}
+
+static void
+cmd_show_json(const struct args *args)
+{
+	RTE_SET_USED(args);
+	stats_json_write(stdout);
 }
 
 static void
@@ -145,6 +153,8 @@ static const struct command commands[] = {
 		"What the engines for numbered frames have found: lost, repeated, reordered, corrupt." },
 	{ "show period", cmd_show_period,
 		"The table of rates since the last one, as 'set stats_period' has it come." },
+	{ "show stats json", cmd_show_json,
+		"All counters as one line of JSON: ports, streams, numbered frames, vDPA devices." },
 	{ "show config fwd|cores|rxtx|txpkts", cmd_show_config,
 		"What forwarding would do, on which cores, and with which queues and frames." },
 	{ NULL },

@@ -44,6 +44,7 @@ extern const struct section section_control;
 extern const struct section section_display;
 extern const struct section section_config;
 extern const struct section section_ports;
+extern const struct section section_csum;
 extern const struct section section_vdpa;
 
 /** All of them, NULL at the end. */

@@ -66,9 +66,10 @@ struct __rte_cache_aligned fwd_lcore {
 	};
 };
 
-/** The stream receives; the stream transmits. */
+/** The stream receives; it transmits; it does both on one port, whatever the topology. */
 #define FWD_RX 1U
 #define FWD_TX 2U
+#define FWD_SAME_PORT 4U
 
 struct fwd_engine {
 	const char *name;

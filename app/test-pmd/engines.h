@@ -6,6 +6,9 @@
 
 #include "engine.h"
 
+extern const struct fwd_engine fwd_engine_csum;
+extern const struct fwd_engine fwd_engine_flowgen;
+extern const struct fwd_engine fwd_engine_icmpecho;
 extern const struct fwd_engine fwd_engine_io;
 extern const struct fwd_engine fwd_engine_mac;
 extern const struct fwd_engine fwd_engine_macswap;

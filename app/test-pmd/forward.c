@@ -119,7 +119,8 @@ plan_streams(struct plan *plan)
 	for (uint16_t q = 0; q < QUEUES_MAX; q++) {
 		for (unsigned int i = 0; i < plan->port_count; i++) {
 			uint16_t rx_port = plan->ports[i];
-			uint16_t tx_port = plan->ports[peer_index(i, plan->port_count)];
+			bool same = (flags & FWD_SAME_PORT) != 0;
+			uint16_t tx_port = plan->ports[same ? i : peer_index(i, plan->port_count)];
 			const struct port *tx = port_find(tx_port);
 			struct plan_stream stream = {
 				.rx_port = rx_port,

@@ -85,4 +85,23 @@ frame_checksum_update32(uint16_t checksum, uint32_t from, uint32_t to)
 	return (uint16_t)~sum;
 }
 
+/**
+ * Send a frame that frame_write() wrote to another IPv4 address, in host byte order, with its
+ * checksums right.
+ */
+static inline void
+frame_redirect(uint8_t *data, uint32_t ip_dst)
+{
+	struct rte_ipv4_hdr *ip = (struct rte_ipv4_hdr *)(data + sizeof(struct rte_ether_hdr));
+	struct rte_udp_hdr *udp = (struct rte_udp_hdr *)(ip + 1);
+	rte_be32_t dst = rte_cpu_to_be_32(ip_dst);
+
+	ip->hdr_checksum = frame_checksum_update32(ip->hdr_checksum, ip->dst_addr, dst);
+	udp->dgram_cksum = frame_checksum_update32(udp->dgram_cksum, ip->dst_addr, dst);
+	/* Zero would say that there is none. */
+	if (udp->dgram_cksum == 0)
+		udp->dgram_cksum = UINT16_MAX;
+	ip->dst_addr = dst;
+}
+
 #endif /* TESTPMD_FRAME_H */

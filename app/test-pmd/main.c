@@ -19,6 +19,7 @@
 #include "pool.h"
 #include "port.h"
 #include "session.h"
+#include "stats_json.h"
 #include "vdpa.h"
 
 /* The index of "--", after which our options stand; argc when there are none. */
@@ -35,7 +36,7 @@ find_separator(int argc, char **argv)
 static int
 bring_up(void)
 {
-	if (fwd_init() < 0)
+	if (fwd_init() < 0 || stats_json_open() < 0)
 		return -1;
 	ports_init();
 	if (port_count() == 0 && config.vdpa_count == 0)
@@ -86,6 +87,8 @@ take_down(void)
 	if (fwd_running())
 		fwd_stop();
 	ret = fwd_passed() ? 0 : -1;
+	stats_json_append();
+	stats_json_close();
 	vdpa_detach_all();
 	ports_close();
 	fwd_free();

@@ -104,6 +104,8 @@ static const struct option_row rows[] = {
 		.help = "run the commands in a file first" },
 	{ "stats-period", "SECONDS", KIND_U32, 0, &config.stats_period, 0, INT32_MAX,
 		.help = "print a table of rates so often" },
+	{ "stats-json", "FILE", KIND_TEXT, 0, &config.stats_json,
+		.help = "write all counters as a line of JSON every --stats-period, and at the end" },
 	{ "nb-cores", "N", KIND_U32, 0, &config.nb_cores, 1, RTE_MAX_LCORE,
 		.help = "lcores that forward" },
 	{ "coremask", "MASK", KIND_MASK, 0, &config.core_mask,
@@ -132,6 +134,8 @@ static const struct option_row rows[] = {
 		.help = "IPv4 addresses of generated frames" },
 	{ "tx-udp", "SRC[,DST]", KIND_CALL, 0, .call = set_tx_udp,
 		.help = "UDP ports of generated frames" },
+	{ "flowgen-flows", "N", KIND_U32, 0, &config.flowgen_flows, 1, INT32_MAX,
+		.help = "flows that flowgen sends frames of" },
 	{ "eth-peer", "PORT,MAC", KIND_CALL, 0, .call = set_eth_peer,
 		.help = "the address that frames leaving a port are sent to" },
 	{ "total-num-mbufs", "N", KIND_U32, 0, &config.total_mbufs, 1024, UINT32_MAX / 2,
@@ -297,7 +301,8 @@ options_parse(int argc, char **argv, bool *help)
 		strcat(letters, one);
 	}
 	opterr = 0;
-	optind = 1;
+	/* 0 makes glibc forget an earlier scan, which EAL or a test has made. */
+	optind = 0;
 	while (index = -1, (letter = getopt_long(argc, argv, letters, options, &index)) != -1) {
 		for (unsigned int i = 0; letter != 0 && i < RTE_DIM(rows); i++) {
 			if (letter == rows[i].letter)

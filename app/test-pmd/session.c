@@ -15,6 +15,7 @@
 #include "forward.h"
 #include "port.h"
 #include "stats.h"
+#include "stats_json.h"
 
 enum source { SOURCE_STDIN, SOURCE_SIGNAL, SOURCE_TIMER, SOURCE_PORTS, SOURCE_DONE, SOURCES };
 
@@ -107,6 +108,7 @@ take_timer(void)
 	if (read(session.timer_fd, &expirations, sizeof(expirations)) != sizeof(expirations))
 		return;
 	stats_period_show();
+	stats_json_append();
 	fflush(stdout);
 }
 
