@@ -50,7 +50,7 @@ struct __rte_cache_aligned fwd_stream {
 	void *data;                      /* the engine's own */
 
 	/* Written by the lcore at every burst, read by nobody else but for display. */
-	struct __rte_cache_aligned fwd_counters counters;
+	_Alignas(RTE_CACHE_LINE_SIZE) struct fwd_counters counters;
 };
 
 struct __rte_cache_aligned fwd_lcore {
@@ -61,9 +61,7 @@ struct __rte_cache_aligned fwd_lcore {
 	const struct fwd_engine *engine;
 
 	/* The one word that the main thread writes while the lcore runs. */
-	struct __rte_cache_aligned {
-		bool stop;
-	};
+	_Alignas(RTE_CACHE_LINE_SIZE) bool stop;
 };
 
 /** The stream receives; it transmits; it does both on one port, whatever the topology. */

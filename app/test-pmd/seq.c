@@ -8,7 +8,7 @@
 #include <rte_hash_crc.h>
 
 /* Shortest frame that Ethernet knows, without its FCS: shorter ones may arrive padded to it. */
-#define PADDED_LEN (RTE_ETHER_MIN_LEN - RTE_ETHER_CRC_LEN)
+#define PADDED_LEN 60U
 
 #define GOLDEN_RATIO UINT64_C(0x9e3779b97f4a7c15)
 
@@ -106,7 +106,7 @@ seq_read(const struct rte_mbuf *pkt, struct seq_frame *frame)
 	length = rte_le_to_cpu_16(header.length);
 	if (header.magic != rte_cpu_to_le_32(SEQ_MAGIC) || length < SEQ_MIN_LEN)
 		return SEQ_CORRUPT;
-	if (pkt->pkt_len != RTE_MAX(length, (uint16_t)PADDED_LEN) && pkt->pkt_len != length)
+	if (pkt->pkt_len != RTE_MAX((uint32_t)length, PADDED_LEN) && pkt->pkt_len != length)
 		return SEQ_CORRUPT;
 	if (segments_crc(pkt, CRC_FROM, length - CRC_FROM) != rte_le_to_cpu_32(header.crc))
 		return SEQ_CORRUPT;
