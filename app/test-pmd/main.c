@@ -5,6 +5,7 @@
  * sockets. What it does is in the modules; here they are brought up and taken down.
  */
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +15,7 @@
 
 #include "config.h"
 #include "console.h"
+#include "devices.h"
 #include "forward.h"
 #include "options.h"
 #include "pool.h"
@@ -36,7 +38,7 @@ find_separator(int argc, char **argv)
 static int
 bring_up(void)
 {
-	if (fwd_init() < 0 || stats_json_open() < 0)
+	if (devices_check() < 0 || fwd_init() < 0 || stats_json_open() < 0)
 		return -1;
 	ports_init();
 	if (port_count() == 0 && config.vdpa_count == 0)
@@ -118,7 +120,11 @@ main(int argc, char **argv)
 		return EXIT_FAILURE;
 	rte_set_application_usage_hook(options_help);
 	if (rte_eal_init(separator, argv) < 0) {
-		fprintf(stderr, "EAL does not start: %s\n", rte_strerror(rte_errno));
+		fprintf(stderr, "testpmd: EAL does not start: %s%s\n", rte_strerror(rte_errno),
+			rte_errno == EACCES || rte_errno == ENOMEM ?
+				": without hugepages, or without permission for them, use "
+				"--no-huge --single-file-segments -m MB" :
+				"");
 		return EXIT_FAILURE;
 	}
 	ret = options_check();
