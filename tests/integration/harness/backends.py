@@ -23,14 +23,10 @@ def sim_device(workspace: Workspace, sockets: list[Path], pairs: int = 1, core: 
                client: bool = False, **options) -> Testpmd:
     """vdpa_sim devices in mode loop, each on its socket."""
     vdevs = [vdev(f"vdpa_sim{i}", queues=pairs, mode="loop") for i in range(len(sockets))]
-    if not client:
-        return Testpmd(workspace, "sim-device", ours(), core, vdevs,
-                       [f"--vdpa=vdpa_sim{i}={socket}" for i, socket in enumerate(sockets)],
-                       **options)
-    backend = Testpmd(workspace, "sim-device", ours(), core, vdevs, **options)
-    for i, socket in enumerate(sockets):
-        backend.command(f"vdpa attach vdpa_sim{i} {socket} client")
-    return backend
+    role = ",client" if client else ""
+    return Testpmd(workspace, "sim-device", ours(), core, vdevs,
+                   [f"--vdpa=vdpa_sim{i}={socket}{role}" for i, socket in enumerate(sockets)],
+                   **options)
 
 
 BACKENDS = {"vhost": vhost_port, "sim": sim_device}

@@ -44,6 +44,7 @@ class Process:
         self._text = ""
         self._mark = 0
         self._eof = False
+        self._killed = False
         self._news = threading.Condition()
         master, slave = pty.openpty()
         tty.setraw(slave, termios.TCSANOW)
@@ -100,6 +101,11 @@ class Process:
         with self._news:
             return len(self._text)
 
+    def rewind(self, mark: int) -> None:
+        """Let the next expect search from mark on."""
+        with self._news:
+            self._mark = mark
+
     def expect(self, pattern: str, timeout: float = 30, start: int | None = None) -> re.Match:
         """Wait until pattern (multi-line regular expression) is printed and return its match.
 
@@ -148,6 +154,7 @@ class Process:
 
     def kill(self) -> None:
         """Kill the child and all of its session that still runs, and reap it. Never fails."""
+        self._killed |= self.running
         try:
             os.killpg(self._child.pid, signal.SIGKILL)
         except ProcessLookupError:
@@ -171,6 +178,8 @@ class Process:
 
     def state(self) -> str:
         """What has become of the child, in words."""
+        if self._killed:
+            return "ran until the test ended it"
         if not self._eof and self.running:
             return "runs"
         try:

@@ -69,6 +69,7 @@ class Workspace:
         self.keep = keep
         self._processes: list[Process] = []
         self._namespaces: list[int] = []
+        self._directories: list[Path] = []
         self._counter = 0
 
     def __enter__(self) -> "Workspace":
@@ -79,6 +80,8 @@ class Workspace:
             process.kill()
         for fd in self._namespaces:
             os.close(fd)
+        for directory in self._directories:
+            shutil.rmtree(directory, ignore_errors=True)
         if self.keep:
             print(f"    kept: {self.dir}")
         else:
@@ -93,6 +96,14 @@ class Workspace:
     def path(self, name: str) -> Path:
         return self.dir / name
 
+    def private_dir(self) -> Path:
+        """A directory that nobody else may write, nor any above it, unlike those in /tmp."""
+        cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "dpdk-vdpa"
+        cache.mkdir(parents=True, exist_ok=True)
+        directory = Path(tempfile.mkdtemp(dir=cache))
+        self._directories.append(directory)
+        return directory
+
     def unique(self, stem: str) -> str:
         """A name that nothing else on this machine uses."""
         self._counter += 1
@@ -103,6 +114,11 @@ class Workspace:
         self._processes.append(process)
         return process
 
+    def forget(self, process: Process) -> None:
+        """End a process that is of no interest any more."""
+        process.kill()
+        self._processes.remove(process)
+
     def start(self, name: str, argv: list, **options) -> Process:
         return self.adopt(Process(name, argv, self.path(self.unique(name) + ".log"), **options))
 
@@ -112,6 +128,7 @@ class Workspace:
         status = process.wait(timeout)
         if status != 0:
             raise process.failure(f"ended with {status}")
+        self.forget(process)
         return process.text
 
     def network_namespace(self) -> int:

@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Numbered, checksummed frames: what dpdk-vdpa-testpmd's forward mode seq sends and verifies.
+
+The program counts every frame that is missing, came twice, out of order, changed, or on the wrong
+queue; nothing of that may happen on a path that does not drop by contract.
+"""
+import re
+from dataclasses import dataclass
+
+from .result import Failure
+from .testpmd import Testpmd
+from .workspace import sanitized
+
+SECONDS = 300
+
+
+@dataclass
+class Numbered:
+    sent: int
+    received: int
+
+
+def frames(count: int) -> int:
+    """count, or fewer where every frame takes a multiple of the time."""
+    return max(count // 20, 1000) if sanitized() else count
+
+
+def start_numbered(testpmd: Testpmd, count: int = 0, size: str = "64-1514",
+                   window: int = 64) -> None:
+    """Send numbered frames on all queues, count on each (0: no end), and expect them back."""
+    for line in ("set fwd seq", f"set seq count {count}", f"set seq size {size}",
+                 f"set seq window {window}", "start"):
+        testpmd.command(line)
+
+
+def await_numbered(testpmd: Testpmd, seconds: float = SECONDS) -> Numbered:
+    """Wait for the verdict of a run with a count; it must be that nothing was amiss."""
+    verdict = testpmd.expect(r"^  all: sent=(\d+) received=(\d+) .*\n  verdict: (\w+)$", seconds)
+    testpmd.expect(r"^Done\.$")
+    if verdict.group(3) != "passed":
+        raise Failure(f"{testpmd.name}: expected every numbered frame back, unchanged and in "
+                      f"order:\n{verdict.group()}")
+    return Numbered(int(verdict.group(1)), int(verdict.group(2)))
+
+
+def run_numbered(testpmd: Testpmd, count: int, **options) -> Numbered:
+    begin = testpmd.mark()
+    start_numbered(testpmd, count, **options)
+    testpmd.rewind(begin)
+    return await_numbered(testpmd)
+
+
+def seq_stats(testpmd: Testpmd) -> dict[str, int]:
+    """The counters of a run that goes on."""
+    text = testpmd.command("show seq stats")
+    line = re.search(r"^  all: (.*)$", text, re.M)
+    if not line:
+        raise Failure(f"{testpmd.name}: show seq stats has no line 'all:':\n{text}")
+    return {name: int(value) for name, value in re.findall(r"([\w-]+)=(\d+)", line.group(1))}
+
+
+def stop_numbered(testpmd: Testpmd) -> None:
+    """End a run without a count; nothing may have been amiss but what was still on its way."""
+    begin = testpmd.mark()
+    testpmd.command("stop")
+    line = re.search(r"^  all: (.*)$", testpmd.text[begin:], re.M)
+    counts = dict(re.findall(r"([\w-]+)=(\d+)", line.group(1))) if line else {}
+    for what in ("lost", "duplicate", "reordered", "corrupt", "misrouted"):
+        if counts.get(what) != "0":
+            raise Failure(f"{testpmd.name}: expected no frame {what}, got: "
+                          f"{line.group() if line else 'no counters'}")
+    if counts.get("received") == "0":
+        raise Failure(f"{testpmd.name}: expected frames back, got none")

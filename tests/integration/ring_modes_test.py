@@ -1,0 +1,87 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""Our front end on our back ends, a vhost port and the software vDPA device, in every ring mode.
+
+Frames of all sizes come back as they were sent, on the queue pair they were sent on; where receive
+buffers are mergeable, also those that no single buffer holds.
+"""
+from dataclasses import dataclass
+from itertools import product
+
+from harness.backends import BACKENDS
+from harness.numbered import frames, run_numbered
+from harness.result import check
+from harness.runner import run
+from harness.testpmd import Testpmd, ours, vdev
+from harness.vdpa import vdpa_stats
+
+FRAMES = 200_000
+JUMBO_FRAMES = 20_000
+JUMBO = 9000
+
+
+@dataclass
+class Mode:
+    kind: str
+    packed: bool
+    mergeable: bool
+    in_order: bool
+    pairs: int
+    queue_size: int = 256
+
+    @property
+    def name(self) -> str:
+        return "_".join([self.kind, "packed" if self.packed else "split",
+                         "mergeable" if self.mergeable else "single",
+                         "in_order" if self.in_order else "any_order",
+                         f"{self.pairs}_pairs", f"{self.queue_size}_entries"])
+
+
+def counters(mode: Mode, backend: Testpmd) -> tuple[int, int]:
+    """Frames that the back end took from the front end, and that it gave to it."""
+    if mode.kind == "vhost":
+        stats = backend.port_stats()
+        return stats.rx_packets, stats.tx_packets
+    queues = vdpa_stats(backend, "vdpa_sim0")
+    return sum(q["packets"] for q in queues[1::2]), sum(q["packets"] for q in queues[0::2])
+
+
+def reflects_every_frame(workspace, mode: Mode) -> None:
+    socket = workspace.path("socket")
+    backend = BACKENDS[mode.kind](workspace, [socket], mode.pairs)
+    frontend = Testpmd(workspace, "frontend", ours(), 1,
+                       [vdev("net_virtio_user0", path=socket, queues=mode.pairs,
+                             packed_vq=mode.packed, mrg_rxbuf=mode.mergeable,
+                             in_order=mode.in_order, queue_size=mode.queue_size)],
+                       [f"--rxq={mode.pairs}", f"--txq={mode.pairs}",
+                        f"--max-pkt-len={JUMBO + 18}" if mode.mergeable else "--burst=32"])
+    window = min(64, mode.queue_size // 2)
+    sent = run_numbered(frontend, frames(FRAMES // mode.pairs), window=window).sent
+    if mode.mergeable:
+        # Five buffers hold the longest: as many frames under way as there are buffers for.
+        sent += run_numbered(frontend, frames(JUMBO_FRAMES), size=f"64-{JUMBO}",
+                             window=max(1, mode.queue_size // 16)).sent
+    there, here = counters(mode, backend), frontend.port_stats()
+    check(sent == here.tx_packets == there[0] == there[1] == here.rx_packets,
+          f"equal counters on both ends and {sent} frames, got {here} and {there}")
+    frontend.quit()
+    backend.quit()
+
+
+def modes() -> list[Mode]:
+    every = [Mode(*m) for m in product(BACKENDS, (False, True), (True, False), (True, False),
+                                       (1, 2))]
+    # The smallest useful ring, a size that is no power of two (packed only), many queue pairs.
+    for kind in BACKENDS:
+        every += [Mode(kind, False, True, True, 1, 16), Mode(kind, True, True, True, 1, 16),
+                  Mode(kind, True, False, True, 1, 100),
+                  Mode(kind, False, True, False, 8, 128), Mode(kind, True, True, False, 8, 128)]
+    return every
+
+
+def case(mode: Mode):
+    return mode.name, lambda workspace: reflects_every_frame(workspace, mode)
+
+
+if __name__ == "__main__":
+    run(*[case(mode) for mode in modes()])
