@@ -48,8 +48,8 @@ virtio_tx_prepend(const struct virtio_queue *q, const struct rte_mbuf *m,
 		memcpy(hdr, &full, q->hdr_len);
 	} else {
 		/* 10 and 12 bytes alike: two stores that may overlap. */
-		*(uint64_t __attribute__((aligned(1), may_alias)) *)hdr = 0;
-		*(uint32_t __attribute__((aligned(1), may_alias)) *)(hdr + q->hdr_len - 4) = 0;
+		memset(hdr, 0, sizeof(uint64_t));
+		memset(hdr + q->hdr_len - sizeof(uint32_t), 0, sizeof(uint32_t));
 	}
 	return (uintptr_t)hdr;
 }
