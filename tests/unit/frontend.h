@@ -30,6 +30,7 @@ struct frontend {
 	uint8_t *memory;
 	uint64_t features;
 	bool packed;
+	bool impatient;           /**< fe_get_u64() waits for no answer, and gives 0 */
 	int kick[FE_RINGS];
 	int call[FE_RINGS];
 };
@@ -53,6 +54,7 @@ int fe_set_u64(struct frontend *fe, uint32_t request, uint64_t value);
 uint64_t fe_get_u64(struct frontend *fe, uint32_t request);
 int fe_set_state(struct frontend *fe, uint32_t request, uint32_t index, uint32_t num);
 int fe_set_fd(struct frontend *fe, uint32_t request, uint32_t index, int fd);
+int fe_set_backend_fd(struct frontend *fe, int fd);
 
 int fe_set_features(struct frontend *fe, uint64_t features);
 int fe_set_memory(struct frontend *fe);
