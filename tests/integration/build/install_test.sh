@@ -9,7 +9,10 @@ set -eu
 build=$1 prefix=$2 libdir=$3 cc=$4 sanitize=$5
 here=$(dirname "$(realpath "$0")")
 dir=$(mktemp -d)
-trap 'rm -rf "$dir"' EXIT
+file_prefix=installed$$
+# EAL makes a directory for each file prefix, and never removes it.
+runtime=${RUNTIME_DIRECTORY:-/var/run}/dpdk/$file_prefix
+trap 'rm -rf "$dir" "$runtime"' EXIT
 
 fail() {
 	echo "FAIL: $*"
@@ -44,8 +47,8 @@ compile() {
 run() {
 	local name=$1
 	shift
-	LD_LIBRARY_PATH=$lib "$dir/$name" --in-memory --no-huge -m 64 --no-pci -l 0 \
-		--file-prefix "installed$$" --vdev vdpa_sim0 "$@" "$dir/socket" >"$dir/log" 2>&1 ||
+	LD_LIBRARY_PATH=$lib "$dir/$name" --no-huge --no-shconf -m 64 --no-pci -l 0 \
+		--file-prefix "$file_prefix" --vdev vdpa_sim0 "$@" "$dir/socket" >"$dir/log" 2>&1 ||
 		{ cat "$dir/log"; fail "$name $*"; }
 	grep -q '^installed: ok' "$dir/log" || { cat "$dir/log"; fail "$name $*: said nothing"; }
 	echo "$name: $(tail -n 1 "$dir/log")"

@@ -21,6 +21,10 @@ BUILD_DIR = Path(os.environ.get("VDPA_BUILD") or SOURCE_ROOT / "build")
 SANITIZE = os.environ.get("VDPA_SANITIZE", "none")
 HUGEPAGE_DIR = Path("/sys/kernel/mm/hugepages/hugepages-2048kB")
 MEMORY_MB = 128
+# Where EAL makes a directory for each file prefix, which it never removes.
+RUNTIME_DIR = Path(os.environ.get("RUNTIME_DIRECTORY") or
+                   ("/var/run" if os.geteuid() == 0 else
+                    os.environ.get("XDG_RUNTIME_DIR") or "/tmp")) / "dpdk"
 
 
 def sanitized() -> bool:
@@ -158,8 +162,10 @@ class Workspace:
         cpu = usable[core % len(usable)]
         if huge is None:
             huge = free_hugepages_mb() >= memory_mb
+        prefix = self.unique(name)
+        self._directories.append(RUNTIME_DIR / prefix)
         return ["--no-pci", "--lcores", f"0@{cpu},1@{cpu}", "-m", str(memory_mb),
-                "--file-prefix", self.unique(name)] + (
+                "--file-prefix", prefix] + (
                     ["--in-memory", "--single-file-segments"] if huge else
                     ["--no-huge", "--single-file-segments", "--no-shconf"])
 
