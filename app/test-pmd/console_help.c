@@ -13,6 +13,7 @@ const struct section *const sections[] = {
 	&section_display,
 	&section_config,
 	&section_ports,
+	&section_csum,
 	&section_vdpa,
 	NULL,
 };

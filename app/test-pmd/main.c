@@ -23,6 +23,7 @@
 #include "session.h"
 #include "stats_json.h"
 #include "vdpa.h"
+#include "vdpa_show.h"
 
 /* The index of "--", after which our options stand; argc when there are none. */
 static int
@@ -38,9 +39,8 @@ find_separator(int argc, char **argv)
 static int
 bring_up(void)
 {
-	if (devices_check() < 0 || fwd_init() < 0 || stats_json_open() < 0)
+	if (devices_check() < 0 || fwd_init() < 0 || stats_json_open() < 0 || ports_init() < 0)
 		return -1;
-	ports_init();
 	if (port_count() == 0 && config.vdpa_count == 0)
 		printf("testpmd: no port: 'port attach', or EAL's --vdev, gives one\n");
 	if (config.device_start && ports_start() < 0)
@@ -91,6 +91,7 @@ take_down(void)
 	ret = fwd_passed() ? 0 : -1;
 	stats_json_append();
 	stats_json_close();
+	vdpa_summary();
 	vdpa_detach_all();
 	ports_close();
 	fwd_free();

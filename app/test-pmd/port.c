@@ -17,6 +17,9 @@
 
 static struct port ports[RTE_MAX_ETHPORTS];
 
+/* Our ports are ours: a driver that wants one for itself, as vdpa_sim may, is told so. */
+static struct rte_eth_dev_owner owner = { .name = "testpmd" };
+
 /* What device callbacks, which run in other threads, leave for the main thread. */
 static struct {
 	int fd;
@@ -74,6 +77,12 @@ port_add(uint16_t id)
 			rte_strerror(-ret));
 		return -1;
 	}
+	ret = rte_eth_dev_owner_set(id, &owner);
+	if (ret != 0) {
+		printf("Port %u: it belongs to something else (%s); it is left out\n", id,
+			rte_strerror(-ret));
+		return -1;
+	}
 	*port = (struct port){ .present = true, .info = info };
 	port->socket = rte_eth_dev_socket_id(id);
 	snprintf(port->device, sizeof(port->device), "%s", rte_dev_name(info.device));
@@ -81,16 +90,21 @@ port_add(uint16_t id)
 	return 0;
 }
 
-void
+int
 ports_init(void)
 {
 	uint16_t id;
 
 	events.fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	if (events.fd < 0 || rte_eth_dev_owner_new(&owner.id) != 0) {
+		fprintf(stderr, "Ports cannot be watched: %s\n", strerror(errno));
+		return -1;
+	}
 	rte_eth_dev_callback_register(RTE_ETH_ALL, RTE_ETH_EVENT_INTR_LSC, port_event, NULL);
 	rte_eth_dev_callback_register(RTE_ETH_ALL, RTE_ETH_EVENT_INTR_RMV, port_event, NULL);
 	RTE_ETH_FOREACH_DEV(id)
 		port_add(id);
+	return 0;
 }
 
 int
@@ -261,8 +275,7 @@ port_attach(const char *devargs)
 		return -1;
 	}
 	RTE_ETH_FOREACH_DEV(id) {
-		if (ports[id].present && !ports[id].closed)
-			continue;
+		/* Only those without an owner: the new ones. */
 		if (port_add(id) < 0)
 			continue;
 		added++;

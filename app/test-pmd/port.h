@@ -37,8 +37,8 @@ struct port {
 	uint64_t shown_at;
 };
 
-/** Take in every port there is; nothing is started. */
-void ports_init(void);
+/** Take in every port that nothing else owns; nothing is started. 0, or -1 after a line on why. */
+int ports_init(void);
 
 /** Configure and start all of them; 0, or -1 when one failed. */
 int ports_start(void);

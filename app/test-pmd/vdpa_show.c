@@ -18,6 +18,7 @@
 struct request {
 	const char *device;
 	int queue;
+	bool attached_only, moved_only; /* devices with a socket; counters that are not zero */
 	unsigned int found;
 	void (*show)(struct rte_vdpa_device *vdpa, const char *name, const struct request *request);
 };
@@ -126,32 +127,42 @@ vdpa_info(const char *device)
 }
 
 static void
+show_queue(struct rte_vdpa_device *vdpa, const char *name, uint16_t queue, bool moved_only)
+{
+	struct rte_vdpa_stat_name *names;
+	struct rte_vdpa_stat *values;
+	size_t count = vdpa_counters(vdpa, queue, &names, &values);
+	bool titled = false;
+
+	for (size_t i = 0; i < count; i++) {
+		if (values[i].id >= count || (moved_only && values[i].value == 0))
+			continue;
+		if (!titled)
+			printf("###### vDPA statistics for device %s queue %u\n", name, queue);
+		titled = true;
+		printf("%s: %" PRIu64 "\n", names[values[i].id].name, values[i].value);
+	}
+	if (!titled && !moved_only)
+		printf("vDPA device %s gives no statistics of queue %u\n", name, queue);
+	free(names);
+	free(values);
+}
+
+static void
 show_counters(struct rte_vdpa_device *vdpa, const char *name, const struct request *request)
 {
 	uint16_t queues = vdpa_queues(vdpa);
+	bool connected;
 
+	if (request->attached_only && vdpa_socket_of(name, &connected) == NULL)
+		return;
 	if (request->queue >= queues) {
 		printf("vDPA device %s has queues 0 to %d\n", name, queues - 1);
 		return;
 	}
 	for (uint16_t q = 0; q < queues; q++) {
-		struct rte_vdpa_stat_name *names;
-		struct rte_vdpa_stat *values;
-		size_t count;
-
-		if (request->queue >= 0 && request->queue != q)
-			continue;
-		count = vdpa_counters(vdpa, q, &names, &values);
-		printf("###### vDPA statistics for device %s queue %u\n", name, q);
-		if (count == 0)
-			printf("(the device gives none)\n");
-		for (size_t i = 0; i < count; i++) {
-			if (values[i].id < count)
-				printf("%s: %" PRIu64 "\n", names[values[i].id].name,
-					values[i].value);
-		}
-		free(names);
-		free(values);
+		if (request->queue < 0 || request->queue == q)
+			show_queue(vdpa, name, q, request->moved_only);
 	}
 }
 
@@ -161,6 +172,19 @@ vdpa_stats(const char *device, int queue)
 	struct request request = { .device = device, .queue = queue, .show = show_counters };
 
 	show(&request);
+}
+
+void
+vdpa_summary(void)
+{
+	struct request request = {
+		.queue = -1,
+		.attached_only = true,
+		.moved_only = true,
+		.show = show_counters,
+	};
+
+	vdpa_foreach(show_one, &request);
 }
 
 static void
