@@ -18,13 +18,6 @@
 
 #include "config.h"
 
-#pragma weak rte_vhost_get_ifname
-#pragma weak rte_vhost_driver_register
-#pragma weak rte_vhost_driver_unregister
-#pragma weak rte_vhost_driver_attach_vdpa_device
-#pragma weak rte_vhost_driver_callback_register
-#pragma weak rte_vhost_driver_start
-
 #define ATTACHMENTS_MAX VDPA_OPTIONS_MAX
 
 /* A device that is offered on a socket. */
