@@ -44,10 +44,9 @@ void
 split_enable_kicks(struct vhost_vring *vr, bool enable)
 {
 	if ((vr->flags & VHOST_VRING_EVENT_IDX) != 0) {
-		/* Without an update the index falls behind, and the driver stays silent. */
-		if (enable)
-			__atomic_store_n((uint16_t *)(void *)&vr->used->ring[vr->size],
-				vr->avail_idx, __ATOMIC_RELAXED);
+		/* An index that the driver has passed already keeps it silent. */
+		__atomic_store_n((uint16_t *)(void *)&vr->used->ring[vr->size],
+			enable ? vr->avail_idx : (uint16_t)(vr->avail_idx - 1), __ATOMIC_RELAXED);
 	} else {
 		__atomic_store_n(&vr->used->flags, enable ? 0 : VRING_USED_F_NO_NOTIFY,
 			__ATOMIC_RELAXED);
