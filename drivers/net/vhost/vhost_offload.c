@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+#include <errno.h>
+
+#include <rte_ether.h>
+#include <rte_ip.h>
+#include <rte_net.h>
+#include <rte_tcp.h>
+#include <rte_udp.h>
+
+#include "vhost_offload.h"
+#include "vhost_port.h"
+
+/*
+ * Finish a checksum whose field holds the sum of the pseudo header, as virtio and the mbuf API
+ * both define a partial checksum: sum from the transport header to the end of the frame.
+ */
+static int
+complete_cksum(struct rte_mbuf *m, uint32_t l4_offset, bool udp)
+{
+	uint32_t field_offset = l4_offset +
+		(udp ? offsetof(struct rte_udp_hdr, dgram_cksum) :
+		       offsetof(struct rte_tcp_hdr, cksum));
+	uint16_t sum, cksum;
+
+	if (field_offset + sizeof(cksum) > rte_pktmbuf_data_len(m))
+		return -EINVAL;
+	if (rte_raw_cksum_mbuf(m, l4_offset, rte_pktmbuf_pkt_len(m) - l4_offset, &sum) != 0)
+		return -EINVAL;
+	cksum = (uint16_t)~sum;
+	/* In UDP a zero means that there is no checksum; its other form means the same number. */
+	if (udp && cksum == 0)
+		cksum = 0xffff;
+	memcpy(rte_pktmbuf_mtod_offset(m, void *, field_offset), &cksum, sizeof(cksum));
+	return 0;
+}
+
+static void
+complete_rx_cksum(struct rte_mbuf *m)
+{
+	struct rte_net_hdr_lens lens;
+	uint32_t l4 = rte_net_get_ptype(m, &lens,
+			      RTE_PTYPE_L2_MASK | RTE_PTYPE_L3_MASK | RTE_PTYPE_L4_MASK) &
+		RTE_PTYPE_L4_MASK;
+
+	if (l4 != RTE_PTYPE_L4_TCP && l4 != RTE_PTYPE_L4_UDP)
+		return;
+	if (complete_cksum(m, lens.l2_len + lens.l3_len, l4 == RTE_PTYPE_L4_UDP) != 0)
+		return;
+	m->ol_flags = (m->ol_flags & ~RTE_MBUF_F_RX_L4_CKSUM_MASK) | RTE_MBUF_F_RX_L4_CKSUM_GOOD;
+}
+
+void
+vhost_offload_rx(struct rte_mbuf **pkts, uint16_t n, uint8_t fixups)
+{
+	for (uint16_t i = 0; i < n; i++) {
+		struct rte_mbuf *m = pkts[i];
+
+		if ((fixups & VHOST_FIXUP_CKSUM) &&
+			(m->ol_flags & RTE_MBUF_F_RX_L4_CKSUM_MASK) == RTE_MBUF_F_RX_L4_CKSUM_NONE)
+			complete_rx_cksum(m);
+		/* A guest may send less than the headers that rte_vlan_strip() moves about. */
+		if ((fixups & VHOST_FIXUP_VLAN) &&
+			rte_pktmbuf_data_len(m) >=
+				sizeof(struct rte_ether_hdr) + sizeof(struct rte_vlan_hdr))
+			rte_vlan_strip(m);
+	}
+}
+
+int
+vhost_offload_tx(struct rte_mbuf *m, uint8_t fixups)
+{
+	uint64_t l4 = m->ol_flags & RTE_MBUF_F_TX_L4_MASK;
+	int ret;
+
+	if ((fixups & VHOST_FIXUP_CKSUM) &&
+		(l4 == RTE_MBUF_F_TX_TCP_CKSUM || l4 == RTE_MBUF_F_TX_UDP_CKSUM)) {
+		/* Others who hold the frame still expect the partial checksum. */
+		if (!RTE_MBUF_DIRECT(m) || rte_mbuf_refcnt_read(m) > 1)
+			return -EINVAL;
+		ret = complete_cksum(m, m->l2_len + m->l3_len, l4 == RTE_MBUF_F_TX_UDP_CKSUM);
+		if (ret != 0)
+			return ret;
+		m->ol_flags &= ~RTE_MBUF_F_TX_L4_MASK;
+	}
+	if ((fixups & VHOST_FIXUP_VLAN) && (m->ol_flags & RTE_MBUF_F_TX_VLAN))
+		return rte_vlan_insert(&m);
+	return 0;
+}
