@@ -30,6 +30,12 @@ cmd_stop(const struct args *args)
 }
 
 static void
+cmd_load(const struct args *args)
+{
+	console_run_file(args->word[1]);
+}
+
+static void
 cmd_quit(const struct args *args)
 {
 	RTE_SET_USED(args);
@@ -41,6 +47,7 @@ static const struct command commands[] = {
 		"Start forwarding; with tx_first, after each stream has sent so many bursts (1)." },
 	{ "stop", cmd_stop, "Stop forwarding, and show what it has done." },
 	{ "quit", cmd_quit, "Stop forwarding, close the ports, detach vDPA devices, and leave." },
+	{ "load FILE", cmd_load, "Run the commands in a file." },
 	{ "help [WORD [WORD [WORD [WORD]]]]", help_run,
 		"Show what there is; with the name of a section or the first words of a command, those." },
 	{ NULL },

@@ -186,6 +186,26 @@ cmd_port_mtu(const struct args *args)
 			rte_strerror(-ret));
 }
 
+static void
+cmd_mac_set(const struct args *args)
+{
+	int id = cmd_parse_port(args->word[2]), ret;
+	struct rte_ether_addr mac;
+
+	if (id < 0)
+		return;
+	if (parse_mac(args->word[3], &mac) < 0) {
+		printf("'%s' is not an Ethernet address: six bytes, as in 02:00:00:00:00:01\n",
+			args->word[3]);
+		return;
+	}
+	ret = rte_eth_dev_default_mac_addr_set((uint16_t)id, &mac);
+	if (ret != 0)
+		printf("Port %d: the device refuses that address (%s)\n", id, rte_strerror(-ret));
+	else
+		port_find((uint16_t)id)->mac = mac;
+}
+
 static const struct command commands[] = {
 	{ "port start PORT|all", cmd_port_start, "Configure and start ports." },
 	{ "port stop PORT|all", cmd_port_stop, "Stop ports; forwarding must not use them." },
@@ -199,6 +219,7 @@ static const struct command commands[] = {
 	{ "port config all rxq|txq|rxd|txd VALUE", cmd_port_config,
 		"Queues and descriptors that ports have from their next start on." },
 	{ "port config mtu PORT VALUE", cmd_port_mtu, "Set a port's MTU." },
+	{ "mac_addr set PORT MAC", cmd_mac_set, "Give a port another Ethernet address." },
 	{ NULL },
 };
 

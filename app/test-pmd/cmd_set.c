@@ -127,6 +127,48 @@ cmd_set_portmask(const struct args *args)
 }
 
 static void
+set_cores(uint64_t mask)
+{
+	uint64_t usable = 0;
+	unsigned int lcore;
+
+	RTE_LCORE_FOREACH_WORKER(lcore) {
+		if (lcore < 64)
+			usable |= UINT64_C(1) << lcore;
+	}
+	if ((mask & ~usable) != 0) {
+		printf("Lcore %d does not forward: 'show config cores' lists those that can\n",
+			__builtin_ctzll(mask & ~usable));
+		return;
+	}
+	config.core_mask = mask;
+	config.nb_cores = (uint32_t)__builtin_popcountll(mask);
+	printf("Number of forwarding cores set to %u\n", config.nb_cores);
+}
+
+static void
+cmd_set_corelist(const struct args *args)
+{
+	uint64_t mask;
+
+	if (parse_list(args->word[2], &mask) < 0)
+		printf("A core list is written like 1,3-4\n");
+	else
+		set_cores(mask);
+}
+
+static void
+cmd_set_coremask(const struct args *args)
+{
+	uint64_t mask;
+
+	if (parse_mask(args->word[2], &mask) < 0)
+		printf("A core mask is a hexadecimal number, like 0x6 for lcores 1 and 2\n");
+	else
+		set_cores(mask);
+}
+
+static void
 cmd_set_peer(const struct args *args)
 {
 	int id = cmd_parse_port(args->word[2]);
@@ -244,6 +286,8 @@ static const struct command commands[] = {
 		"Numbered frames of 'set fwd seq': how many (0 for no end), how many on their way at most, "
 		"LENGTH or MIN-MAX bytes (0 for txpkts), milliseconds until they are lost." },
 	{ "set nbcore COUNT", cmd_set_nbcore, "Lcores that forward." },
+	{ "set corelist LIST", cmd_set_corelist, "Lcores that forward: 1,3-4." },
+	{ "set coremask MASK", cmd_set_coremask, "Lcores that forward: 0x1a." },
 	{ "set nbport COUNT", cmd_set_nbport, "Ports that forwarding uses, from the first on." },
 	{ "set portlist LIST", cmd_set_portlist, "Ports that forwarding uses: 0,2-3." },
 	{ "set portmask MASK", cmd_set_portmask, "Ports that forwarding uses: 0x3." },

@@ -8,6 +8,7 @@
 
 #include "cmd_ports.h"
 #include "forward.h"
+#include "parse.h"
 #include "port_show.h"
 #include "seq_stats.h"
 #include "stats.h"
@@ -36,6 +37,20 @@ cmd_show_port(const struct args *args)
 			p++)
 			shows[i].show(ids[p]);
 	}
+}
+
+static void
+cmd_show_queue(const struct args *args)
+{
+	int id = cmd_parse_port(args->word[3]);
+	uint64_t queue;
+
+	if (id < 0)
+		return;
+	if (parse_number(args->word[4], 0, UINT16_MAX, &queue) < 0)
+		printf("'%s' is not a queue: a number from 0 on\n", args->word[4]);
+	else
+		port_show_queue((uint16_t)id, strcmp(args->word[1], "rxq") == 0, (uint16_t)queue);
 }
 
 static void
@@ -144,6 +159,8 @@ cmd_show_config(const struct args *args)
 static const struct command commands[] = {
 	{ "show port info|stats|xstats|summary PORT|all", cmd_show_port,
 		"What ports are, and what their devices have counted." },
+	{ "show rxq|txq info PORT QUEUE", cmd_show_queue,
+		"How a receive or transmit queue was set up." },
 	{ "clear port stats|xstats PORT|all", cmd_clear_port,
 		"Set what devices have counted back to zero." },
 	{ "show fwd stats all", cmd_show_fwd,

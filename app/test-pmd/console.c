@@ -15,6 +15,9 @@
 #include "console_grammar.h"
 #include "console_help.h"
 
+/* A file that loads itself ends somewhere. */
+#define FILES_MAX 8U
+
 static const char PROMPT[] = "testpmd> ";
 
 static struct {
@@ -24,6 +27,7 @@ static struct {
 	struct termios terminal; /* as it was */
 	bool raw;
 	bool quitting;
+	unsigned int files; /* that are being run, one from the other */
 } console;
 
 int
@@ -53,19 +57,26 @@ console_run(const char *line)
 int
 console_run_file(const char *path)
 {
-	FILE *file = fopen(path, "re");
+	FILE *file;
 	char *line = NULL;
 	size_t size = 0;
 
+	if (console.files == FILES_MAX) {
+		printf("%s is not run: files run each other %u deep\n", path, FILES_MAX);
+		return -1;
+	}
+	file = fopen(path, "re");
 	if (file == NULL) {
 		printf("Commands of %s cannot be read: %s\n", path, strerror(errno));
 		return -1;
 	}
+	console.files++;
 	for (unsigned int number = 1; !console.quitting && getline(&line, &size, file) >= 0;
 		number++) {
 		if (console_run(line) < 0)
 			printf("That was line %u of %s\n", number, path);
 	}
+	console.files--;
 	free(line);
 	fclose(file);
 	printf("Read CLI commands from %s\n", path);

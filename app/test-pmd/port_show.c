@@ -120,3 +120,50 @@ port_show_summary(uint16_t id)
 		link.link_status == RTE_ETH_LINK_UP ? "up" : "down",
 		rte_eth_link_speed_to_str(link.link_speed));
 }
+
+static void
+show_rx_queue(uint16_t id, uint16_t queue)
+{
+	struct rte_eth_rxq_info info;
+	int ret = rte_eth_rx_queue_info_get(id, queue, &info);
+
+	if (ret != 0) {
+		printf("Failed to retrieve information for port: %u, RX queue: %u\nerror desc: %s(%d)\n",
+			id, queue, rte_strerror(-ret), ret);
+		return;
+	}
+	printf("\n********************* Infos for port %-2u, RX queue %-2u *********************\n",
+		id, queue);
+	printf("Mempool: %s\n", info.mp != NULL ? info.mp->name : "NULL");
+	printf("RX free threshold: %u\n", info.conf.rx_free_thresh);
+	printf("RX drop packets: %s\n", info.conf.rx_drop_en ? "on" : "off");
+	printf("RX scattered packets: %s\n", info.scattered_rx ? "on" : "off");
+	printf("Number of RXDs: %u\n", info.nb_desc);
+}
+
+static void
+show_tx_queue(uint16_t id, uint16_t queue)
+{
+	struct rte_eth_txq_info info;
+	int ret = rte_eth_tx_queue_info_get(id, queue, &info);
+
+	if (ret != 0) {
+		printf("Failed to retrieve information for port: %u, TX queue: %u\nerror desc: %s(%d)\n",
+			id, queue, rte_strerror(-ret), ret);
+		return;
+	}
+	printf("\n********************* Infos for port %-2u, TX queue %-2u *********************\n",
+		id, queue);
+	printf("TX RS threshold: %u\n", info.conf.tx_rs_thresh);
+	printf("TX free threshold: %u\n", info.conf.tx_free_thresh);
+	printf("Number of TXDs: %u\n", info.nb_desc);
+}
+
+void
+port_show_queue(uint16_t id, bool receive, uint16_t queue)
+{
+	if (receive)
+		show_rx_queue(id, queue);
+	else
+		show_tx_queue(id, queue);
+}

@@ -333,34 +333,47 @@ vdpa_queues(struct rte_vdpa_device *vdpa)
 	return (uint16_t)RTE_MIN(2 * pairs, (uint32_t)UINT16_MAX);
 }
 
+/* How much a counter has moved since the last table. */
+static uint64_t
+moved(struct attachment *a, size_t at, uint64_t now)
+{
+	uint64_t before = a->shown[at];
+
+	a->shown[at] = now;
+	return now > before ? now - before : 0;
+}
+
+/* Frames and bytes have columns; of what else a device counts, what has moved is named. */
 static void
 period_queue(struct attachment *a, uint16_t queue, double seconds)
 {
+	double packets = 0, bytes = 0;
 	struct rte_vdpa_stat_name *names;
 	struct rte_vdpa_stat *values;
 	size_t count = vdpa_counters(a->vdpa, queue, &names, &values);
-	bool any = false;
+	char others[256] = "";
+	size_t used = 0;
 
 	for (size_t i = 0; i < count; i++) {
 		size_t at = queue * count + values[i].id;
-		uint64_t before;
+		const char *name;
+		double rate;
 
 		if (values[i].id >= count || at >= a->shown_count)
 			continue;
-		before = a->shown[at];
-		a->shown[at] = values[i].value;
-		if (values[i].value <= before)
-			continue;
-		if (any)
-			printf(", ");
-		else
-			printf("    VQ=%-3u ", queue);
-		printf("%s %.0f/s", names[values[i].id].name,
-			(double)(values[i].value - before) / seconds);
-		any = true;
+		name = names[values[i].id].name;
+		rate = (double)moved(a, at, values[i].value) / seconds;
+		if (strcmp(name, "packets") == 0)
+			packets = rate;
+		else if (strcmp(name, "bytes") == 0)
+			bytes = rate;
+		else if (rate > 0 && used < sizeof(others))
+			used += (size_t)snprintf(others + used, sizeof(others) - used, " %s=%.0f/s",
+				name, rate);
 	}
-	if (any)
-		printf("\n");
+	if (packets > 0 || used > 0)
+		printf("  VQ=%-6u %12.0f %15.0f   %s guest%s\n", queue, packets, 8 * bytes,
+			queue % 2 == 0 ? "to" : "from", others);
 	free(names);
 	free(values);
 }
@@ -381,7 +394,7 @@ vdpa_period_show(double seconds)
 			a->shown = calloc((size_t)count * queues, sizeof(*a->shown));
 			a->shown_count = a->shown != NULL ? (size_t)count * queues : 0;
 		}
-		printf("  vDPA %s on %s: front end %s\n", a->device, a->socket,
+		printf("  vDPA device %s on %s: front end %s\n", a->device, a->socket,
 			a->vid >= 0 ? "ready" : "not there");
 		for (uint16_t q = 0; q < queues; q++)
 			period_queue(a, q, seconds);

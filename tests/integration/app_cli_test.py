@@ -150,7 +150,7 @@ def every_command_runs(w: Workspace) -> None:
               "MASK": "0x3", "MAC": "02:00:00:00:00:09", "LEVEL": "0", "SECONDS": "0",
               "DEVARGS": "net_null7", "VALUE": "64", "SIZE": "100", "MICROSECONDS": "1",
               "DEVICE": "vdpa_none", "SOCKET": "/nowhere/s", "WORD": "set", "NAME": "net_null7",
-              "QUEUE": "0"}
+              "QUEUE": "0", "FILE": "/nowhere"}
     app = pmd(w, PAIR)
     for syntax in syntaxes(app):
         if syntax == "quit":
