@@ -63,8 +63,7 @@ struct rte_vdpa_stat_name {
  * @return
  *   The device, owned by the library; NULL if there is none of that name or @p name is NULL.
  */
-struct rte_vdpa_device *
-rte_vdpa_find_device_by_name(const char *name);
+struct rte_vdpa_device *rte_vdpa_find_device_by_name(const char *name);
 
 /**
  * Get the generic device that a vDPA device sits on: its name, bus and NUMA node.
@@ -74,8 +73,7 @@ rte_vdpa_find_device_by_name(const char *name);
  * @return
  *   The generic device, owned by its bus; NULL if @p vdpa_dev is not a registered device.
  */
-struct rte_device *
-rte_vdpa_get_rte_device(struct rte_vdpa_device *vdpa_dev);
+struct rte_device *rte_vdpa_get_rte_device(struct rte_vdpa_device *vdpa_dev);
 
 /**
  * Ask how many queues a device has.
@@ -88,8 +86,7 @@ rte_vdpa_get_rte_device(struct rte_vdpa_device *vdpa_dev);
  * @return
  *   0; -1 if @p dev is not a registered device, @p queue_num is NULL, or the device cannot tell.
  */
-int
-rte_vdpa_get_queue_num(struct rte_vdpa_device *dev, uint32_t *queue_num);
+int rte_vdpa_get_queue_num(struct rte_vdpa_device *dev, uint32_t *queue_num);
 
 /**
  * Ask which virtio features a device offers.
@@ -102,8 +99,7 @@ rte_vdpa_get_queue_num(struct rte_vdpa_device *dev, uint32_t *queue_num);
  * @return
  *   0; -1 if @p dev is not a registered device, @p features is NULL, or the device cannot tell.
  */
-int
-rte_vdpa_get_features(struct rte_vdpa_device *dev, uint64_t *features);
+int rte_vdpa_get_features(struct rte_vdpa_device *dev, uint64_t *features);
 
 /**
  * Ask which vhost-user protocol features a device supports.
@@ -115,8 +111,7 @@ rte_vdpa_get_features(struct rte_vdpa_device *dev, uint64_t *features);
  * @return
  *   0; -1 if @p dev is not a registered device, @p features is NULL, or the device cannot tell.
  */
-int
-rte_vdpa_get_protocol_features(struct rte_vdpa_device *dev, uint64_t *features);
+int rte_vdpa_get_protocol_features(struct rte_vdpa_device *dev, uint64_t *features);
 
 /**
  * Get the names of the counters that each queue of a device has.
@@ -137,9 +132,8 @@ rte_vdpa_get_protocol_features(struct rte_vdpa_device *dev, uint64_t *features);
  *   - -ENOTSUP: the device does not count
  *   - another negative errno from the device
  */
-int
-rte_vdpa_get_stats_names(struct rte_vdpa_device *dev, struct rte_vdpa_stat_name *stats_names,
-		unsigned int size);
+int rte_vdpa_get_stats_names(struct rte_vdpa_device *dev, struct rte_vdpa_stat_name *stats_names,
+	unsigned int size);
 
 /**
  * Read the counters of one queue.
@@ -162,9 +156,8 @@ rte_vdpa_get_stats_names(struct rte_vdpa_device *dev, struct rte_vdpa_stat_name 
  *   - -ENOTSUP: the device does not count
  *   - another negative errno from the device
  */
-int
-rte_vdpa_get_stats(struct rte_vdpa_device *dev, uint16_t qid, struct rte_vdpa_stat *stats,
-		unsigned int n);
+int rte_vdpa_get_stats(struct rte_vdpa_device *dev, uint16_t qid, struct rte_vdpa_stat *stats,
+	unsigned int n);
 
 /**
  * Set the counters of one queue to zero.
@@ -180,8 +173,7 @@ rte_vdpa_get_stats(struct rte_vdpa_device *dev, uint16_t qid, struct rte_vdpa_st
  *   - -ENOTSUP: the device does not count, or cannot reset
  *   - another negative errno from the device
  */
-int
-rte_vdpa_reset_stats(struct rte_vdpa_device *dev, uint16_t qid);
+int rte_vdpa_reset_stats(struct rte_vdpa_device *dev, uint16_t qid);
 
 #ifdef __cplusplus
 }

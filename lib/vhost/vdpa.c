@@ -141,8 +141,7 @@ rte_vdpa_register_device(struct rte_device *rte_dev, struct rte_vdpa_dev_ops *op
 	entry->dev.type = RTE_VHOST_VDPA_DEVICE_TYPE_NET;
 	ret = VDPA_OP(&entry->dev, get_dev_type, &entry->dev, &entry->dev.type);
 	if (ret != 0 && ret != -ENOTSUP) {
-		LOG(ERR, "%s: cannot register: its driver does not tell its type (%d)", name,
-			ret);
+		LOG(ERR, "%s: cannot register: its driver does not tell its type (%d)", name, ret);
 		free(entry);
 		rte_errno = EIO;
 		return NULL;
@@ -318,7 +317,7 @@ rte_vdpa_reset_stats(struct rte_vdpa_device *dev, uint16_t qid)
 static void *
 iterate(const void *start, const char *str, const struct rte_dev_iterator *it)
 {
-	static const char * const keys[] = { "class", NULL };
+	static const char *const keys[] = { "class", NULL };
 	struct rte_vdpa_device *dev;
 	struct rte_kvargs *kvargs;
 

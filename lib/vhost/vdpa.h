@@ -20,8 +20,7 @@
 #include "vdpa_driver.h"
 
 /** Call an operation that drivers may leave out: -ENOTSUP when this one did. */
-#define VDPA_OP(dev, op, ...) \
-	((dev)->ops->op != NULL ? (dev)->ops->op(__VA_ARGS__) : -ENOTSUP)
+#define VDPA_OP(dev, op, ...) ((dev)->ops->op != NULL ? (dev)->ops->op(__VA_ARGS__) : -ENOTSUP)
 
 /** Whether @a dev, which need not point to anything any more, is in the registry now. */
 bool vdpa_is_registered(const struct rte_vdpa_device *dev);

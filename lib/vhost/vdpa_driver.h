@@ -129,8 +129,7 @@ struct rte_vdpa_dev_ops {
 	 * @p flags is 0 for the guest's driver writing, 1 for state that comes with a migration.
 	 * The driver checks offset and size.
 	 */
-	int (*set_config)(int vid, uint8_t *config, uint32_t offset, uint32_t size,
-		uint32_t flags);
+	int (*set_config)(int vid, uint8_t *config, uint32_t offset, uint32_t size, uint32_t flags);
 
 	/** Tell the type, RTE_VHOST_VDPA_DEVICE_TYPE_*. A device without it is a network device. */
 	int (*get_dev_type)(struct rte_vdpa_device *dev, uint32_t *type);
@@ -159,8 +158,7 @@ struct rte_vdpa_device {
  *   The device, or NULL with rte_errno set: EINVAL (an argument is NULL, or a required operation
  *   is missing), EEXIST (there is a device of that name), EIO (get_dev_type() failed), ENOMEM.
  */
-__rte_internal
-struct rte_vdpa_device *rte_vdpa_register_device(struct rte_device *rte_dev,
+__rte_internal struct rte_vdpa_device *rte_vdpa_register_device(struct rte_device *rte_dev,
 	struct rte_vdpa_dev_ops *ops);
 
 /**
@@ -176,8 +174,7 @@ struct rte_vdpa_device *rte_vdpa_register_device(struct rte_device *rte_dev,
  * @return
  *   0, or -1 with rte_errno ENODEV if @p dev is not registered.
  */
-__rte_internal
-int rte_vdpa_unregister_device(struct rte_vdpa_device *dev);
+__rte_internal int rte_vdpa_unregister_device(struct rte_vdpa_device *dev);
 
 /**
  * Give doorbell pages to the front end, or take them away, so that the guest's notifications reach
@@ -191,12 +188,12 @@ int rte_vdpa_unregister_device(struct rte_vdpa_device *dev);
  * @param enable
  *   Give or take away. When one of several cannot be given, none is.
  * @return
- *   0; -EINVAL no such connection or ring; -ENOTSUP the front end did not negotiate virtio 1 or
- *   the protocol features BACKEND_REQ, BACKEND_SEND_FD and HOST_NOTIFIER, or the driver lacks the
- *   operations; -EIO the front end refused; another negative errno.
+ *   0, the front end was asked: one that cannot map a page goes on to kick. -EINVAL no such
+ *   connection or ring; -ENOTSUP the front end did not negotiate virtio 1 or the protocol features
+ *   BACKEND_REQ, BACKEND_SEND_FD and HOST_NOTIFIER, or the driver lacks the operations; another
+ *   negative errno from the driver or from sendmsg(2).
  */
-__rte_internal
-int rte_vhost_host_notifier_ctrl(int vid, uint16_t qid, bool enable);
+__rte_internal int rte_vhost_host_notifier_ctrl(int vid, uint16_t qid, bool enable);
 
 /**
  * Carry used entries over from a ring that the device writes to the ring that the guest reads.
@@ -217,8 +214,7 @@ int rte_vhost_host_notifier_ctrl(int vid, uint16_t qid, bool enable);
  *   Number of entries carried over; -1 if there is no such connection or ring, if it is packed,
  *   or if guest or device wrote something impossible, in which case nothing was made visible.
  */
-__rte_internal
-int rte_vdpa_relay_vring_used(int vid, uint16_t qid, void *vring_m);
+__rte_internal int rte_vdpa_relay_vring_used(int vid, uint16_t qid, void *vring_m);
 
 #ifdef __cplusplus
 }

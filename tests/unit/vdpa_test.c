@@ -66,7 +66,7 @@ set_vring_state(int vid, int vring, int state)
 static int
 get_stats_names(struct rte_vdpa_device *dev, struct rte_vdpa_stat_name *names, unsigned int size)
 {
-	static const char * const all[COUNTERS] = { "packets", "bytes", "drops" };
+	static const char *const all[COUNTERS] = { "packets", "bytes", "drops" };
 
 	(void)dev;
 	if (names == NULL) {
@@ -130,8 +130,7 @@ probe(struct rte_vdev_device *vdev)
 static int
 remove_device(struct rte_vdev_device *vdev)
 {
-	return rte_vdpa_unregister_device(
-		rte_vdpa_find_device_by_name(rte_vdev_device_name(vdev)));
+	return rte_vdpa_unregister_device(rte_vdpa_find_device_by_name(rte_vdev_device_name(vdev)));
 }
 
 static struct rte_vdev_driver vdev_driver = {
@@ -424,8 +423,8 @@ come_and_go(void *arg)
 		uint32_t queues;
 
 		if (dev == NULL || rte_vdpa_find_device_by_name(a.name) != dev ||
-				rte_vdpa_get_queue_num(dev, &queues) != 0 ||
-				rte_vdpa_unregister_device(dev) != 0)
+			rte_vdpa_get_queue_num(dev, &queues) != 0 ||
+			rte_vdpa_unregister_device(dev) != 0)
 			return arg;
 	}
 	return NULL;
