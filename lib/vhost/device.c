@@ -87,8 +87,8 @@ queue_may_be_live(const struct vhost_device *dev, const struct vhost_queue *q)
 }
 
 /*
- * A device is engaged when its first rings are ready and enabled, and stays so while they are ready:
- * disabling a ring afterwards is a matter of that ring (a guest that uses fewer queues).
+ * A device is engaged when its first rings are ready and enabled, and stays so while they are
+ * ready: disabling a ring afterwards is a matter of that ring (a guest that uses fewer queues).
  */
 static bool
 is_engaged(const struct vhost_device *dev)
@@ -148,7 +148,8 @@ check_split_base(struct vhost_device *dev, struct vhost_queue *q)
 	used = __atomic_load_n(&q->vring.used->idx, __ATOMIC_ACQUIRE);
 	if (used == q->used_base && used == q->avail_base)
 		return;
-	VHOST_LOG(WARNING, "%s: ring %u: front end says to go on at %u, the ring at %u: going on at %u",
+	VHOST_LOG(WARNING,
+		"%s: ring %u: front end says to go on at %u, the ring at %u: going on at %u",
 		dev->name, q->index, q->avail_base, used, used);
 	q->avail_base = q->used_base = used;
 }
@@ -164,8 +165,7 @@ start_vring(struct vhost_device *dev, struct vhost_queue *q)
 		return vhost_device_error(dev, -EINVAL, "ring %u of %u entries cannot start at %u",
 			q->index, q->size, q->avail_base & 0x7fff);
 	vhost_vring_set_callfd(vr, q->callfd);
-	vhost_vring_set_log(vr,
-		vhost_device_has_feature(dev, VHOST_F_LOG_ALL) ? &dev->log : NULL);
+	vhost_vring_set_log(vr, vhost_device_has_feature(dev, VHOST_F_LOG_ALL) ? &dev->log : NULL);
 	vhost_vring_start(vr, dev->mem);
 	if (q->kicks != VHOST_KICKS_AS_IS) {
 		vhost_vring_claim(vr);
@@ -247,8 +247,8 @@ start_device(struct vhost_device *dev)
 		ret = dev->vdpa->ops->dev_conf(dev->vid);
 		if (ret != 0) {
 			set_running(dev, false);
-			return vhost_device_error(dev, -EIO, "vDPA driver cannot start the device (%d)",
-				ret);
+			return vhost_device_error(dev, -EIO,
+				"vDPA driver cannot start the device (%d)", ret);
 		}
 	}
 	if (dev->ops.new_device != NULL && dev->ops.new_device(dev->vid) < 0) {
@@ -422,8 +422,9 @@ vhost_device_name_queue(struct vhost_device *dev, uint32_t index)
 	snprintf(q->name, sizeof(q->name), "%s ring %u", dev->name, index);
 	reset_queue(q);
 	q->kicks = VHOST_KICKS_AS_IS;
-	q->vring.mbuf_flags = dev->flags & (RTE_VHOST_USER_EXTBUF_SUPPORT |
-		RTE_VHOST_USER_LINEARBUF_SUPPORT | RTE_VHOST_USER_NET_COMPLIANT_OL_FLAGS);
+	q->vring.mbuf_flags = dev->flags &
+		(RTE_VHOST_USER_EXTBUF_SUPPORT | RTE_VHOST_USER_LINEARBUF_SUPPORT |
+			RTE_VHOST_USER_NET_COMPLIANT_OL_FLAGS);
 	q->vring.flags = dev->flags & RTE_VHOST_USER_NET_STATS_ENABLE ? VHOST_VRING_STATS : 0;
 	vhost_vring_claim(&q->vring);
 	memset(&q->vring.stats, 0, sizeof(q->vring.stats));
@@ -472,8 +473,8 @@ vhost_device_create(const struct vhost_device_config *config)
 	struct vhost_device *dev = free_slot();
 
 	if (dev == NULL) {
-		VHOST_LOG(ERR, "%s: connection refused: all %d device numbers are in use", config->path,
-			RTE_MAX_VHOST_DEVICE);
+		VHOST_LOG(ERR, "%s: connection refused: all %d device numbers are in use",
+			config->path, RTE_MAX_VHOST_DEVICE);
 		return NULL;
 	}
 	snprintf(dev->path, sizeof(dev->path), "%s", config->path);
@@ -488,7 +489,7 @@ vhost_device_create(const struct vhost_device_config *config)
 	dev->max_queues = VHOST_QUEUES_MAX;
 	if (dev->vdpa != NULL)
 		dev->max_queues = RTE_MIN(config->queue_num *
-			(dev->vdpa->type == RTE_VHOST_VDPA_DEVICE_TYPE_NET ? 2 : 1),
+				(dev->vdpa->type == RTE_VHOST_VDPA_DEVICE_TYPE_NET ? 2 : 1),
 			(uint32_t)VHOST_QUEUES_MAX);
 
 	dev->features = 0;

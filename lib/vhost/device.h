@@ -53,14 +53,14 @@ struct vhost_queue {
 	/* Facts. */
 	struct vhost_vring_addr addr; /**< in front-end addresses */
 	uint16_t index;
-	bool named;       /**< by this connection; the memory may be from an earlier one */
-	uint16_t size;    /**< SET_VRING_NUM; 0 until it came */
-	bool has_addr;    /**< SET_VRING_ADDR came */
-	bool has_kick;    /**< SET_VRING_KICK came: the ring is to run; GET_VRING_BASE ends that */
-	bool enabled;     /**< SET_VRING_ENABLE's last word */
-	bool suspended;   /**< stopped for a moment, while something of it changes */
-	int kickfd;       /**< -1 none: the device polls */
-	int callfd;       /**< -1 none: the driver polls */
+	bool named;     /**< by this connection; the memory may be from an earlier one */
+	uint16_t size;  /**< SET_VRING_NUM; 0 until it came */
+	bool has_addr;  /**< SET_VRING_ADDR came */
+	bool has_kick;  /**< SET_VRING_KICK came: the ring is to run; GET_VRING_BASE ends that */
+	bool enabled;   /**< SET_VRING_ENABLE's last word */
+	bool suspended; /**< stopped for a moment, while something of it changes */
+	int kickfd;     /**< -1 none: the device polls */
+	int callfd;     /**< -1 none: the driver polls */
 	int errfd;
 	enum vhost_kicks kicks;
 	/** Where to go on, as vhost_vring_set_base() takes it. Kept in the ring while it runs. */
@@ -91,7 +91,7 @@ struct vhost_device {
 	struct vhost_queue *queues[VHOST_QUEUES_MAX];
 
 	int vid;
-	bool used;           /**< the slot has a connection */
+	bool used; /**< the slot has a connection */
 	pthread_mutex_t lock;
 	char path[VHOST_PATH_MAX];
 	char name[VHOST_NAME_MAX]; /**< path and number, for the log */
@@ -101,7 +101,7 @@ struct vhost_device {
 	uint64_t offered_features;
 	uint64_t offered_protocol_features;
 	uint32_t queue_num;
-	uint32_t max_queues;   /**< rings that the front end may name */
+	uint32_t max_queues; /**< rings that the front end may name */
 	bool builtin_net;
 	struct rte_vhost_device_ops ops;
 	struct rte_vdpa_device *vdpa;
@@ -109,23 +109,23 @@ struct vhost_device {
 	/* Facts. */
 	uint64_t features;
 	uint64_t protocol_features;
-	bool has_features;     /**< SET_FEATURES came */
-	uint8_t status;        /**< virtio device status, if protocol feature STATUS is spoken */
+	bool has_features; /**< SET_FEATURES came */
+	uint8_t status;    /**< virtio device status, if protocol feature STATUS is spoken */
 	uint16_t mtu;
-	uint16_t nr_queues;    /**< 1 + highest queue that the front end named */
+	uint16_t nr_queues; /**< 1 + highest queue that the front end named */
 	struct rte_vhost_memory *mem;
 	struct vhost_dirty_log log;
-	void *log_map;         /**< mapping that holds the log */
+	void *log_map; /**< mapping that holds the log */
 	uint64_t log_map_size;
-	int backend_fd;        /**< SET_BACKEND_REQ_FD, or -1; under backend_lock */
+	int backend_fd;               /**< SET_BACKEND_REQ_FD, or -1; under backend_lock */
 	pthread_mutex_t backend_lock; /**< one request and its answer at a time */
-	bool suspended;        /**< stopped for a moment, while something of it changes */
-	bool closing;          /**< the connection ends */
+	bool suspended;               /**< stopped for a moment, while something of it changes */
+	bool closing;                 /**< the connection ends */
 
 	/* What follows from them. */
-	bool engaged;          /**< has all it takes to run, but for being suspended */
-	bool running;          /**< the application and the vDPA driver run it */
-	bool refused;          /**< the application did not want it; until it would be stopped */
+	bool engaged; /**< has all it takes to run, but for being suspended */
+	bool running; /**< the application and the vDPA driver run it */
+	bool refused; /**< the application did not want it; until it would be stopped */
 
 	struct rte_vhost_user_extern_ops extern_ops;
 
@@ -218,7 +218,9 @@ void vhost_device_suspend_queue(struct vhost_device *dev, struct vhost_queue *q)
  */
 struct vhost_queue *vhost_device_name_queue(struct vhost_device *dev, uint32_t index);
 
-/** Forget what the front end said about rings and status, as a virtio device does when it is reset. */
+/**
+ * Forget what the front end said about rings and status, as a virtio device does when it is reset.
+ */
 void vhost_device_reset(struct vhost_device *dev);
 
 /**

@@ -163,7 +163,7 @@ event_loop_create(const char *name)
 	loop->epoll = epoll_create1(EPOLL_CLOEXEC);
 	loop->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (loop->epoll < 0 || loop->wake < 0 ||
-			epoll_ctl(loop->epoll, EPOLL_CTL_ADD, loop->wake, &event) != 0) {
+		epoll_ctl(loop->epoll, EPOLL_CTL_ADD, loop->wake, &event) != 0) {
 		ret = -errno;
 		goto fail;
 	}
@@ -257,10 +257,12 @@ int
 event_timer_arm(struct event_source *timer, uint32_t delay_ms)
 {
 	struct itimerspec when = { .it_value = {
-		.tv_sec = delay_ms / 1000,
-		/* All zero would disarm. */
-		.tv_nsec = delay_ms == 0 ? 1 : (long)(delay_ms % 1000) * 1000000,
-	} };
+					   .tv_sec = delay_ms / 1000,
+					   /* All zero would disarm. */
+					   .tv_nsec = delay_ms == 0 ?
+						   1 :
+						   (long)(delay_ms % 1000) * 1000000,
+				   } };
 
 	int ret;
 

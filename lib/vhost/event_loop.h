@@ -21,7 +21,9 @@ struct event_source;
 
 typedef void (*event_fn)(void *arg);
 
-/** Start a loop with a thread of the given name (15 characters). NULL with errno set if it fails. */
+/**
+ * Start a loop with a thread of the given name (15 characters). NULL with errno set if it fails.
+ */
 struct event_loop *event_loop_create(const char *name);
 
 /** Stop the thread and free the loop; sources still there are removed, their fds not closed. */

@@ -38,9 +38,8 @@ static int
 check_region(const struct rte_vhost_memory *old, const struct vhost_user_region *region)
 {
 	if (region->size == 0 || range_wraps(region->gpa, region->size) ||
-			range_wraps(region->fe_va, region->size) ||
-			region->mmap_offset > INT64_MAX ||
-			region->size > INT64_MAX - region->mmap_offset)
+		range_wraps(region->fe_va, region->size) || region->mmap_offset > INT64_MAX ||
+		region->size > INT64_MAX - region->mmap_offset)
 		return -EINVAL;
 	if (old == NULL)
 		return 0;
@@ -50,7 +49,7 @@ check_region(const struct rte_vhost_memory *old, const struct vhost_user_region 
 		const struct rte_vhost_mem_region *r = &old->regions[i];
 
 		if (overlap(region->gpa, region->size, r->guest_phys_addr, r->size) ||
-				overlap(region->fe_va, region->size, r->guest_user_addr, r->size))
+			overlap(region->fe_va, region->size, r->guest_user_addr, r->size))
 			return -EINVAL;
 	}
 	return 0;
@@ -91,7 +90,7 @@ map_region(const struct vhost_user_region *region, int fd, struct rte_vhost_mem_
 	/* A core dump is for debugging this process, not for what a guest keeps in its memory. */
 	madvise(addr, len, MADV_DONTDUMP);
 
-	*out = (struct rte_vhost_mem_region) {
+	*out = (struct rte_vhost_mem_region){
 		.guest_phys_addr = region->gpa,
 		.guest_user_addr = region->fe_va,
 		.host_user_addr = (uintptr_t)addr + (region->mmap_offset - start),
@@ -104,8 +103,8 @@ map_region(const struct vhost_user_region *region, int fd, struct rte_vhost_mem_
 }
 
 int
-vhost_memory_add(const struct rte_vhost_memory *old, const struct vhost_user_region *region,
-	int fd, struct rte_vhost_memory **table)
+vhost_memory_add(const struct rte_vhost_memory *old, const struct vhost_user_region *region, int fd,
+	struct rte_vhost_memory **table)
 {
 	const uint32_t n = old == NULL ? 0 : old->nregions;
 	struct rte_vhost_memory *mem;
@@ -126,7 +125,8 @@ vhost_memory_add(const struct rte_vhost_memory *old, const struct vhost_user_reg
 	}
 	if (n > 0) {
 		memcpy(mem->regions, old->regions, at * sizeof(mem->regions[0]));
-		memcpy(&mem->regions[at + 1], &old->regions[at], (n - at) * sizeof(mem->regions[0]));
+		memcpy(&mem->regions[at + 1], &old->regions[at],
+			(n - at) * sizeof(mem->regions[0]));
 	}
 	mem->nregions = n + 1;
 	*table = mem;
@@ -144,7 +144,7 @@ vhost_memory_remove(const struct rte_vhost_memory *old, const struct vhost_user_
 		const struct rte_vhost_mem_region *r = &old->regions[i];
 
 		if (r->guest_phys_addr != region->gpa || r->guest_user_addr != region->fe_va ||
-				r->size != region->size)
+			r->size != region->size)
 			continue;
 		mem = malloc(table_size(n - 1));
 		if (mem == NULL)
@@ -195,7 +195,8 @@ vhost_memory_from_fe_va(const struct rte_vhost_memory *mem, uint64_t fe_va, uint
 
 		if (offset < r->size)
 			return len <= r->size - offset ?
-				(void *)(uintptr_t)(r->host_user_addr + offset) : NULL;
+				(void *)(uintptr_t)(r->host_user_addr + offset) :
+				NULL;
 	}
 	return NULL;
 }

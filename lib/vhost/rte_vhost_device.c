@@ -104,7 +104,8 @@ rte_vhost_get_numa_node(int vid)
 	if (dev == NULL)
 		return -1;
 	const void *addr = dev->mem != NULL && dev->mem->nregions > 0 ?
-		(void *)(uintptr_t)dev->mem->regions[0].host_user_addr : dev;
+		(void *)(uintptr_t)dev->mem->regions[0].host_user_addr :
+		dev;
 
 	if (syscall(SYS_get_mempolicy, &node, NULL, 0, addr, MPOL_F_NODE | MPOL_F_ADDR) != 0) {
 		VHOST_LOG(DEBUG, "%s: NUMA node unknown: %s", dev->name, strerror(errno));
@@ -307,7 +308,9 @@ rte_vhost_slave_config_change(int vid, bool need_reply)
 
 	if (dev == NULL)
 		return -ENODEV;
-	/* The front end reads the configuration before it answers: not from under the event loop. */
+	/*
+	 * The front end reads the configuration before it answers: not from under the event loop.
+	 */
 	if (need_reply && !event_loop_is_current(vhost_user_event_loop()))
 		msg.header.flags = VHOST_USER_FLAG_NEED_REPLY;
 	return vhost_user_backend_request(dev, &msg);

@@ -266,12 +266,16 @@ rte_vhost_driver_set_protocol_features(const char *path, uint64_t protocol_featu
 	s->offer.own_protocol_features = true;
 	unlock_socket(s);
 	if (protocol_features & ~known)
-		VHOST_LOG(WARNING, "%s: protocol features 0x%" PRIx64 " are not supported and not offered",
+		VHOST_LOG(WARNING,
+			"%s: protocol features 0x%" PRIx64 " are not supported and not offered",
 			path, protocol_features & ~known);
 	return 0;
 }
 
-/* What a front end that connects now would be offered; no lock is held over the driver's operations. */
+/*
+ * What a front end that connects now would be offered; no lock is held over the driver's
+ * operations.
+ */
 static int
 current_offer(const char *path, struct vhost_device_config *config)
 {

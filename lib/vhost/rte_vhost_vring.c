@@ -157,7 +157,10 @@ static const struct {
 	const char *name;
 	size_t offset;
 } counters[] = {
-#define COUNTER(name, member) { name, offsetof(struct vhost_vring_stats, member) }
+#define COUNTER(name, member) \
+	{ \
+		name, offsetof(struct vhost_vring_stats, member) \
+	}
 	COUNTER("good_packets", packets),
 	COUNTER("good_bytes", bytes),
 	COUNTER("multicast_packets", multicast),
@@ -210,8 +213,7 @@ rte_vhost_vring_stats_get_names(int vid, uint16_t queue_id, struct rte_vhost_sta
 }
 
 int
-rte_vhost_vring_stats_get(int vid, uint16_t queue_id, struct rte_vhost_stat *stats,
-	unsigned int n)
+rte_vhost_vring_stats_get(int vid, uint16_t queue_id, struct rte_vhost_stat *stats, unsigned int n)
 {
 	const struct vhost_queue *q = counted_queue(vid, queue_id);
 

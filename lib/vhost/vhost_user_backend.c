@@ -39,8 +39,7 @@ receive_answer(int fd, uint32_t request)
 	if (ret != 1)
 		return -EIO;
 	vhost_user_message_close_fds(&answer);
-	if (answer.header.request != request ||
-			answer.header.size != sizeof(answer.payload.u64))
+	if (answer.header.request != request || answer.header.size != sizeof(answer.payload.u64))
 		return -EIO;
 	return answer.payload.u64 == 0 ? 0 : -EIO;
 }

@@ -19,7 +19,7 @@ config_size(struct vhost_device *dev, const struct vhost_user_message *msg)
 	const uint32_t offset = msg->payload.config.offset;
 
 	if (size > VHOST_USER_CONFIG_MAX || offset > VHOST_USER_CONFIG_MAX - size ||
-			msg->header.size < VHOST_USER_CONFIG_HEADER_SIZE + size)
+		msg->header.size < VHOST_USER_CONFIG_HEADER_SIZE + size)
 		return vhost_device_error(dev, -EPROTO,
 			"%u bytes from %u of configuration in %u bytes of payload", size, offset,
 			msg->header.size);
@@ -65,8 +65,8 @@ vhost_user_set_config(struct vhost_device *dev, struct vhost_queue *q,
 	if (config->flags > 1)
 		return vhost_device_error(dev, -EPROTO, "configuration flags 0x%x", config->flags);
 	if (dev->vdpa != NULL)
-		ret = VDPA_OP(dev->vdpa, set_config, dev->vid, config->region, config->offset,
-			size, config->flags);
+		ret = VDPA_OP(dev->vdpa, set_config, dev->vid, config->region, config->offset, size,
+			config->flags);
 	if (ret != 0)
 		return vhost_device_error(dev, -ENOTSUP,
 			"the device does not take %d bytes of configuration at %u (%d)", size,

@@ -34,8 +34,8 @@ static const struct vhost_user_rule rules[VHOST_USER_REQUEST_MAX] = {
 	[VHOST_USER_SET_MEM_TABLE] = { vhost_user_set_mem_table, ALWAYS, .fds = FDS_REGIONS,
 		.size_min = offsetof(struct vhost_user_mem_table, regions),
 		.size_max = sizeof(struct vhost_user_mem_table) },
-	[VHOST_USER_GET_MAX_MEM_SLOTS] = { vhost_user_get_max_mem_slots,
-		NEEDS(CONFIGURE_MEM_SLOTS), .replies = true },
+	[VHOST_USER_GET_MAX_MEM_SLOTS] = { vhost_user_get_max_mem_slots, NEEDS(CONFIGURE_MEM_SLOTS),
+		.replies = true },
 	[VHOST_USER_ADD_MEM_REG] = { vhost_user_add_mem_reg,
 		FIXED(sizeof(struct vhost_user_mem_reg)), NEEDS(CONFIGURE_MEM_SLOTS),
 		.fds = FDS_ONE },
@@ -54,12 +54,12 @@ static const struct vhost_user_rule rules[VHOST_USER_REQUEST_MAX] = {
 		.ring = RING_IN_STATE, .ring_stopped = true },
 	[VHOST_USER_GET_VRING_BASE] = { vhost_user_get_vring_base, STATE, ALWAYS,
 		.ring = RING_IN_STATE, .replies = true },
-	[VHOST_USER_SET_VRING_KICK] = { vhost_user_set_vring_kick, U64, ALWAYS,
-		.ring = RING_IN_U64, .fds = FDS_VRING },
-	[VHOST_USER_SET_VRING_CALL] = { vhost_user_set_vring_call, U64, ALWAYS,
-		.ring = RING_IN_U64, .fds = FDS_VRING },
-	[VHOST_USER_SET_VRING_ERR] = { vhost_user_set_vring_err, U64, ALWAYS,
-		.ring = RING_IN_U64, .fds = FDS_VRING },
+	[VHOST_USER_SET_VRING_KICK] = { vhost_user_set_vring_kick, U64, ALWAYS, .ring = RING_IN_U64,
+		.fds = FDS_VRING },
+	[VHOST_USER_SET_VRING_CALL] = { vhost_user_set_vring_call, U64, ALWAYS, .ring = RING_IN_U64,
+		.fds = FDS_VRING },
+	[VHOST_USER_SET_VRING_ERR] = { vhost_user_set_vring_err, U64, ALWAYS, .ring = RING_IN_U64,
+		.fds = FDS_VRING },
 	[VHOST_USER_SET_VRING_ENABLE] = { vhost_user_set_vring_enable, STATE, ALWAYS,
 		.ring = RING_IN_STATE },
 
@@ -166,7 +166,7 @@ check(struct vhost_device *dev, const struct vhost_user_rule *rule,
 	if (rule == NULL)
 		return vhost_device_error(dev, -ENOTSUP, "request %u is not supported", h->request);
 	if (rule->protocol_feature != NO_PROTOCOL_FEATURE &&
-			!vhost_device_has_protocol_feature(dev, rule->protocol_feature))
+		!vhost_device_has_protocol_feature(dev, rule->protocol_feature))
 		return vhost_device_error(dev, -ENOTSUP, "protocol feature %u was not negotiated",
 			rule->protocol_feature);
 	if (h->size < rule->size_min || h->size > rule->size_max)
@@ -278,7 +278,7 @@ dispatch(struct vhost_device *dev, int sock, struct vhost_user_message *msg)
 	int outcome, ret;
 
 	if ((flags & VHOST_USER_VERSION_MASK) != VHOST_USER_VERSION ||
-			(flags & VHOST_USER_FLAG_REPLY) != 0)
+		(flags & VHOST_USER_FLAG_REPLY) != 0)
 		return vhost_device_error(dev, -EPROTO, "flags 0x%x are no request's", flags);
 
 	outcome = process(dev, sock, msg);

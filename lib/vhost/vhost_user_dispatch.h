@@ -73,9 +73,9 @@ enum vhost_user_ring {
 enum vhost_user_fds {
 	FDS_NONE,
 	FDS_ONE,
-	FDS_OPTIONAL,  /**< none or one */
-	FDS_VRING,     /**< one, unless VHOST_USER_VRING_NOFD is set in the u64 */
-	FDS_REGIONS,   /**< one for each region of a memory table */
+	FDS_OPTIONAL, /**< none or one */
+	FDS_VRING,    /**< one, unless VHOST_USER_VRING_NOFD is set in the u64 */
+	FDS_REGIONS,  /**< one for each region of a memory table */
 };
 
 /** A row of the table. */

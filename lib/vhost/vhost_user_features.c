@@ -15,48 +15,29 @@
 
 #define FEATURE(bit) (UINT64_C(1) << (bit))
 
-const uint64_t vhost_user_net_features =
-	FEATURE(VIRTIO_F_VERSION_1) |
-	FEATURE(VIRTIO_F_ANY_LAYOUT) |
-	FEATURE(VIRTIO_F_RING_PACKED) |
-	FEATURE(VIRTIO_F_IN_ORDER) |
-	FEATURE(VIRTIO_RING_F_INDIRECT_DESC) |
-	FEATURE(VIRTIO_RING_F_EVENT_IDX) |
-	FEATURE(VHOST_F_LOG_ALL) |
-	FEATURE(VHOST_USER_FEATURE_PROTOCOL) |
-	FEATURE(VIRTIO_NET_F_MRG_RXBUF) |
-	FEATURE(VIRTIO_NET_F_MTU) |
-	FEATURE(VIRTIO_NET_F_MQ) |
+const uint64_t vhost_user_net_features = FEATURE(VIRTIO_F_VERSION_1) |
+	FEATURE(VIRTIO_F_ANY_LAYOUT) | FEATURE(VIRTIO_F_RING_PACKED) | FEATURE(VIRTIO_F_IN_ORDER) |
+	FEATURE(VIRTIO_RING_F_INDIRECT_DESC) | FEATURE(VIRTIO_RING_F_EVENT_IDX) |
+	FEATURE(VHOST_F_LOG_ALL) | FEATURE(VHOST_USER_FEATURE_PROTOCOL) |
+	FEATURE(VIRTIO_NET_F_MRG_RXBUF) | FEATURE(VIRTIO_NET_F_MTU) | FEATURE(VIRTIO_NET_F_MQ) |
 	/* The control queue is the front end's own business, so offering these costs nothing. */
-	FEATURE(VIRTIO_NET_F_CTRL_VQ) |
-	FEATURE(VIRTIO_NET_F_CTRL_RX) |
+	FEATURE(VIRTIO_NET_F_CTRL_VQ) | FEATURE(VIRTIO_NET_F_CTRL_RX) |
 	FEATURE(VIRTIO_NET_F_GUEST_ANNOUNCE) |
 	/* Offloads. */
-	FEATURE(VIRTIO_NET_F_CSUM) |
-	FEATURE(VIRTIO_NET_F_HOST_TSO4) |
-	FEATURE(VIRTIO_NET_F_HOST_TSO6) |
-	FEATURE(VIRTIO_NET_F_HOST_ECN) |
-	FEATURE(VIRTIO_NET_F_HOST_UFO) |
-	FEATURE(VIRTIO_NET_F_GUEST_CSUM) |
-	FEATURE(VIRTIO_NET_F_GUEST_TSO4) |
-	FEATURE(VIRTIO_NET_F_GUEST_TSO6) |
-	FEATURE(VIRTIO_NET_F_GUEST_ECN) |
-	FEATURE(VIRTIO_NET_F_GUEST_UFO);
+	FEATURE(VIRTIO_NET_F_CSUM) | FEATURE(VIRTIO_NET_F_HOST_TSO4) |
+	FEATURE(VIRTIO_NET_F_HOST_TSO6) | FEATURE(VIRTIO_NET_F_HOST_ECN) |
+	FEATURE(VIRTIO_NET_F_HOST_UFO) | FEATURE(VIRTIO_NET_F_GUEST_CSUM) |
+	FEATURE(VIRTIO_NET_F_GUEST_TSO4) | FEATURE(VIRTIO_NET_F_GUEST_TSO6) |
+	FEATURE(VIRTIO_NET_F_GUEST_ECN) | FEATURE(VIRTIO_NET_F_GUEST_UFO);
 
-const uint64_t vhost_user_transport_protocol_features =
-	FEATURE(VHOST_USER_PF_REPLY_ACK) |
-	FEATURE(VHOST_USER_PF_RESET_DEVICE) |
-	FEATURE(VHOST_USER_PF_CONFIGURE_MEM_SLOTS) |
+const uint64_t vhost_user_transport_protocol_features = FEATURE(VHOST_USER_PF_REPLY_ACK) |
+	FEATURE(VHOST_USER_PF_RESET_DEVICE) | FEATURE(VHOST_USER_PF_CONFIGURE_MEM_SLOTS) |
 	FEATURE(VHOST_USER_PF_STATUS);
 
-const uint64_t vhost_user_device_protocol_features =
-	FEATURE(VHOST_USER_PF_MQ) |
-	FEATURE(VHOST_USER_PF_LOG_SHMFD) |
-	FEATURE(VHOST_USER_PF_NET_MTU) |
-	FEATURE(VHOST_USER_PF_CONFIG) |
-	FEATURE(VHOST_USER_PF_BACKEND_REQ) |
-	FEATURE(VHOST_USER_PF_BACKEND_SEND_FD) |
-	FEATURE(VHOST_USER_PF_HOST_NOTIFIER);
+const uint64_t vhost_user_device_protocol_features = FEATURE(VHOST_USER_PF_MQ) |
+	FEATURE(VHOST_USER_PF_LOG_SHMFD) | FEATURE(VHOST_USER_PF_NET_MTU) |
+	FEATURE(VHOST_USER_PF_CONFIG) | FEATURE(VHOST_USER_PF_BACKEND_REQ) |
+	FEATURE(VHOST_USER_PF_BACKEND_SEND_FD) | FEATURE(VHOST_USER_PF_HOST_NOTIFIER);
 
 static int
 reply_u64(struct vhost_user_message *msg, uint64_t value)
@@ -92,8 +73,8 @@ vhost_user_set_features(struct vhost_device *dev, struct vhost_queue *q,
 		return 0;
 	}
 	if (dev->running)
-		return vhost_device_error(dev, -EBUSY, "features 0x%" PRIx64
-			" cannot change while the device runs", changed);
+		return vhost_device_error(dev, -EBUSY,
+			"features 0x%" PRIx64 " cannot change while the device runs", changed);
 
 	vhost_device_suspend(dev);
 	vhost_device_lock(dev);
@@ -159,8 +140,7 @@ vhost_user_get_queue_num(struct vhost_device *dev, struct vhost_queue *q,
 }
 
 int
-vhost_user_set_mtu(struct vhost_device *dev, struct vhost_queue *q,
-	struct vhost_user_message *msg)
+vhost_user_set_mtu(struct vhost_device *dev, struct vhost_queue *q, struct vhost_user_message *msg)
 {
 	const uint64_t mtu = msg->payload.u64;
 

@@ -37,7 +37,8 @@ add_error(struct vhost_device *dev, int err, const struct vhost_user_region *r)
 	/* Geometry is the front end's word; all else may be this host's trouble. */
 	return vhost_device_error(dev, err == -EINVAL ? -EPROTO : err,
 		"cannot map region gpa 0x%" PRIx64 " size 0x%" PRIx64 " offset 0x%" PRIx64
-		" front-end address 0x%" PRIx64 ": %s", r->gpa, r->size, r->mmap_offset, r->fe_va,
+		" front-end address 0x%" PRIx64 ": %s",
+		r->gpa, r->size, r->mmap_offset, r->fe_va,
 		err == -EINVAL ? "size, offset or overlap is impossible" : strerror(-err));
 }
 
@@ -51,9 +52,10 @@ vhost_user_set_mem_table(struct vhost_device *dev, struct vhost_queue *q,
 
 	(void)q;
 	if (msg->header.size < offsetof(struct vhost_user_mem_table, regions) +
-			nregions * sizeof(struct vhost_user_region) || nregions == 0)
-		return vhost_device_error(dev, -EPROTO, "%u regions in %u bytes of payload", nregions,
-			msg->header.size);
+				nregions * sizeof(struct vhost_user_region) ||
+		nregions == 0)
+		return vhost_device_error(dev, -EPROTO, "%u regions in %u bytes of payload",
+			nregions, msg->header.size);
 
 	for (uint32_t i = 0; i < nregions; i++) {
 		struct vhost_user_region region;
@@ -115,8 +117,9 @@ vhost_user_rem_mem_reg(struct vhost_device *dev, struct vhost_queue *q,
 	(void)q;
 	ret = vhost_memory_remove(dev->mem, &region, &mem);
 	if (ret != 0)
-		return vhost_device_error(dev, ret, "cannot remove region gpa 0x%" PRIx64
-			" size 0x%" PRIx64 ": %s", region.gpa, region.size, strerror(-ret));
+		return vhost_device_error(dev, ret,
+			"cannot remove region gpa 0x%" PRIx64 " size 0x%" PRIx64 ": %s", region.gpa,
+			region.size, strerror(-ret));
 	replace_memory(dev, mem);
 	return 0;
 }
@@ -135,22 +138,25 @@ vhost_user_set_log_base(struct vhost_device *dev, struct vhost_queue *q,
 
 	(void)q;
 	if (log.mmap_size == 0 || log.mmap_offset > INT64_MAX ||
-			log.mmap_size > INT64_MAX - log.mmap_offset)
+		log.mmap_size > INT64_MAX - log.mmap_offset)
 		return vhost_device_error(dev, -EPROTO, "log of %" PRIu64 " bytes at %" PRIu64,
 			log.mmap_size, log.mmap_offset);
 	fd = vhost_user_take_fd(msg);
-	if (fstat(fd, &st) != 0 || (S_ISREG(st.st_mode) &&
-			log.mmap_offset + log.mmap_size > (uint64_t)st.st_size)) {
+	if (fstat(fd, &st) != 0 ||
+		(S_ISREG(st.st_mode) && log.mmap_offset + log.mmap_size > (uint64_t)st.st_size)) {
 		close(fd);
-		return vhost_device_error(dev, -EPROTO, "log of %" PRIu64 " bytes at %" PRIu64
-			" is larger than its file", log.mmap_size, log.mmap_offset);
+		return vhost_device_error(dev, -EPROTO,
+			"log of %" PRIu64 " bytes at %" PRIu64 " is larger than its file",
+			log.mmap_size, log.mmap_offset);
 	}
 	/* From the start of the file: an offset need not be that of a page. */
-	map = mmap(NULL, log.mmap_offset + log.mmap_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	map = mmap(NULL, log.mmap_offset + log.mmap_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd,
+		0);
 	close(fd);
 	if (map == MAP_FAILED)
-		return vhost_device_error(dev, -errno, "cannot map the log of %" PRIu64 " bytes: %s",
-			log.mmap_size, strerror(errno));
+		return vhost_device_error(dev, -errno,
+			"cannot map the log of %" PRIu64 " bytes: %s", log.mmap_size,
+			strerror(errno));
 
 	vhost_device_lock(dev);
 	dev->log_map = map;

@@ -110,8 +110,10 @@ connection_readable(void *arg)
 		if (ret == 0 && !c->doomed)
 			return;
 	} else if (ret == -EPROTO) {
-		VHOST_LOG(ERR, "%s: message is cut off, too large, or has too many descriptors; "
-			"closing the connection", c->dev->name);
+		VHOST_LOG(ERR,
+			"%s: message is cut off, too large, or has too many descriptors; "
+			"closing the connection",
+			c->dev->name);
 	} else if (ret < 0 && ret != -ECONNRESET) {
 		VHOST_LOG(ERR, "%s: cannot receive: %s; closing the connection", c->dev->name,
 			strerror(-ret));
@@ -142,7 +144,8 @@ connection_open(struct vhost_user_socket *s, int fd)
 		config.flags = s->flags;
 		c->dev = vhost_device_create(&config);
 	} else {
-		VHOST_LOG(ERR, "%s: connection refused: the vDPA device does not say what it can do",
+		VHOST_LOG(ERR,
+			"%s: connection refused: the vDPA device does not say what it can do",
 			s->path);
 	}
 	if (c->dev == NULL) {
@@ -223,7 +226,8 @@ listen_again(void *arg)
 {
 	struct vhost_user_socket *s = arg;
 
-	s->listener = event_loop_add_fd(vhost_user_event_loop(), s->listen_fd, listener_readable, s);
+	s->listener = event_loop_add_fd(vhost_user_event_loop(), s->listen_fd, listener_readable,
+		s);
 	if (s->listener == NULL)
 		retry_later(s);
 }
@@ -250,8 +254,10 @@ remove_stale(const struct vhost_user_socket *s)
 	if (lstat(s->path, &st) != 0)
 		return errno == ENOENT ? 0 : -errno;
 	if (!S_ISSOCK(st.st_mode)) {
-		VHOST_LOG(ERR, "%s: cannot listen: a file that is no socket is there; "
-			"remove it or choose another path", s->path);
+		VHOST_LOG(ERR,
+			"%s: cannot listen: a file that is no socket is there; "
+			"remove it or choose another path",
+			s->path);
 		return -EADDRINUSE;
 	}
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -260,8 +266,10 @@ remove_stale(const struct vhost_user_socket *s)
 	ret = connect(fd, (const struct sockaddr *)&addr, sizeof(addr)) == 0 ? 0 : errno;
 	close(fd);
 	if (ret != ECONNREFUSED) {
-		VHOST_LOG(ERR, "%s: cannot listen: somebody else listens there; "
-			"stop that program or choose another path", s->path);
+		VHOST_LOG(ERR,
+			"%s: cannot listen: somebody else listens there; "
+			"stop that program or choose another path",
+			s->path);
 		return -EADDRINUSE;
 	}
 	VHOST_LOG(INFO, "%s: removing the socket file of a program that is gone", s->path);
@@ -297,8 +305,9 @@ bind_path(struct vhost_user_socket *s)
 			ret = remove_stale(s);
 			if (ret == -EADDRINUSE)
 				return ret;
-			if (ret == 0 && bind(s->listen_fd, (const struct sockaddr *)&addr,
-					sizeof(addr)) != 0)
+			if (ret == 0 &&
+				bind(s->listen_fd, (const struct sockaddr *)&addr, sizeof(addr)) !=
+					0)
 				ret = -errno;
 		}
 		if (ret != 0) {
@@ -465,7 +474,8 @@ vhost_user_socket_start(struct vhost_user_socket *s)
 	loop = vhost_user_event_loop();
 	if (loop == NULL) {
 		ret = -errno;
-		VHOST_LOG(ERR, "%s: cannot start a thread for sockets: %s", s->path, strerror(-ret));
+		VHOST_LOG(ERR, "%s: cannot start a thread for sockets: %s", s->path,
+			strerror(-ret));
 		return ret;
 	}
 	ret = is_client(s) ? start_client(s, loop) : start_server(s, loop);
@@ -521,8 +531,8 @@ offer_of_vdpa(const struct vhost_user_offer *offer, struct vhost_device_config *
 	uint64_t features, protocol_features;
 
 	if (rte_vdpa_get_features(offer->vdpa, &features) != 0 ||
-			rte_vdpa_get_protocol_features(offer->vdpa, &protocol_features) != 0 ||
-			rte_vdpa_get_queue_num(offer->vdpa, &config->queue_num) != 0)
+		rte_vdpa_get_protocol_features(offer->vdpa, &protocol_features) != 0 ||
+		rte_vdpa_get_queue_num(offer->vdpa, &config->queue_num) != 0)
 		return -EIO;
 	features &= offer->builtin_net ? ~offer->disabled : offer->features;
 	features &= ~FEATURE(VIRTIO_F_ACCESS_PLATFORM);

@@ -24,9 +24,9 @@ struct vhost_user_connection;
 
 /** What applications set with rte_vhost_driver_*() before a front end comes. */
 struct vhost_user_offer {
-	uint64_t supported;         /**< virtio features that can be turned on and off */
-	uint64_t features;          /**< those that are on */
-	uint64_t disabled;          /**< those that were turned off by name */
+	uint64_t supported; /**< virtio features that can be turned on and off */
+	uint64_t features;  /**< those that are on */
+	uint64_t disabled;  /**< those that were turned off by name */
 	uint64_t protocol_features;
 	bool builtin_net;           /**< until the application sets features of its own */
 	bool own_protocol_features; /**< the application set protocol features */
@@ -46,10 +46,10 @@ struct vhost_user_socket {
 	unsigned int references; /**< registration, connections, callbacks in progress */
 	bool started;
 	bool removed;
-	bool complained;         /**< the log has the reason why connecting fails */
-	int listen_fd;           /**< server */
-	int first_fd;            /**< client: connected by the starting thread, not served yet */
-	uint64_t listen_inode;   /**< of the socket file that is ours to unlink */
+	bool complained;       /**< the log has the reason why connecting fails */
+	int listen_fd;         /**< server */
+	int first_fd;          /**< client: connected by the starting thread, not served yet */
+	uint64_t listen_inode; /**< of the socket file that is ours to unlink */
 	uint64_t listen_dev;
 	struct event_source *listener;
 	struct event_source *timer; /**< retries */

@@ -18,8 +18,9 @@ vhost_user_set_vring_num(struct vhost_device *dev, struct vhost_queue *q,
 	const uint32_t size = msg->payload.state.num;
 
 	if (size == 0 || size > VHOST_VRING_SIZE_MAX)
-		return vhost_device_error(dev, -EPROTO, "ring %u of %u entries: 1 to %d is possible",
-			q->index, size, VHOST_VRING_SIZE_MAX);
+		return vhost_device_error(dev, -EPROTO,
+			"ring %u of %u entries: 1 to %d is possible", q->index, size,
+			VHOST_VRING_SIZE_MAX);
 	vhost_device_lock(dev);
 	q->size = (uint16_t)size;
 	q->placed = false;
@@ -41,7 +42,8 @@ vhost_user_set_vring_addr(struct vhost_device *dev, struct vhost_queue *q,
 		addr.used_user_addr != q->addr.used_user_addr;
 
 	if (q->live && moved)
-		return vhost_device_error(dev, -EBUSY, "ring %u cannot move while it runs", q->index);
+		return vhost_device_error(dev, -EBUSY, "ring %u cannot move while it runs",
+			q->index);
 	vhost_device_lock(dev);
 	q->addr = addr;
 	q->has_addr = true;
@@ -67,8 +69,8 @@ vhost_user_set_vring_base(struct vhost_device *dev, struct vhost_queue *q,
 	const uint32_t base = msg->payload.state.num;
 
 	if (!vhost_device_has_feature(dev, VIRTIO_F_RING_PACKED) && base > UINT16_MAX)
-		return vhost_device_error(dev, -EPROTO, "ring %u: position %u has more than 16 bits",
-			q->index, base);
+		return vhost_device_error(dev, -EPROTO,
+			"ring %u: position %u has more than 16 bits", q->index, base);
 	vhost_device_lock(dev);
 	q->avail_base = q->used_base = (uint16_t)base;
 	vhost_device_unlock(dev);
@@ -97,7 +99,7 @@ vhost_user_get_vring_base(struct vhost_device *dev, struct vhost_queue *q,
 
 	msg->payload.state.index = q->index;
 	msg->payload.state.num = packed ? (uint32_t)q->used_base << 16 | q->avail_base :
-		q->avail_base;
+					  q->avail_base;
 	msg->header.size = sizeof(msg->payload.state);
 	return VHOST_USER_REPLY;
 }

@@ -228,7 +228,8 @@ int vhost_user_receive(int sock, struct vhost_user_message *msg);
  *   Bytes of header and payload received so far: 0 before the first call for a message, and to be
  *   set to 0 again by the caller once it is done with a whole one.
  * @return
- *   As vhost_user_receive(), but -EAGAIN, with everything kept, for a message that is not whole yet.
+ *   As vhost_user_receive(), but -EAGAIN, with everything kept, for a message that is not whole
+ *   yet.
  */
 int vhost_user_receive_part(int sock, struct vhost_user_message *msg, uint32_t *have);
 

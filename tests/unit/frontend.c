@@ -166,8 +166,9 @@ fe_set_memory(struct frontend *fe)
 		offsetof(struct vhost_user_mem_table, regions) + sizeof(struct vhost_user_region));
 
 	msg.payload.mem_table.nregions = 1;
-	msg.payload.mem_table.regions[0] = (struct vhost_user_region){
-		.gpa = FE_GPA, .size = FE_MEMORY_SIZE, .fe_va = FE_VA };
+	msg.payload.mem_table.regions[0] = (struct vhost_user_region){ .gpa = FE_GPA,
+		.size = FE_MEMORY_SIZE,
+		.fe_va = FE_VA };
 	msg.fds[msg.nfds++] = fe->memfd;
 	return fe_send(fe, &msg);
 }
@@ -205,15 +206,13 @@ notifier(int *fd)
 int
 fe_set_kick(struct frontend *fe, uint32_t index)
 {
-	return fe_set_fd(fe, VHOST_USER_SET_VRING_KICK, index,
-		notifier(&fe->kick[index]));
+	return fe_set_fd(fe, VHOST_USER_SET_VRING_KICK, index, notifier(&fe->kick[index]));
 }
 
 int
 fe_set_call(struct frontend *fe, uint32_t index)
 {
-	return fe_set_fd(fe, VHOST_USER_SET_VRING_CALL, index,
-		notifier(&fe->call[index]));
+	return fe_set_fd(fe, VHOST_USER_SET_VRING_CALL, index, notifier(&fe->call[index]));
 }
 
 uint32_t

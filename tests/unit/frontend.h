@@ -23,14 +23,14 @@
 #define FE_RINGS (FE_MEMORY_SIZE / FE_RING_SPACE)
 
 struct frontend {
-	int sock;                 /**< our end */
-	int peer;                 /**< the other end, when the dispatcher is called directly, or -1 */
+	int sock; /**< our end */
+	int peer; /**< the other end, when the dispatcher is called directly, or -1 */
 	struct vhost_device *dev; /**< to call the dispatcher for, or NULL: use the socket */
 	int memfd;
 	uint8_t *memory;
 	uint64_t features;
 	bool packed;
-	bool impatient;           /**< fe_get_u64() waits for no answer, and gives 0 */
+	bool impatient; /**< fe_get_u64() waits for no answer, and gives 0 */
 	int kick[FE_RINGS];
 	int call[FE_RINGS];
 };
@@ -63,7 +63,9 @@ int fe_set_kick(struct frontend *fe, uint32_t index);
 int fe_set_call(struct frontend *fe, uint32_t index);
 uint32_t fe_get_base(struct frontend *fe, uint32_t index);
 
-/** Everything that makes one ring ready: size, base, addresses, call, kick. @return 0 or an error */
+/**
+ * Everything that makes one ring ready: size, base, addresses, call, kick. @return 0 or an error
+ */
 int fe_setup_ring(struct frontend *fe, uint32_t index);
 
 /** The split ring at its place in memory. */

@@ -36,7 +36,9 @@ file(void)
 static struct vhost_user_region
 region(uint64_t gpa, uint64_t fe_va, uint64_t size, uint64_t offset)
 {
-	return (struct vhost_user_region){ .gpa = gpa, .size = size, .fe_va = fe_va,
+	return (struct vhost_user_region){ .gpa = gpa,
+		.size = size,
+		.fe_va = fe_va,
 		.mmap_offset = offset };
 }
 
@@ -91,7 +93,8 @@ region_is_mapped_where_its_offset_says(void **state)
 		uint64_t len = 8;
 		uint64_t *p;
 
-		assert_int_equal(extend(&mem, region(0x100000, 0x7000000, 2 * PAGE, offsets[i])), 0);
+		assert_int_equal(extend(&mem, region(0x100000, 0x7000000, 2 * PAGE, offsets[i])),
+			0);
 		assert_int_equal(mem->nregions, 1);
 		assert_int_equal(mem->regions[0].guest_phys_addr, 0x100000);
 		assert_int_equal(mem->regions[0].guest_user_addr, 0x7000000);
@@ -99,8 +102,8 @@ region_is_mapped_where_its_offset_says(void **state)
 		p = vhost_memory_from_gpa(mem, 0x100000 + PAGE - offsets[i] % PAGE, &len);
 		assert_non_null(p);
 		assert_int_equal(*p, offsets[i] / PAGE + 1);
-		assert_ptr_equal(p, vhost_memory_from_fe_va(mem,
-			0x7000000 + PAGE - offsets[i] % PAGE, 8));
+		assert_ptr_equal(p,
+			vhost_memory_from_fe_va(mem, 0x7000000 + PAGE - offsets[i] % PAGE, 8));
 		vhost_memory_unmap_missing(mem, NULL);
 	}
 }
@@ -168,8 +171,10 @@ overlap_in_either_address_space_is_refused(void **state)
 		for (size_t i = 0; i < RTE_DIM(starts); i++) {
 			const uint64_t a = starts[i][0] * PAGE, size = starts[i][1] * PAGE;
 
-			assert_int_equal(extend(&mem, region(fe ? 32 * PAGE : a,
-				fe ? a : 32 * PAGE, size, 0)), -EINVAL);
+			assert_int_equal(extend(&mem,
+						 region(fe ? 32 * PAGE : a, fe ? a : 32 * PAGE,
+							 size, 0)),
+				-EINVAL);
 		}
 	}
 	/* Adjacent is fine. */

@@ -15,7 +15,7 @@ static int
 unit_eal_setup(void **state)
 {
 	static char args[][32] = { "unit", "--no-huge", "--no-shconf", "--no-pci", "--no-telemetry",
-		 "--log-level=lib.eal:warning", "-m", "64", "-l", "0" };
+		"--log-level=lib.eal:warning", "-m", "64", "-l", "0" };
 	char *argv[RTE_DIM(args)];
 
 	(void)state;

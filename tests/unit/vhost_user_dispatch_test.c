@@ -232,7 +232,8 @@ what_was_not_negotiated_is_refused(void **state)
 	for (int ack = 0; ack < 2; ack++) {
 		if (ack)
 			assert_int_equal(fe_set_u64(fe, VHOST_USER_SET_PROTOCOL_FEATURES,
-				FEATURE(VHOST_USER_PF_REPLY_ACK)), 0);
+						 FEATURE(VHOST_USER_PF_REPLY_ACK)),
+				0);
 		for (uint32_t i = 0; i < EVERY_REQUEST; i++) {
 			const struct vhost_user_rule *rule = vhost_user_rule(i);
 			struct vhost_user_message msg;
@@ -302,7 +303,8 @@ features_that_were_not_offered_end_the_connection(void **state)
 	for (unsigned int bit = 0; bit < 64; bit++)
 		if (!(all_protocol_features & FEATURE(bit)))
 			assert_int_equal(fe_set_u64(fe, VHOST_USER_SET_PROTOCOL_FEATURES,
-				FEATURE(bit)), -EPROTO);
+						 FEATURE(bit)),
+				-EPROTO);
 	assert_false(fe->dev->has_features);
 }
 
@@ -334,10 +336,10 @@ config_space_accesses_are_bounded(void **state)
 	negotiate(fe);
 	for (size_t i = 0; i < RTE_DIM(bad); i++) {
 		for (int set = 0; set < 2; set++) {
-			struct vhost_user_message msg = fe_message(
-				set ? VHOST_USER_SET_CONFIG : VHOST_USER_GET_CONFIG,
+			struct vhost_user_message msg = fe_message(set ? VHOST_USER_SET_CONFIG :
+									 VHOST_USER_GET_CONFIG,
 				i == RTE_DIM(bad) - 1 ? VHOST_USER_CONFIG_HEADER_SIZE + 64 :
-				sizeof(struct vhost_user_config));
+							sizeof(struct vhost_user_config));
 
 			msg.payload.config.offset = bad[i][0];
 			msg.payload.config.size = bad[i][1];
@@ -372,8 +374,10 @@ memory_tables_are_all_or_nothing(void **state)
 			/* The last one lies on the first. */
 			const uint64_t at = (i == n - 1 ? 0 : i) * FE_RING_SPACE;
 
-			msg.payload.mem_table.regions[i] = (struct vhost_user_region){
-				.gpa = at, .size = FE_RING_SPACE, .fe_va = at, .mmap_offset = at };
+			msg.payload.mem_table.regions[i] = (struct vhost_user_region){ .gpa = at,
+				.size = FE_RING_SPACE,
+				.fe_va = at,
+				.mmap_offset = at };
 			msg.fds[i] = fe->memfd;
 		}
 		msg.nfds = (int)n;
@@ -397,8 +401,10 @@ region_message(struct frontend *fe, uint32_t request, uint64_t at, bool fd)
 {
 	struct vhost_user_message msg = fe_message(request, sizeof(struct vhost_user_mem_reg));
 
-	msg.payload.mem_reg.region = (struct vhost_user_region){
-		.gpa = FE_GPA + at, .size = FE_RING_SPACE, .fe_va = FE_VA + at, .mmap_offset = at };
+	msg.payload.mem_reg.region = (struct vhost_user_region){ .gpa = FE_GPA + at,
+		.size = FE_RING_SPACE,
+		.fe_va = FE_VA + at,
+		.mmap_offset = at };
 	if (fd)
 		msg.fds[msg.nfds++] = fe->memfd;
 	return msg;

@@ -21,13 +21,11 @@
 
 #include <cmocka.h>
 
-#include <dev_driver.h>
 #include <rte_errno.h>
 #include <rte_log.h>
 
 #include "frontend.h"
 #include "unit_eal.h"
-#include "vdpa_driver.h"
 #include "vhost_user_dispatch.h"
 #include "vhost_user_socket.h"
 
@@ -236,7 +234,9 @@ front_end_brings_a_device_up_and_takes_it_away(void **state)
 	fe_fini(&fe);
 }
 
-/* Say the first messages of the handshake, and leave; every other time in the middle of one more. */
+/*
+ * Say the first messages of the handshake, and leave; every other time in the middle of one more.
+ */
 static void
 say_and_leave(struct frontend *fe, int round)
 {
@@ -620,237 +620,6 @@ each_connection_has_a_number_of_its_own(void **state)
 }
 
 static void
-offer_is_what_the_next_front_end_gets(void **state)
-{
-	uint64_t features, protocol_features;
-	struct frontend fe;
-	uint32_t n;
-
-	(void)state;
-	serve(path, 0);
-	assert_int_equal(rte_vhost_driver_disable_features(path, FEATURE(VIRTIO_F_RING_PACKED)), 0);
-	assert_int_equal(rte_vhost_driver_enable_features(path, UINT64_C(1) << 63), -1);
-	assert_int_equal(rte_vhost_driver_get_features(path, &features), 0);
-	assert_int_equal(features, vhost_user_net_features & ~FEATURE(VIRTIO_F_RING_PACKED));
-	fe_init(&fe, fe_connect(path), NULL);
-	assert_int_equal(fe_get_u64(&fe, VHOST_USER_GET_FEATURES), features);
-	/* Not what is changed while it is there. */
-	assert_int_equal(rte_vhost_driver_enable_features(path, FEATURE(VIRTIO_F_RING_PACKED)), 0);
-	assert_int_equal(fe_get_u64(&fe, VHOST_USER_GET_FEATURES), features);
-	fe_fini(&fe);
-
-	assert_int_equal(rte_vhost_driver_get_features(path, &features), 0);
-	assert_int_equal(features, vhost_user_net_features);
-	assert_int_equal(rte_vhost_driver_set_features(path, F_V1), 0);
-	assert_int_equal(rte_vhost_driver_get_features(path, &features), 0);
-	assert_int_equal(features, F_V1);
-	assert_int_equal(rte_vhost_driver_enable_features(path, FEATURE(VIRTIO_F_RING_PACKED)), -1);
-
-	assert_int_equal(rte_vhost_driver_get_protocol_features(path, &protocol_features), 0);
-	assert_false(protocol_features & FEATURE(VHOST_USER_PF_CONFIG));
-	assert_int_equal(rte_vhost_driver_set_protocol_features(path,
-		FEATURE(VHOST_USER_PF_CONFIG) | FEATURE(60)), 0);
-	assert_int_equal(rte_vhost_driver_get_protocol_features(path, &protocol_features), 0);
-	assert_int_equal(protocol_features, FEATURE(VHOST_USER_PF_CONFIG));
-	assert_int_equal(rte_vhost_driver_get_queue_num(path, &n), 0);
-	assert_int_equal(n, VHOST_QUEUE_PAIRS_MAX);
-	assert_int_equal(rte_vhost_driver_get_features("/not/there", &features), -1);
-	assert_int_equal(rte_vhost_driver_unregister(path), 0);
-}
-
-/* --- A vDPA device ------------------------------------------------------------------------- */
-
-static int closed, cleaned;
-
-static int
-queue_num(struct rte_vdpa_device *dev, uint32_t *num)
-{
-	(void)dev;
-	*num = 3;
-	return 0;
-}
-
-static int
-vdpa_features(struct rte_vdpa_device *dev, uint64_t *features)
-{
-	(void)dev;
-	*features = F_V1 | FEATURE(VIRTIO_F_RING_PACKED) | FEATURE(VIRTIO_NET_F_MAC) |
-		FEATURE(VIRTIO_F_ACCESS_PLATFORM);
-	return 0;
-}
-
-static int
-vdpa_protocol_features(struct rte_vdpa_device *dev, uint64_t *features)
-{
-	(void)dev;
-	*features = FEATURE(VHOST_USER_PF_MQ) | FEATURE(VHOST_USER_PF_CONFIG) |
-		FEATURE(VHOST_USER_PF_BACKEND_REQ) | FEATURE(VHOST_USER_PF_PAGEFAULT);
-	return 0;
-}
-
-static int
-conf(int vid)
-{
-	(void)vid;
-	return 0;
-}
-
-static int
-count_close(int vid)
-{
-	(void)vid;
-	closed++;
-	return 0;
-}
-
-static int
-count_cleanup(int vid)
-{
-	(void)vid;
-	cleaned++;
-	return 0;
-}
-
-static int
-vring_state(int vid, int vring, int state)
-{
-	(void)vid;
-	(void)vring;
-	(void)state;
-	return 0;
-}
-
-static int
-config(int vid, uint8_t *space, uint32_t size)
-{
-	(void)vid;
-	for (uint32_t i = 0; i < size; i++)
-		space[i] = (uint8_t)i;
-	return 0;
-}
-
-static struct rte_vdpa_dev_ops vdpa_ops = {
-	.get_queue_num = queue_num,
-	.get_features = vdpa_features,
-	.get_protocol_features = vdpa_protocol_features,
-	.dev_conf = conf,
-	.dev_close = count_close,
-	.dev_cleanup = count_cleanup,
-	.set_vring_state = vring_state,
-	.set_features = conf,
-	.get_config = config,
-};
-
-static void
-vdpa_device_decides_the_offer_and_may_leave(void **state)
-{
-	static struct rte_device device = { .name = "unit_vdpa" };
-	struct rte_vdpa_device *vdpa = rte_vdpa_register_device(&device, &vdpa_ops);
-	struct vhost_user_message msg;
-	uint64_t features;
-	struct frontend fe;
-	uint32_t n;
-
-	(void)state;
-	assert_non_null(vdpa);
-	assert_int_equal(rte_vhost_driver_register(path, 0), 0);
-	assert_int_equal(rte_vhost_driver_callback_register(path, &ops), 0);
-	assert_int_equal(rte_vhost_driver_attach_vdpa_device(path, NULL), -1);
-	assert_int_equal(rte_vhost_driver_get_vdpa_dev_type(path, &n), -1);
-	assert_int_equal(rte_vhost_driver_attach_vdpa_device(path, vdpa), 0);
-	assert_ptr_equal(rte_vhost_driver_get_vdpa_device(path), vdpa);
-	assert_int_equal(rte_vhost_driver_get_vdpa_dev_type(path, &n), 0);
-	assert_int_equal(rte_vhost_driver_disable_features(path, FEATURE(VIRTIO_F_RING_PACKED)), 0);
-	assert_int_equal(rte_vhost_driver_start(path), 0);
-
-	/* The device's features, without what was turned off and what the library cannot do. */
-	assert_int_equal(rte_vhost_driver_get_features(path, &features), 0);
-	assert_int_equal(features, F_V1 | FEATURE(VIRTIO_NET_F_MAC) |
-		FEATURE(VHOST_USER_FEATURE_PROTOCOL));
-	assert_int_equal(rte_vhost_driver_get_protocol_features(path, &features), 0);
-	assert_int_equal(features, vhost_user_transport_protocol_features |
-		FEATURE(VHOST_USER_PF_MQ) | FEATURE(VHOST_USER_PF_CONFIG) |
-		FEATURE(VHOST_USER_PF_BACKEND_REQ));
-	assert_int_equal(rte_vhost_driver_get_queue_num(path, &n), 0);
-	assert_int_equal(n, 3);
-
-	fe_init(&fe, fe_connect(path), NULL);
-	handshake(&fe);
-	sem_wait(&app.called[NEW_DEVICE]);
-	assert_ptr_equal(rte_vhost_get_vdpa_device(app.vid), vdpa);
-	assert_int_equal(fe_set_u64(&fe, VHOST_USER_SET_PROTOCOL_FEATURES,
-		FEATURE(VHOST_USER_PF_CONFIG)), 0);
-	msg = fe_message(VHOST_USER_GET_CONFIG, VHOST_USER_CONFIG_HEADER_SIZE + 6);
-	msg.payload.config.offset = 10;
-	msg.payload.config.size = 6;
-	assert_int_equal(fe_send(&fe, &msg), 0);
-	assert_int_equal(fe_answer(&fe, &msg), 1);
-	assert_int_equal(msg.header.size, VHOST_USER_CONFIG_HEADER_SIZE + 6);
-	assert_memory_equal(msg.payload.config.region, "\x0a\x0b\x0c\x0d\x0e\x0f", 6);
-
-	assert_int_equal(rte_vdpa_unregister_device(vdpa), 0);
-	assert_int_equal(closed, 1);
-	assert_int_equal(cleaned, 1);
-	assert_int_equal(app.calls[DESTROY_CONNECTION], 1);
-	assert_closed_by_peer(&fe);
-	fe_fini(&fe);
-	assert_null(rte_vhost_driver_get_vdpa_device(path));
-	assert_int_equal(rte_vhost_driver_unregister(path), 0);
-}
-
-static void *
-front_end_answers(void *arg)
-{
-	const int *fds = arg;
-	struct vhost_user_message msg;
-
-	for (int i = 0; i < 2; i++) {
-		if (vhost_user_receive(fds[0], &msg) != 1 ||
-				msg.header.request != VHOST_USER_BACKEND_CONFIG_CHANGE)
-			return NULL;
-		if (!(msg.header.flags & VHOST_USER_FLAG_NEED_REPLY))
-			continue;
-		msg.header.flags = VHOST_USER_VERSION | VHOST_USER_FLAG_REPLY;
-		msg.header.size = sizeof(uint64_t);
-		msg.payload.u64 = 0;
-		vhost_user_send(fds[0], &msg);
-	}
-	return arg;
-}
-
-static void
-front_end_is_told_of_configuration_changes(void **state)
-{
-	struct frontend fe;
-	pthread_t thread;
-	int fds[2];
-	void *ok;
-
-	(void)state;
-	serve(path, 0);
-	fe_init(&fe, fe_connect(path), NULL);
-	assert_int_equal(fe_set_u64(&fe, VHOST_USER_SET_PROTOCOL_FEATURES,
-		FEATURE(VHOST_USER_PF_REPLY_ACK) | FEATURE(VHOST_USER_PF_BACKEND_REQ)), 0);
-	sem_wait(&app.called[NEW_CONNECTION]);
-	assert_int_equal(rte_vhost_slave_config_change(app.vid, false), -ENOTSUP);
-
-	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
-	assert_int_equal(fe_set_backend_fd(&fe, fds[1]), 0);
-	close(fds[1]);
-	fe_get_u64(&fe, VHOST_USER_GET_FEATURES);
-	assert_int_equal(pthread_create(&thread, NULL, front_end_answers, fds), 0);
-	assert_int_equal(rte_vhost_slave_config_change(app.vid, true), 0);
-	assert_int_equal(rte_vhost_slave_config_change(app.vid, false), 0);
-	pthread_join(thread, &ok);
-	assert_non_null(ok);
-	close(fds[0]);
-	assert_int_equal(rte_vhost_slave_config_change(app.vid, true), -EPIPE);
-	assert_int_equal(rte_vhost_slave_config_change(-1, true), -ENODEV);
-	fe_fini(&fe);
-	assert_int_equal(rte_vhost_driver_unregister(path), 0);
-}
-
-static void
 kicks_may_be_chosen_before_the_ring_runs(void **state)
 {
 	struct frontend fe;
@@ -885,15 +654,13 @@ main(void)
 		cmocka_unit_test(paths_that_cannot_be_served_are_refused),
 		cmocka_unit_test(only_a_stale_socket_file_is_removed),
 		cmocka_unit_test(socket_file_of_another_is_left_alone),
-		cmocka_unit_test(client_connects_when_the_front_end_comes_and_again_when_it_comes_back),
+		cmocka_unit_test(
+			client_connects_when_the_front_end_comes_and_again_when_it_comes_back),
 		cmocka_unit_test(client_that_shall_not_reconnect_tries_once),
 		cmocka_unit_test(socket_may_be_unregistered_in_any_callback),
 		cmocka_unit_test(unregistering_waits_for_a_callback_but_nothing_else_does),
 		cmocka_unit_test(any_thread_may_ask_while_devices_come_and_go),
 		cmocka_unit_test(each_connection_has_a_number_of_its_own),
-		cmocka_unit_test(offer_is_what_the_next_front_end_gets),
-		cmocka_unit_test(vdpa_device_decides_the_offer_and_may_leave),
-		cmocka_unit_test(front_end_is_told_of_configuration_changes),
 		cmocka_unit_test(kicks_may_be_chosen_before_the_ring_runs),
 	};
 	struct CMUnitTest with_setup[RTE_DIM(tests)];

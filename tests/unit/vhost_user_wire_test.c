@@ -242,7 +242,9 @@ send_with_fds(int sock, const void *buf, size_t len, int n)
 		struct cmsghdr align;
 	} control = { 0 };
 	struct iovec iov = { (void *)(uintptr_t)buf, len };
-	struct msghdr mh = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control,
+	struct msghdr mh = { .msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = &control,
 		.msg_controllen = CMSG_SPACE(n * sizeof(int)) };
 
 	control.align.cmsg_level = SOL_SOCKET;
@@ -332,8 +334,10 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(message_and_its_descriptors_arrive, setup, teardown),
-		cmocka_unit_test_setup_teardown(descriptor_taken_out_is_not_closed, setup, teardown),
+		cmocka_unit_test_setup_teardown(message_and_its_descriptors_arrive, setup,
+			teardown),
+		cmocka_unit_test_setup_teardown(descriptor_taken_out_is_not_closed, setup,
+			teardown),
 		cmocka_unit_test_setup_teardown(message_without_payload_arrives, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			end_between_messages_is_told_apart_from_a_truncated_one, setup, teardown),
@@ -341,11 +345,12 @@ main(void)
 			teardown),
 		cmocka_unit_test_setup_teardown(begun_message_is_waited_for_on_any_socket, setup,
 			teardown),
-		cmocka_unit_test_setup_teardown(payload_larger_than_any_is_refused, setup, teardown),
+		cmocka_unit_test_setup_teardown(payload_larger_than_any_is_refused, setup,
+			teardown),
 		cmocka_unit_test_setup_teardown(more_descriptors_than_fit_are_refused_and_closed,
 			setup, teardown),
-		cmocka_unit_test_setup_teardown(descriptors_of_a_truncated_message_are_closed, setup,
-			teardown),
+		cmocka_unit_test_setup_teardown(descriptors_of_a_truncated_message_are_closed,
+			setup, teardown),
 		cmocka_unit_test_setup_teardown(sending_to_a_peer_that_is_gone_raises_no_signal,
 			setup, teardown),
 		cmocka_unit_test_setup_teardown(sending_to_a_peer_that_does_not_read_does_not_wait,

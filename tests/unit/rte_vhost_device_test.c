@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <linux/virtio_config.h>
+
+#include <cmocka.h>
+
+#include <rte_log.h>
+
+#include "frontend.h"
+#include "vhost_user_dispatch.h"
+
+static struct vhost_device_config
+config(void)
+{
+	return (struct vhost_device_config){
+		.path = "/unit/device",
+		.features = vhost_user_net_features,
+		.queue_num = VHOST_QUEUE_PAIRS_MAX,
+		.builtin_net = true,
+	};
+}
+
+static void
+begin(struct frontend *fe, const struct vhost_device_config *cfg)
+{
+	fe_init(fe, -1, vhost_device_create(cfg));
+	assert_non_null(fe->dev);
+}
+
+static void
+end(struct frontend *fe)
+{
+	vhost_device_destroy(fe->dev);
+	fe_fini(fe);
+}
+
+static void
+every_queue_pair_can_be_used(void **state)
+{
+	const struct vhost_device_config cfg = config();
+	struct vhost_user_message msg;
+	struct frontend fe;
+
+	(void)state;
+	begin(&fe, &cfg);
+	for (uint32_t i = 0; i < VHOST_QUEUES_MAX; i++)
+		assert_int_equal(fe_set_state(&fe, VHOST_USER_SET_VRING_NUM, i, 32768), 0);
+	assert_int_equal(rte_vhost_get_vring_num(fe.dev->vid), VHOST_QUEUES_MAX);
+	msg = fe_message(VHOST_USER_SET_VRING_NUM, sizeof(struct vhost_vring_state));
+	msg.payload.state.index = VHOST_QUEUES_MAX;
+	msg.payload.state.num = 256;
+	assert_int_equal(fe_send(&fe, &msg), -EPROTO);
+	end(&fe);
+}
+
+static void
+numbers_run_out_and_come_back(void **state)
+{
+	const struct vhost_device_config cfg = config();
+	static struct vhost_device *devices[RTE_MAX_VHOST_DEVICE];
+
+	(void)state;
+	for (int i = 0; i < RTE_MAX_VHOST_DEVICE; i++) {
+		devices[i] = vhost_device_create(&cfg);
+		assert_non_null(devices[i]);
+		assert_int_equal(devices[i]->vid, i);
+	}
+	assert_null(vhost_device_create(&cfg));
+	vhost_device_destroy(devices[500]);
+	assert_ptr_equal(vhost_device_create(&cfg), devices[500]);
+	for (int i = 0; i < RTE_MAX_VHOST_DEVICE; i++)
+		vhost_device_destroy(devices[i]);
+}
+
+static void
+late_use_of_a_number_finds_nothing(void **state)
+{
+	const struct vhost_device_config cfg = config();
+	struct rte_vhost_vring vring;
+	struct rte_vhost_memory *mem;
+	struct frontend fe;
+	struct rte_mbuf *pkts[1];
+	uint64_t u64;
+	uint16_t u16;
+	char name[8];
+	int vid;
+
+	(void)state;
+	begin(&fe, &cfg);
+	assert_int_equal(fe_set_features(&fe, 0), 0);
+	assert_int_equal(fe_set_memory(&fe), 0);
+	assert_int_equal(fe_setup_ring(&fe, 0), 0);
+	assert_int_equal(fe_setup_ring(&fe, 1), 0);
+	vid = fe.dev->vid;
+	end(&fe);
+	for (; vid != -2; vid = vid > 0 ? -1 : -2) {
+		assert_int_equal(rte_vhost_enqueue_burst(vid, 0, pkts, 1), 0);
+		assert_int_equal(rte_vhost_dequeue_burst(vid, 1, NULL, pkts, 1), 0);
+		assert_int_equal(rte_vhost_get_vring_num(vid), 0);
+		assert_int_equal(rte_vhost_get_mtu(vid, &u16), -ENODEV);
+		assert_int_equal(rte_vhost_get_mem_table(vid, &mem), -1);
+		assert_int_equal(rte_vhost_get_vhost_vring(vid, 0, &vring), -1);
+		assert_int_equal(rte_vhost_get_vring_base(vid, 0, &u16, &u16), -1);
+		assert_int_equal(rte_vhost_set_vring_base(vid, 0, 0, 0), -1);
+		assert_int_equal(rte_vhost_get_negotiated_features(vid, &u64), -1);
+		assert_int_equal(rte_vhost_get_negotiated_protocol_features(vid, &u64), -1);
+		assert_int_equal(rte_vhost_get_ifname(vid, name, sizeof(name)), -1);
+		assert_int_equal(rte_vhost_get_numa_node(vid), -1);
+		assert_int_equal(rte_vhost_get_log_base(vid, &u64, &u64), -1);
+		assert_int_equal(rte_vhost_vring_call(vid, 0), -1);
+		assert_int_equal(rte_vhost_enable_guest_notification(vid, 0, 1), -1);
+		assert_int_equal(rte_vhost_avail_entries(vid, 0), 0);
+		assert_int_equal(rte_vhost_rx_queue_count(vid, 1), 0);
+		assert_int_equal(rte_vhost_vring_stats_get(vid, 0, NULL, 0), -1);
+		assert_null(rte_vhost_get_vdpa_device(vid));
+		rte_vhost_log_write(vid, 0, 1);
+		rte_vhost_log_used_vring(vid, 0, 0, 1);
+	}
+}
+
+static void
+statistics_have_names(void **state)
+{
+	struct vhost_device_config cfg = config();
+	struct rte_vhost_stat_name names[64];
+	struct rte_vhost_stat stats[64];
+	struct frontend fe;
+	int n;
+
+	(void)state;
+	begin(&fe, &cfg);
+	assert_int_equal(fe_set_call(&fe, 3), 0);
+	assert_int_equal(rte_vhost_vring_stats_get_names(fe.dev->vid, 3, NULL, 0), -1);
+	end(&fe);
+
+	cfg.flags = RTE_VHOST_USER_NET_STATS_ENABLE;
+	begin(&fe, &cfg);
+	assert_int_equal(fe_set_call(&fe, 3), 0);
+	n = rte_vhost_vring_stats_get_names(fe.dev->vid, 3, NULL, 0);
+	assert_true(n > 0 && n <= (int)RTE_DIM(names));
+	assert_int_equal(rte_vhost_vring_stats_get_names(fe.dev->vid, 3, names, 1), n);
+	assert_int_equal(rte_vhost_vring_stats_get_names(fe.dev->vid, 3, names, n), n);
+	assert_string_equal(names[0].name, "rx_q1_good_packets");
+	fe.dev->queues[3]->vring.stats.bytes = 4711;
+	fe.dev->queues[3]->vring.stats.broken = 2;
+	assert_int_equal(rte_vhost_vring_stats_get(fe.dev->vid, 3, stats, n), n);
+	for (int i = 0; i < n; i++) {
+		assert_int_equal(stats[i].id, i);
+		assert_int_equal(stats[i].value,
+			strstr(names[i].name, "good_bytes") ? 4711 :
+				i == n - 1                  ? 2 :
+							      0);
+	}
+	assert_int_equal(rte_vhost_vring_stats_reset(fe.dev->vid, 3), 0);
+	assert_int_equal(rte_vhost_vring_stats_get(fe.dev->vid, 3, stats, n), n);
+	assert_int_equal(stats[1].value, 0);
+	assert_int_equal(rte_vhost_vring_stats_get(fe.dev->vid, 2, stats, n), -1);
+	end(&fe);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(every_queue_pair_can_be_used),
+		cmocka_unit_test(numbers_run_out_and_come_back),
+		cmocka_unit_test(late_use_of_a_number_finds_nothing),
+		cmocka_unit_test(statistics_have_names),
+	};
+
+	rte_log_set_global_level(RTE_LOG_EMERG);
+	return cmocka_run_group_tests_name("rte_vhost_device", tests, NULL, NULL);
+}
