@@ -1,0 +1,446 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+/*
+ * A virtio-user port against a scripted vhost-user back end: what it says in which order, and
+ * what becomes of it when the back end goes away, comes back different, refuses, or talks nonsense.
+ */
+
+#include "virtio_reference_device.h"
+#include "virtio_scripted_backend.h"
+
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <linux/virtio_config.h>
+#include <linux/virtio_net.h>
+
+#include <rte_bus_vdev.h>
+#include <rte_ethdev.h>
+#include <rte_mbuf.h>
+
+#include "unit_eal.h"
+
+#define BIT(n) (UINT64_C(1) << (n))
+#define PF(name) BIT(VHOST_USER_PF_##name)
+#define FEATURES \
+	(BIT(VIRTIO_F_VERSION_1) | BIT(VIRTIO_F_RING_PACKED) | BIT(VIRTIO_F_IN_ORDER) | \
+		BIT(VIRTIO_RING_F_INDIRECT_DESC) | BIT(VIRTIO_RING_F_EVENT_IDX) | \
+		BIT(VIRTIO_NET_F_MRG_RXBUF) | BIT(VIRTIO_NET_F_MQ) | BIT(VIRTIO_NET_F_MTU) | \
+		BIT(VIRTIO_NET_F_CSUM) | BIT(VHOST_USER_FEATURE_PROTOCOL))
+#define PROTOCOL (PF(MQ) | PF(REPLY_ACK) | PF(NET_MTU) | PF(STATUS) | PF(CONFIG))
+
+static struct rte_mempool *pool;
+
+static struct scripted_backend
+honest(const char *path, bool connects)
+{
+	struct scripted_backend b = {
+		.connects = connects,
+		.features = FEATURES,
+		.protocol = PROTOCOL,
+		.pairs = 8,
+	};
+
+	snprintf(b.path, sizeof(b.path), "/tmp/%s.%d", path, (int)getpid());
+	return b;
+}
+
+static unsigned int
+open_fds(void)
+{
+	unsigned int n = 0;
+	DIR *dir = opendir("/proc/self/fd");
+
+	assert_non_null(dir);
+	while (readdir(dir) != NULL)
+		n++;
+	closedir(dir);
+	return n;
+}
+
+static int
+probe(const struct scripted_backend *b, const char *more)
+{
+	char args[256];
+
+	snprintf(args, sizeof(args), "path=%s,server=%d%s", b->path, b->connects, more);
+	return rte_vdev_init("net_virtio_user0", args);
+}
+
+static uint16_t
+port(void)
+{
+	uint16_t id;
+
+	assert_int_equal(rte_eth_dev_get_port_by_name("net_virtio_user0", &id), 0);
+	return id;
+}
+
+static int
+start(uint16_t pairs, uint64_t rx_offloads)
+{
+	const struct rte_eth_conf conf = { .rxmode = { .offloads = rx_offloads } };
+	int ret = rte_eth_dev_configure(port(), pairs, pairs, &conf);
+
+	for (uint16_t i = 0; i < pairs && ret == 0; i++)
+		ret = rte_eth_rx_queue_setup(port(), i, 64, 0, NULL, pool);
+	for (uint16_t i = 0; i < pairs && ret == 0; i++)
+		ret = rte_eth_tx_queue_setup(port(), i, 64, 0, NULL);
+	return ret == 0 ? rte_eth_dev_start(port()) : ret;
+}
+
+static void
+remove_port(void)
+{
+	rte_eth_dev_stop(port());
+	assert_int_equal(rte_vdev_uninit("net_virtio_user0"), 0);
+}
+
+/* The link follows the back end in a thread of its own. */
+static bool
+wait_link(bool up)
+{
+	struct rte_eth_link link = { 0 };
+
+	for (unsigned int i = 0; i < 20000; i++) {
+		assert_int_equal(rte_eth_link_get_nowait(port(), &link), 0);
+		if (link.link_status == (up ? RTE_ETH_LINK_UP : RTE_ETH_LINK_DOWN))
+			return true;
+		usleep(1000);
+	}
+	return false;
+}
+
+static struct virtio_queue
+ring_of(const struct scripted_backend *b, unsigned int index)
+{
+	const struct scripted_ring *r = &b->ring[index];
+
+	return (struct virtio_queue){
+		.desc = (struct vring_desc *)(uintptr_t)r->desc,
+		.avail = (struct vring_avail *)(uintptr_t)r->driver,
+		.used = (struct vring_used *)(uintptr_t)r->device,
+		.size = (uint16_t)r->num,
+	};
+}
+
+/* One frame each way through the rings of pair `pair`, as the back end sees them. */
+static void
+exchange(struct scripted_backend *b, uint16_t pair)
+{
+	const bool packed = b->agreed & BIT(VIRTIO_F_RING_PACKED);
+	struct virtio_queue rxq = ring_of(b, 2 * pair), txq = ring_of(b, 2 * pair + 1);
+	struct virtio_net_hdr_v1 hdr = { .num_buffers = 1 };
+	struct reference_ring rx, tx;
+	struct reference_chain c = { 0 };
+	struct rte_mbuf *m = rte_pktmbuf_alloc(pool);
+	uint8_t buf[256] = { 0 };
+	uint16_t got = 0;
+
+	reference_init(&rx, &rxq, packed, false);
+	reference_init(&tx, &txq, packed, false);
+	assert_non_null(m);
+	memset(rte_pktmbuf_append(m, 100), 0x5a, 100);
+	assert_int_equal(rte_eth_tx_burst(port(), pair, &m, 1), 1);
+	assert_true(reference_pop(&tx, &c));
+	assert_int_equal(reference_gather(&c, buf, sizeof(buf)), 100 + sizeof(hdr));
+	assert_int_equal(buf[sizeof(hdr)], 0x5a);
+	assert_true(scripted_knows(b, (uintptr_t)c.pieces[0].addr, c.pieces[0].len));
+	reference_push(&tx, c.id, 0, c.descs, 0);
+	assert_true(reference_pop(&rx, &c));
+	assert_true(scripted_knows(b, (uintptr_t)c.pieces[0].addr, c.pieces[0].len));
+	memcpy(buf, &hdr, sizeof(hdr));
+	reference_scatter(&c, buf, 100 + sizeof(hdr));
+	reference_push(&rx, c.id, 100 + sizeof(hdr), c.descs, 0);
+	for (unsigned int i = 0; i < 1000 && got == 0; i++)
+		got = rte_eth_rx_burst(port(), pair, &m, 1);
+	assert_int_equal(got, 1);
+	assert_int_equal(m->pkt_len, 100);
+	assert_int_equal(*rte_pktmbuf_mtod(m, uint8_t *), 0x5a);
+	rte_pktmbuf_free(m);
+}
+
+static void
+the_handshake_says_all_in_order(void **state)
+{
+	static const uint32_t expected[] = {
+		VHOST_USER_SET_OWNER,
+		VHOST_USER_GET_FEATURES,
+		VHOST_USER_GET_PROTOCOL_FEATURES,
+		VHOST_USER_SET_PROTOCOL_FEATURES,
+		VHOST_USER_GET_QUEUE_NUM,
+		VHOST_USER_GET_CONFIG, /* largest MTU */
+		VHOST_USER_SET_STATUS,
+		VHOST_USER_SET_FEATURES,
+		VHOST_USER_SET_STATUS,
+		VHOST_USER_GET_STATUS,
+		VHOST_USER_SET_MEM_TABLE,
+		VHOST_USER_SET_VRING_CALL,
+		VHOST_USER_SET_VRING_NUM,
+		VHOST_USER_SET_VRING_BASE,
+		VHOST_USER_SET_VRING_ADDR,
+		VHOST_USER_SET_VRING_KICK,
+		VHOST_USER_SET_VRING_CALL,
+		VHOST_USER_SET_VRING_NUM,
+		VHOST_USER_SET_VRING_BASE,
+		VHOST_USER_SET_VRING_ADDR,
+		VHOST_USER_SET_VRING_KICK,
+		VHOST_USER_SET_STATUS,
+		VHOST_USER_GET_STATUS,
+		VHOST_USER_SET_VRING_ENABLE,
+		VHOST_USER_SET_VRING_ENABLE,
+	};
+	struct scripted_backend b = honest("handshake", false);
+	const unsigned int fds = open_fds();
+
+	(void)state;
+	scripted_start(&b);
+	assert_int_equal(probe(&b, ",packed_vq=1"), 0);
+	assert_int_equal(start(1, 0), 0);
+	assert_true(wait_link(true));
+	assert_int_equal(b.messages, RTE_DIM(expected));
+	for (unsigned int i = 0; i < RTE_DIM(expected); i++)
+		assert_int_equal(b.requests[i], expected[i]);
+	assert_int_equal(b.agreed & ~FEATURES, 0);
+	assert_true(b.agreed & BIT(VIRTIO_F_RING_PACKED));
+	assert_false(b.agreed & BIT(VIRTIO_NET_F_CSUM));
+	for (unsigned int i = 0; i < 2; i++) {
+		const struct scripted_ring *r = &b.ring[i];
+
+		assert_int_equal(r->num, 64);
+		assert_int_equal(r->base, 0x80008000);
+		assert_true(r->kick >= 0 && r->call >= 0);
+		assert_true(scripted_knows(&b, r->desc, 16 * r->num));
+		assert_true(scripted_knows(&b, r->driver, 4));
+		assert_true(scripted_knows(&b, r->device, 4));
+	}
+	exchange(&b, 0);
+	assert_int_equal(rte_eth_dev_set_mtu(port(), 1280), 0);
+	assert_int_equal(b.mtu, 1280);
+	assert_int_equal(rte_eth_dev_stop(port()), 0);
+	assert_true(scripted_wait_enabled(&b, 0));
+	assert_int_equal(b.status, 0);
+	assert_true(wait_link(false));
+	remove_port();
+	scripted_stop(&b);
+	assert_int_equal(open_fds(), fds);
+}
+
+static void
+a_lost_back_end_is_looked_for_again(void **state)
+{
+	struct scripted_backend b = honest("lost", false);
+	const unsigned int fds = open_fds();
+
+	(void)state;
+	scripted_start(&b);
+	assert_int_equal(probe(&b, ""), 0);
+	assert_int_equal(start(1, 0), 0);
+	exchange(&b, 0);
+	scripted_stop(&b);
+	assert_true(wait_link(false));
+	scripted_start(&b);
+	assert_true(wait_link(true));
+	assert_true(scripted_wait_enabled(&b, 2));
+	exchange(&b, 0);
+	remove_port();
+	scripted_stop(&b);
+	assert_int_equal(open_fds(), fds);
+}
+
+static void
+a_server_takes_back_ends_as_they_come_and_as_they_are(void **state)
+{
+	struct scripted_backend b = honest("server", true);
+	const uint64_t variants[] = { FEATURES, FEATURES & ~BIT(VIRTIO_F_RING_PACKED),
+		FEATURES & ~BIT(VIRTIO_NET_F_MRG_RXBUF),
+		FEATURES & ~(BIT(VIRTIO_F_IN_ORDER) | BIT(VIRTIO_RING_F_INDIRECT_DESC)) };
+
+	(void)state;
+	assert_int_equal(probe(&b, ",packed_vq=1,mac=02:00:00:00:00:09"), 0);
+	assert_int_equal(start(1, 0), 0);
+	assert_true(wait_link(false));
+	for (unsigned int i = 0; i < 2 * RTE_DIM(variants); i++) {
+		b.features = variants[i % RTE_DIM(variants)];
+		scripted_start(&b);
+		assert_true(wait_link(true));
+		assert_true(scripted_wait_enabled(&b, 2));
+		assert_int_equal(b.agreed & ~b.features, 0);
+		exchange(&b, 0);
+		scripted_stop(&b);
+		assert_true(wait_link(false));
+	}
+	remove_port();
+}
+
+static void
+queue_pairs_are_enabled_as_asked(void **state)
+{
+	struct scripted_backend b = honest("pairs", false);
+
+	(void)state;
+	scripted_start(&b);
+	assert_int_equal(probe(&b, ",queues=4"), 0);
+	assert_int_equal(start(3, 0), 0);
+	assert_true(scripted_wait_enabled(&b, 6));
+	for (uint16_t i = 0; i < 3; i++)
+		exchange(&b, i);
+	assert_int_equal(rte_eth_promiscuous_enable(port()), 0);
+	assert_int_equal(rte_eth_dev_rx_queue_stop(port(), 1), 0);
+	assert_true(scripted_wait_enabled(&b, 5));
+	assert_false(b.ring[2].enabled);
+	assert_int_equal(rte_eth_dev_rx_queue_start(port(), 1), 0);
+	assert_true(scripted_wait_enabled(&b, 6));
+	assert_int_equal(rte_eth_dev_stop(port()), 0);
+	assert_int_equal(start(1, 0), 0);
+	assert_true(scripted_wait_enabled(&b, 2));
+	exchange(&b, 0);
+	remove_port();
+	scripted_stop(&b);
+}
+
+/* Whatever goes wrong at whatever message: the next back end that is honest gets a working port. */
+static void
+trouble_at_any_message_costs_the_connection_only(void **state)
+{
+	struct scripted_backend b = honest("trouble", true);
+	const unsigned int fds = open_fds();
+	unsigned int messages;
+
+	(void)state;
+	assert_int_equal(probe(&b, ""), 0);
+	assert_int_equal(start(1, 0), 0);
+	scripted_start(&b);
+	assert_true(wait_link(true));
+	assert_true(scripted_wait_enabled(&b, 2));
+	messages = b.messages;
+	scripted_stop(&b);
+	assert_true(wait_link(false));
+	for (enum scripted_twist twist = SCRIPTED_HANG_UP; twist < SCRIPTED_TWISTS; twist++) {
+		for (unsigned int at = 1; at <= messages; at++) {
+			b.twist = twist;
+			b.twist_at = at;
+			scripted_start(&b);
+			while (__atomic_load_n(&b.messages, __ATOMIC_RELAXED) < at &&
+				__atomic_load_n(&b.connections, __ATOMIC_RELAXED) < 2)
+				usleep(200);
+			pthread_mutex_lock(&b.lock);
+			b.twist_at = 0;
+			pthread_mutex_unlock(&b.lock);
+			if (twist == SCRIPTED_NOISE)
+				scripted_hang_up(&b);
+			assert_true(scripted_wait_enabled(&b, 2));
+			assert_true(wait_link(true));
+			scripted_stop(&b);
+			assert_true(wait_link(false));
+		}
+	}
+	remove_port();
+	assert_int_equal(open_fds(), fds);
+}
+
+static void
+a_back_end_that_lies_in_a_ring_is_left(void **state)
+{
+	struct scripted_backend b = honest("liar", true);
+	struct virtio_queue rxq;
+	struct rte_mbuf *m;
+
+	(void)state;
+	assert_int_equal(probe(&b, ",in_order=0"), 0);
+	assert_int_equal(start(1, 0), 0);
+	scripted_start(&b);
+	assert_true(wait_link(true));
+	rxq = ring_of(&b, 0);
+	rxq.used->ring[0].id = 1u << 31;
+	__atomic_store_n(&rxq.used->idx, 1, __ATOMIC_RELEASE);
+	assert_int_equal(rte_eth_rx_burst(port(), 0, &m, 1), 0);
+	/* It comes again, and gets a new chance. */
+	assert_true(scripted_wait_gone(&b, 0));
+	assert_true(scripted_wait_enabled(&b, 2));
+	assert_true(wait_link(true));
+	exchange(&b, 0);
+	remove_port();
+	scripted_stop(&b);
+}
+
+static void
+a_back_end_that_lacks_what_is_needed_is_refused(void **state)
+{
+	struct scripted_backend b = honest("lacking", false);
+
+	(void)state;
+	b.features &= ~BIT(VIRTIO_F_VERSION_1);
+	scripted_start(&b);
+	assert_int_equal(probe(&b, ""), 0);
+	assert_int_equal(start(1, 0), -ENOTSUP);
+	assert_true(wait_link(false));
+	assert_int_equal(rte_vdev_uninit("net_virtio_user0"), 0);
+	scripted_stop(&b);
+	b = honest("lacking", false);
+	b.pairs = 2;
+	scripted_start(&b);
+	assert_int_equal(probe(&b, ",queues=4"), 0);
+	assert_int_not_equal(start(3, 0), 0);
+	assert_int_equal(start(2, 0), 0);
+	remove_port();
+	scripted_stop(&b);
+}
+
+static void
+without_a_back_end_a_client_is_not_probed(void **state)
+{
+	const struct scripted_backend b = honest("nobody", false);
+	const unsigned int fds = open_fds();
+
+	(void)state;
+	for (unsigned int i = 0; i < 100; i++)
+		assert_int_not_equal(probe(&b, ""), 0);
+	assert_int_not_equal(probe(&b, ",colour=red"), 0);
+	assert_int_equal(open_fds(), fds);
+}
+
+static void
+a_socket_that_cannot_be_made_fails_the_probe(void **state)
+{
+	struct scripted_backend b = honest("", true);
+	const unsigned int fds = open_fds();
+
+	(void)state;
+	snprintf(b.path, sizeof(b.path), "/nonexistent/dir/sock");
+	for (unsigned int i = 0; i < 100; i++)
+		assert_int_not_equal(probe(&b, ""), 0);
+	assert_int_equal(open_fds(), fds);
+}
+
+static int
+setup(void **state)
+{
+	if (unit_eal_setup(state) != 0)
+		return -1;
+	/* What goes wrong here goes wrong hundreds of times. */
+	rte_log_set_level_pattern("pmd.net.virtio.*", RTE_LOG_EMERG);
+	pool = rte_pktmbuf_pool_create("pool", 2048, 0, 0, RTE_MBUF_DEFAULT_BUF_SIZE,
+		SOCKET_ID_ANY);
+	return pool == NULL ? -1 : 0;
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_handshake_says_all_in_order),
+		cmocka_unit_test(a_lost_back_end_is_looked_for_again),
+		cmocka_unit_test(a_server_takes_back_ends_as_they_come_and_as_they_are),
+		cmocka_unit_test(queue_pairs_are_enabled_as_asked),
+		cmocka_unit_test(trouble_at_any_message_costs_the_connection_only),
+		cmocka_unit_test(a_back_end_that_lies_in_a_ring_is_left),
+		cmocka_unit_test(a_back_end_that_lacks_what_is_needed_is_refused),
+		cmocka_unit_test(without_a_back_end_a_client_is_not_probed),
+		cmocka_unit_test(a_socket_that_cannot_be_made_fails_the_probe),
+	};
+
+	return cmocka_run_group_tests(tests, setup, NULL);
+}
