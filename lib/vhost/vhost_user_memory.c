@@ -46,8 +46,7 @@ int
 vhost_user_set_mem_table(struct vhost_device *dev, struct vhost_queue *q,
 	struct vhost_user_message *msg)
 {
-	const struct vhost_user_mem_table *table = &msg->payload.mem_table;
-	const uint32_t nregions = table->nregions;
+	const uint32_t nregions = msg->payload.mem_table.nregions;
 	struct rte_vhost_memory *mem = NULL;
 
 	(void)q;
@@ -62,7 +61,8 @@ vhost_user_set_mem_table(struct vhost_device *dev, struct vhost_queue *q,
 		struct rte_vhost_memory *grown;
 		int ret;
 
-		memcpy(&region, &table->regions[i], sizeof(region));
+		/* On the wire, regions are not aligned. */
+		memcpy(&region, &msg->payload.mem_table.regions[i], sizeof(region));
 		ret = vhost_memory_add(mem, &region, msg->fds[i], &grown);
 		if (ret != 0) {
 			vhost_memory_unmap_missing(mem, NULL);
