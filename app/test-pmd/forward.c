@@ -19,9 +19,10 @@
 #include "port_setup.h"
 #include "stats.h"
 
-/* RFC 2544's benchmarking network, and the discard port. */
-#define FLOW_IP_SRC RTE_IPV4(198, 18, 0, 1)
-#define FLOW_IP_DST RTE_IPV4(198, 18, 0, 2)
+/* RFC 2544's benchmarking network (198.18.0.1 and .2; RTE_IPV4() overflows an int), and the
+ * discard port. */
+#define FLOW_IP_SRC UINT32_C(0xc6120001)
+#define FLOW_IP_DST UINT32_C(0xc6120002)
 #define FLOW_UDP_PORT 9
 
 /* A first burst that a queue refuses is offered again so often: its consumer may be starting. */
