@@ -6,7 +6,8 @@
  *
  * The ethdev is named before it need exist, since EAL probes devices in the order in which they
  * stand on the command line. It is claimed as soon as it appears, so that the application does not
- * find it among its own ports, and configured when a guest first needs it.
+ * find it among its own ports, and configured when a guest first needs it, or at once if it was there
+ * first.
  */
 
 #ifndef SIM_PORT_H

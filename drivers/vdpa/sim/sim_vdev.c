@@ -63,7 +63,11 @@ sim_build(struct sim *sim, const struct rte_vdev_device *vdev)
 		if (ret != 0)
 			return ret;
 	}
-	return sim_hw_create(&conf, &sim->hw);
+	ret = sim_hw_create(&conf, &sim->hw);
+	/* A port that is there already shows now whether it will do, not when a guest comes. */
+	if (ret == 0 && sim->port.claimed)
+		ret = sim_port_start(&sim->port, conf.pairs, conf.mtu, sim_hw_pool(sim->hw));
+	return ret;
 }
 
 static int
