@@ -14,6 +14,7 @@
 
 #include "forward.h"
 #include "port_setup.h"
+#include "vdpa.h"
 
 static struct port ports[RTE_MAX_ETHPORTS];
 
@@ -208,10 +209,16 @@ int
 port_detach_device(const char *name)
 {
 	struct rte_device *device = device_find(name);
+	bool connected;
 	int ret;
 
 	if (device == NULL) {
 		printf("There is no device %s\n", name);
+		return -1;
+	}
+	if (vdpa_socket_of(name, &connected) != NULL) {
+		printf("vDPA device %s is offered on a socket: 'vdpa detach %s' first\n", name,
+			name);
 		return -1;
 	}
 	/* A device may have several ports: all must be at rest before any is closed. */

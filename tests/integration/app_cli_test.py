@@ -310,6 +310,97 @@ def numbered_frames_that_never_return_are_lost(w: Workspace) -> None:
     check(app.wait() == 1, "status 1 after a failed run")
 
 
+def sim_server(w: Workspace, *args: str, devices: int = 1) -> tuple[tp.Testpmd, Path]:
+    vdevs = [f"vdpa_sim{n}" for n in range(devices)]
+    return pmd(w, vdevs, args), w.path("vdpa.sock")
+
+
+def front_end(w: Workspace, path: Path, args: list[str], **arguments) -> tp.Process:
+    """A testpmd that sends numbered frames through a socket and ends by itself."""
+    argv = [tp.ours(), *w.eal_args(1, "front"), "--vdev",
+            tp.vdev("net_virtio_user0", path=path, **arguments), "--", "--forward-mode=seq",
+            "--total-num-mbufs=16384", *args]
+    return w.start("front", argv)
+
+
+def vdpa_counters(app: tp.Testpmd) -> list[dict]:
+    text = app.command("show stats json")
+    return json.loads(re.search(r"^\{.*\}$", text, re.M)[0])["vdpa"]
+
+
+def vdpa_devices_serve_sockets(w: Workspace) -> None:
+    app, path = sim_server(w)
+    expect_in(app.command("vdpa list"), r"^vdpa_sim0 +1 0x[0-9a-f]+ +- +-")
+    expect_in(app.command(f"vdpa attach vdpa_sim0 {path} server"), "listening on")
+    expect_in(app.command("port detach vdpa_sim0"), "'vdpa detach vdpa_sim0' first")
+    front = front_end(w, path, ["--seq-count=20000"])
+    check(front.wait(60) == 0, f"the frames pass:\n{front.tail()}")
+    app.expect("vDPA device vdpa_sim0: front end on .* is ready", start=0)
+    app.expect("vDPA device vdpa_sim0: front end on .* stopped")
+    queues = vdpa_counters(app)[0]["queues"]
+    check([q["packets"] for q in queues] == [20000, 20000], f"20000 frames each way: {queues}")
+    text = app.command("vdpa stats 1")
+    expect_in(text, "statistics for device vdpa_sim0 queue 1", "^packets: 20000$")
+    expect_in(app.command("vdpa stats reset"), "vdpa_sim0 cleared")
+    expect_in(app.command("vdpa stats vdpa_sim0 1"), "^packets: 0$")
+    expect_in(app.command(f"vdpa detach {path}"), "detached from")
+    check(not path.exists(), "the socket is gone")
+    app.quit()
+
+
+def vdpa_devices_come_and_go(w: Workspace) -> None:
+    app, path = sim_server(w)
+
+    def rounds(count: int) -> None:
+        for _ in range(count):
+            expect_in(app.command(f"vdpa attach vdpa_sim0 {path}"), "listening on")
+            expect_in(app.command("vdpa detach vdpa_sim0"), "detached from")
+            expect_in(app.command(f"vdpa attach vdpa_sim0 {path} client"), "connecting to")
+            expect_in(app.command("vdpa detach vdpa_sim0"), "detached from")
+            expect_in(app.command("port attach vdpa_sim9,queues=2"), "a device without a port")
+            expect_in(app.command(f"vdpa attach vdpa_sim9 {path}"), "listening on")
+            expect_in(app.command("vdpa detach vdpa_sim9"), "detached from")
+            expect_in(app.command("port detach vdpa_sim9"), "is detached")
+
+    rounds(3)
+    fds = app.fd_count()
+    rounds(30)
+    check(app.fd_count() == fds, f"{fds} descriptors after 30 rounds, found {app.fd_count()}")
+    app.quit()
+
+
+def vdpa_options_serve_at_once_until_a_signal(w: Workspace) -> None:
+    path, second = w.path("first.sock"), w.path("second.sock")
+    # A killed process leaves its socket behind.
+    with socket.socket(socket.AF_UNIX) as stale:
+        stale.bind(str(path))
+    server = w.start("server", [
+        tp.ours(), *w.eal_args(0, "server", huge=False), "--vdev", "vdpa_sim0", "--vdev",
+        "vdpa_sim1", "--", f"--vdpa=vdpa_sim0={path}", f"--vdpa=vdpa_sim1={second},server"])
+    server.expect("vDPA device vdpa_sim1: listening on")
+    front = front_end(w, path, ["--seq-count=5000"])
+    check(front.wait(60) == 0, f"the frames pass:\n{front.tail()}")
+    server.expect("front end on .* stopped")
+    server.signal(signal.SIGTERM)
+    check(server.wait() == 0, f"status 0 after SIGTERM:\n{server.tail()}")
+    expect_in(server.text, "statistics for device vdpa_sim0 queue 1\npackets: 5000",
+              "vdpa_sim0: detached from", "vdpa_sim1: detached from")
+    check(not path.exists() and not second.exists(), "both sockets are gone")
+
+
+def vdpa_devices_leave_while_their_front_end_runs(w: Workspace) -> None:
+    app, path = sim_server(w)
+    app.command(f"vdpa attach vdpa_sim0 {path}")
+    front = front_end(w, path, ["--seq-timeout=100", "--stats-period=1"])
+    app.expect("front end on .* is ready", start=0)
+    app.until("frames through the device",
+              lambda: vdpa_counters(app)[0]["queues"][0]["packets"] > 1000)
+    expect_in(app.command("vdpa detach vdpa_sim0"), "detached from")
+    expect_in(app.command("vdpa list"), r"^vdpa_sim0 .* - +-")
+    check(front.running, f"the front end survives:\n{front.tail()}")
+    app.quit()
+
+
 @contextmanager
 def namespace(fd: int):
     """This process in another network namespace."""
@@ -446,6 +537,10 @@ if __name__ == "__main__":
         numbered_frames_pass_a_good_path,
         numbered_frames_fail_a_bad_path,
         numbered_frames_that_never_return_are_lost,
+        vdpa_devices_serve_sockets,
+        vdpa_devices_come_and_go,
+        vdpa_options_serve_at_once_until_a_signal,
+        vdpa_devices_leave_while_their_front_end_runs,
         pings_are_answered,
         pings_are_answered_over_several_mbufs,
         generated_frames_are_what_they_say,
