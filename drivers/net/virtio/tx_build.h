@@ -54,23 +54,14 @@ virtio_tx_prepend(const struct virtio_queue *q, const struct rte_mbuf *m,
 	return (uintptr_t)hdr;
 }
 
-/** Return mbufs that were simple when they were sent, and so still have no other owner. */
-static __rte_always_inline void
-virtio_tx_free_simple(const struct virtio_queue *q, struct rte_mbuf **mbufs, uint16_t n)
-{
-	uint16_t first = 0;
+/**
+ * Return mbufs that were simple when they were sent, and so still have no other owner. Out of line:
+ * a mempool's inline functions are large, and one call for a run of frames costs nothing.
+ */
+void virtio_tx_free_simple(const struct virtio_queue *q, struct rte_mbuf **mbufs, uint16_t n);
 
-	if (n == 0)
-		return;
-	if (!(q->flags & VIRTIO_QUEUE_FAST_FREE))
-		for (uint16_t i = 1; i < n; i++)
-			if (mbufs[i]->pool != mbufs[first]->pool) {
-				rte_mempool_put_bulk(mbufs[first]->pool, (void **)&mbufs[first],
-					i - first);
-				first = i;
-			}
-	rte_mempool_put_bulk(mbufs[first]->pool, (void **)&mbufs[first], n - first);
-}
+/** Free one frame of any kind. */
+void virtio_tx_free_any(struct rte_mbuf *m);
 
 /**
  * What of a frame each descriptor of its chain carries, in order: perhaps the header, then the

@@ -22,7 +22,7 @@ take_back(struct virtio_queue *q, uint16_t id)
 {
 	const uint16_t span = q->span[id] & VIRTIO_SPAN_MASK;
 
-	rte_pktmbuf_free(q->mbufs[id]);
+	virtio_tx_free_any(q->mbufs[id]);
 	q->mbufs[id] = NULL;
 	virtio_packed_advance_used(q, RTE_MAX(span, 1));
 	q->early++;
@@ -206,7 +206,7 @@ transmit(struct virtio_queue *q, struct rte_mbuf **pkts, uint16_t n, const unsig
 			put(q, &b, virtio_tx_prepend(q, m, variant), q->hdr_len + m->data_len,
 				q->head, 0);
 		} else if (unlikely(virtio_tx_unsendable(q, m))) {
-			rte_pktmbuf_free(m);
+			virtio_tx_free_any(m);
 			q->count.errors++;
 			continue;
 		} else if (!put_complex(q, &b, m)) {

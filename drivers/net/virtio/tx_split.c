@@ -20,7 +20,7 @@ advance_tail(struct virtio_queue *q)
 static void
 take_back(struct virtio_queue *q, uint16_t slot)
 {
-	rte_pktmbuf_free(q->mbufs[slot]);
+	virtio_tx_free_any(q->mbufs[slot]);
 	q->mbufs[slot] = NULL;
 	q->used_idx++;
 	q->early++;
@@ -184,7 +184,7 @@ transmit(struct virtio_queue *q, struct rte_mbuf **pkts, uint16_t n, const unsig
 			q->desc[slot].flags = 0;
 			q->mbufs[slot] = m;
 		} else if (unlikely(virtio_tx_unsendable(q, m))) {
-			rte_pktmbuf_free(m);
+			virtio_tx_free_any(m);
 			q->count.errors++;
 			continue;
 		} else {
