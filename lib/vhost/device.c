@@ -497,6 +497,7 @@ vhost_device_create(const struct vhost_device_config *config)
 	dev->has_features = false;
 	dev->status = 0;
 	dev->mtu = 0;
+	dev->mem_repeats = 0;
 	dev->nr_queues = 0;
 	dev->backend_fd = -1;
 	dev->suspended = dev->closing = false;

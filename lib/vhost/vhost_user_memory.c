@@ -73,6 +73,7 @@ vhost_user_set_mem_table(struct vhost_device *dev, struct vhost_queue *q,
 		mem = grown;
 	}
 	replace_memory(dev, mem);
+	dev->mem_repeats = 0;
 	VHOST_LOG(INFO, "%s: guest memory has %u regions", dev->name, mem->nregions);
 	return 0;
 }
@@ -88,6 +89,29 @@ vhost_user_get_max_mem_slots(struct vhost_device *dev, struct vhost_queue *q,
 	return VHOST_USER_REPLY;
 }
 
+/* Is this very region of this very file there already? */
+static bool
+is_mapped(const struct rte_vhost_memory *mem, const struct vhost_user_region *region, int fd)
+{
+	struct stat told, mapped;
+
+	for (uint32_t i = 0; mem != NULL && i < mem->nregions; i++) {
+		const struct rte_vhost_mem_region *r = &mem->regions[i];
+
+		if (r->guest_phys_addr != region->gpa || r->guest_user_addr != region->fe_va ||
+			r->size != region->size)
+			continue;
+		return fstat(fd, &told) == 0 && fstat(r->fd, &mapped) == 0 &&
+			told.st_dev == mapped.st_dev && told.st_ino == mapped.st_ino;
+	}
+	return false;
+}
+
+/*
+ * QEMU 7.2 tells every region once for each queue pair, and takes it away as often. What
+ * is there already is no error then; how often it was told again is how often it may be taken
+ * away again.
+ */
 int
 vhost_user_add_mem_reg(struct vhost_device *dev, struct vhost_queue *q,
 	struct vhost_user_message *msg)
@@ -97,6 +121,10 @@ vhost_user_add_mem_reg(struct vhost_device *dev, struct vhost_queue *q,
 	int ret;
 
 	(void)q;
+	if (is_mapped(dev->mem, &region, msg->fds[0])) {
+		dev->mem_repeats++;
+		return 0;
+	}
 	ret = vhost_memory_add(dev->mem, &region, msg->fds[0], &mem);
 	if (ret != 0)
 		return add_error(dev, ret, &region);
@@ -116,6 +144,10 @@ vhost_user_rem_mem_reg(struct vhost_device *dev, struct vhost_queue *q,
 
 	(void)q;
 	ret = vhost_memory_remove(dev->mem, &region, &mem);
+	if (ret == -ENOENT && dev->mem_repeats > 0) {
+		dev->mem_repeats--;
+		return 0;
+	}
 	if (ret != 0)
 		return vhost_device_error(dev, ret,
 			"cannot remove region gpa 0x%" PRIx64 " size 0x%" PRIx64 ": %s", region.gpa,
