@@ -17,7 +17,7 @@ from harness import testpmd as tp
 from harness.process import CLONE_NEWNET, LIBC
 from harness.result import Failure, check
 from harness.runner import run
-from harness.workspace import Workspace, cores, installed, ldd
+from harness.workspace import Workspace, cores, installed
 
 LOOP = ["net_ring0"]
 PAIR = ["net_null0", "net_null1"]
@@ -49,11 +49,6 @@ def syntaxes(app: tp.Testpmd) -> list[str]:
     found = re.findall(r"^  (\S.*)\n      \S", app.command("help all"), re.M)
     check(len(found) > 40, f"more than 40 commands in help all, found {found}")
     return found
-
-
-def linked_statically(_w: Workspace) -> None:
-    libraries = ldd(tp.ours())
-    check("librte_" not in libraries, f"no librte_ library in:\n{libraries}")
 
 
 def bad_options_are_one_line_and_status_1(w: Workspace) -> None:
@@ -519,8 +514,7 @@ def wrong_checksums_are_set_right(w: Workspace) -> None:
 
 
 if __name__ == "__main__":
-    run(linked_statically,
-        bad_options_are_one_line_and_status_1,
+    run(bad_options_are_one_line_and_status_1,
         what_cannot_be_had_is_told,
         help_is_there_without_eal,
         every_command_has_help,

@@ -14,10 +14,12 @@ from harness.result import check
 from harness.runner import run
 from harness.testpmd import Testpmd, ours, vdev
 from harness.vdpa import vdpa_stats
+from harness.vhost_user import Feature, mask
 
 FRAMES = 200_000
 JUMBO_FRAMES = 20_000
-JUMBO = 9000
+JUMBO = 9000  # MTU, and the longest frame but for its header
+EVERY_MODE = mask(Feature.RING_PACKED, Feature.NET_MRG_RXBUF, Feature.IN_ORDER)
 
 
 @dataclass
@@ -36,6 +38,12 @@ class Mode:
                          "in_order" if self.in_order else "any_order",
                          f"{self.pairs}_pairs", f"{self.queue_size}_entries"])
 
+    @property
+    def features(self) -> int:
+        return mask(*(bit for bit, wanted in ((Feature.RING_PACKED, self.packed),
+                                              (Feature.NET_MRG_RXBUF, self.mergeable),
+                                              (Feature.IN_ORDER, self.in_order)) if wanted))
+
 
 def counters(mode: Mode, backend: Testpmd) -> tuple[int, int]:
     """Frames that the back end took from the front end, and that it gave to it."""
@@ -48,13 +56,18 @@ def counters(mode: Mode, backend: Testpmd) -> tuple[int, int]:
 
 def reflects_every_frame(workspace, mode: Mode) -> None:
     socket = workspace.path("socket")
-    backend = BACKENDS[mode.kind](workspace, [socket], mode.pairs)
+    mtu = {"mtu": JUMBO} if mode.mergeable and mode.kind == "sim" else {}
+    backend = BACKENDS[mode.kind](workspace, [socket], mode.pairs,
+                                  eal=["--log-level=lib.vhost.config:info"], **mtu)
     frontend = Testpmd(workspace, "frontend", ours(), 1,
                        [vdev("net_virtio_user0", path=socket, queues=mode.pairs,
                              packed_vq=mode.packed, mrg_rxbuf=mode.mergeable,
                              in_order=mode.in_order, queue_size=mode.queue_size)],
                        [f"--rxq={mode.pairs}", f"--txq={mode.pairs}",
                         f"--max-pkt-len={JUMBO + 18}" if mode.mergeable else "--burst=32"])
+    features = int(backend.expect(r"device runs, features (0x[0-9a-f]+)").group(1), 16)
+    check(mode.features == features & EVERY_MODE,
+          f"features {mode.features:#x} to be agreed on, got {features:#x}")
     window = min(64, mode.queue_size // 2)
     sent = run_numbered(frontend, frames(FRAMES // mode.pairs), window=window).sent
     if mode.mergeable:

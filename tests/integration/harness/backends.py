@@ -20,9 +20,10 @@ def vhost_port(workspace: Workspace, sockets: list[Path], pairs: int = 1, core: 
 
 
 def sim_device(workspace: Workspace, sockets: list[Path], pairs: int = 1, core: int = 0,
-               client: bool = False, **options) -> Testpmd:
+               client: bool = False, mtu: int = 1500, **options) -> Testpmd:
     """vdpa_sim devices in mode loop, each on its socket."""
-    vdevs = [vdev(f"vdpa_sim{i}", queues=pairs, mode="loop") for i in range(len(sockets))]
+    vdevs = [vdev(f"vdpa_sim{i}", queues=pairs, mode="loop", mtu=mtu)
+             for i in range(len(sockets))]
     role = ",client" if client else ""
     return Testpmd(workspace, "sim-device", ours(), core, vdevs,
                    [f"--vdpa=vdpa_sim{i}={socket}{role}" for i, socket in enumerate(sockets)],
