@@ -41,6 +41,45 @@ without.
 """
 
 TAIL = r"""
+.SH INPUT AND SIGNALS
+With
+.B \-i
+commands are read until
+.B quit
+or the end of standard input. Without it, forwarding starts at once, and a line or the end of standard
+input ends it; with
+.B \-\-stats\-period
+or
+.BR \-\-seq\-count ,
+standard input is not read.
+SIGINT, SIGTERM and SIGHUP stop forwarding, print what it has done, detach vDPA devices and close the
+ports.
+.SH COUNTERS AS JSON
+.B \-\-stats\-json
+and
+.B show stats json
+write one line each, an object of these members:
+.TP
+.B time
+seconds since 1970
+.TP
+.BR mode ", " forwarding
+the forwarding mode that ran last, or null, and whether it runs
+.TP
+.B ports
+a list: port, device, driver, started, link, rx_packets, rx_bytes, rx_missed, rx_errors, rx_nombuf,
+tx_packets, tx_bytes, tx_errors, and xstats with what else the device counts
+.TP
+.B streams
+a list, what forwarding counted on each receive queue and the transmit queue behind it: rx_port,
+rx_queue, tx_port, tx_queue, rx_packets, rx_bytes, tx_packets, tx_bytes, tx_dropped
+.TP
+.B seq
+only with numbered frames: sent, received, lost, duplicate, reordered, corrupt, misrouted, foreign,
+in_flight, complete, passed
+.TP
+.B vdpa
+a list: device, socket (or null), ready, and queues, a list with what the device counts
 .SH EXIT STATUS
 0 if everything that was asked for could be done and, with numbered frames, all of them arrived
 unharmed; 1 otherwise.
