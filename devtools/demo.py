@@ -170,7 +170,8 @@ def show_rates(end, seconds: int) -> None:
     while moment - began < seconds:
         end.backend.until_time(moment + min(1, began + seconds - moment))
         now, rows = time.monotonic(), end.rows()
-        print_rates([row.since(old) for row, old in zip(rows, before)], now - moment, now - began, not first and sys.stdout.isatty())
+        print_rates([row.since(old) for row, old in zip(rows, before)], now - moment, now - began,
+                    not first and sys.stdout.isatty())
         before, moment, first = rows, now, False
 
 

@@ -16,7 +16,7 @@ from harness.runner import run
 from harness.testpmd import Testpmd, distribution, ours, vdev
 from harness.vdpa import vdpa_stats
 
-FRAMES = 2_000_000
+FRAMES = 10_000_000
 # Three threads poll, perhaps on two cores: as much as possible is to happen in one go.
 RING = 2048
 WINDOW = 1536
@@ -35,7 +35,7 @@ def forwards_10_million_frames(workspace, packed: bool) -> None:
           "the distribution's driver in the distribution's program")
     frontend.command("start")
     count = frames(FRAMES)
-    result = run_numbered(backend, count, window=WINDOW, size="64-200")
+    result = run_numbered(backend, count, window=WINDOW)
     frontend.command("stop")
     check(result.received == result.sent == count,
           f"{count} frames sent and received, got {result}")

@@ -24,6 +24,9 @@ STATE = struct.Struct("=II")
 ADDR = struct.Struct("=IIQQQQ")
 REGION = struct.Struct("=QQQQ")
 MEMORY_SIZE = 4 << 20
+REGION_BODY = REGION.pack(1 << 32, PAGE, 1 << 32, 0)
+ONE_REGION = STATE.pack(1, 0) + REGION_BODY   # SET_MEM_TABLE
+ADDED_REGION = SET.pack(0) + REGION_BODY      # ADD_MEM_REG, REM_MEM_REG
 CLOSE_SECONDS = 5
 
 
@@ -48,7 +51,8 @@ def headers() -> list[Bad]:
         Bad("unknown request, huge", message(0xffffffff)),
         Bad("protocol version 0", message(Request.GET_FEATURES, flags=0)),
         Bad("protocol version 2", message(Request.GET_FEATURES, flags=2)),
-        Bad("an answer nobody asked for", message(Request.GET_FEATURES, flags=VERSION | FLAG_REPLY)),
+        Bad("an answer nobody asked for",
+            message(Request.GET_FEATURES, flags=VERSION | FLAG_REPLY)),
         Bad("payload of 4 GB", message(Request.SET_FEATURES, SET.pack(0), size=0xffffffff)),
         Bad("payload of 64 KB", message(Request.SET_MEM_TABLE, bytes(65536))),
         Bad("first message is noise", lambda f: f.send_raw(b"\xa5" * 4096), "GET_FEATURES"),
@@ -65,9 +69,9 @@ def sizes() -> list[Bad]:
         Request.SET_VRING_KICK: SET.pack(VRING_NOFD), Request.SET_VRING_CALL: SET.pack(VRING_NOFD),
         Request.SET_VRING_ERR: SET.pack(VRING_NOFD), Request.SET_STATUS: SET.pack(0),
         Request.NET_SET_MTU: SET.pack(1500), Request.GET_CONFIG: struct.pack("=III", 0, 6, 0),
-        Request.ADD_MEM_REG: SET.pack(0) + REGION.pack(1 << 32, PAGE, 1 << 32, 0),
-        Request.REM_MEM_REG: SET.pack(0) + REGION.pack(1 << 32, PAGE, 1 << 32, 0),
-        Request.SET_MEM_TABLE: STATE.pack(1, 0) + REGION.pack(1 << 32, PAGE, 1 << 32, 0),
+        Request.ADD_MEM_REG: ADDED_REGION,
+        Request.REM_MEM_REG: ADDED_REGION,
+        Request.SET_MEM_TABLE: ONE_REGION,
     }
     bad = []
     for request, payload in payloads.items():
@@ -103,13 +107,13 @@ def descriptors() -> list[Bad]:
     for request in (Request.SET_VRING_KICK, Request.SET_VRING_CALL, Request.SET_VRING_ERR):
         bad += [Bad(f"{request.name} without its descriptor", message(request, SET.pack(0))),
                 Bad(f"{request.name} with two descriptors", message(request, SET.pack(0), 2))]
-    one = STATE.pack(1, 0) + REGION.pack(1 << 32, PAGE, 1 << 32, 0)
     return bad + [
-        Bad("memory table without descriptors", message(Request.SET_MEM_TABLE, one)),
-        Bad("memory table with one too many", message(Request.SET_MEM_TABLE, one, 2)),
-        Bad("memory table with 64 descriptors", message(Request.SET_MEM_TABLE, one, 64)),
-        Bad("memory table of a pipe", with_pipe(Request.SET_MEM_TABLE, one)),
-        Bad("memory region without descriptor", message(Request.ADD_MEM_REG, SET.pack(0) + one[8:])),
+        Bad("memory table without descriptors", message(Request.SET_MEM_TABLE, ONE_REGION)),
+        Bad("memory table with one too many", message(Request.SET_MEM_TABLE, ONE_REGION, 2)),
+        Bad("memory table with 64 descriptors", message(Request.SET_MEM_TABLE, ONE_REGION, 64)),
+        Bad("memory table of a pipe", with_pipe(Request.SET_MEM_TABLE, ONE_REGION)),
+        Bad("memory region without descriptor",
+            message(Request.ADD_MEM_REG, ADDED_REGION)),
     ]
 
 
@@ -141,7 +145,7 @@ def features() -> list[Bad]:
             message(Request.GET_CONFIG, struct.pack("=III", 0, 6, 0) + bytes(6)),
             "SET_PROTOCOL_FEATURES"),
         Bad("ADD_MEM_REG before it was agreed on",
-            message(Request.ADD_MEM_REG, SET.pack(0) + REGION.pack(1 << 32, PAGE, 1 << 32, 0), 1),
+            message(Request.ADD_MEM_REG, ADDED_REGION, 1),
             "SET_PROTOCOL_FEATURES"),
     ]
 
@@ -225,7 +229,7 @@ def running_device() -> list[Bad]:
         Bad("ring index to a running device",
             message(Request.SET_VRING_ENABLE, STATE.pack(0x1000, 1)), ""),
         Bad("memory table without descriptors to a running device",
-            message(Request.SET_MEM_TABLE, STATE.pack(1, 0) + REGION.pack(1 << 32, PAGE, 1 << 32, 0)),
+            message(Request.SET_MEM_TABLE, ONE_REGION),
             ""),
         Bad("new size for a running ring",
             message(Request.SET_VRING_NUM, STATE.pack(0, 0xffff)), ""),
