@@ -291,6 +291,7 @@ vhost_probe(struct rte_vdev_device *vdev)
 	ret = vhost_devargs_parse(name, rte_vdev_device_args(vdev), &args);
 	if (ret != 0)
 		return ret;
+	VHOST_LOG(NOTICE, "%s: driver net_vhost of dpdk-vdpa " VDPA_VERSION, name);
 	if (vdev->device.numa_node == SOCKET_ID_ANY)
 		vdev->device.numa_node = rte_socket_id();
 	dev = rte_eth_vdev_allocate(vdev, sizeof(struct vhost_port));

@@ -367,8 +367,11 @@ vhost_port_serve(struct vhost_port *port)
 	const char *attempt = "register";
 	int ret = -EEXIST;
 
-	if (!add_port(port))
-		goto fail;
+	if (!add_port(port)) {
+		VHOST_LOG(ERR, "%s: vhost-user socket %s: another port has it; give each its own iface",
+			port->dev->data->name, args->iface);
+		return ret;
+	}
 	if (rte_vhost_driver_register(args->iface, vhost_devargs_register_flags(args)) == 0) {
 		ret = setup_socket(args, &attempt);
 		if (ret == 0)
@@ -376,11 +379,9 @@ vhost_port_serve(struct vhost_port *port)
 		rte_vhost_driver_unregister(args->iface);
 	}
 	remove_port(port);
-fail:
-	VHOST_LOG(ERR,
-		"%s: vhost-user socket %s: cannot %s: %s; check the path, its permissions, and "
-		"that nobody else uses it",
-		port->dev->data->name, args->iface, attempt, strerror(-ret));
+	/* Why, the library has said, once. */
+	VHOST_LOG(ERR, "%s: cannot %s its vhost-user socket (%d); the line above has the reason",
+		port->dev->data->name, attempt, ret);
 	return ret;
 }
 

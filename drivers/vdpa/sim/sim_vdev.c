@@ -81,6 +81,7 @@ sim_probe(struct rte_vdev_device *vdev)
 	ret = sim_devargs_parse(name, rte_vdev_device_args(vdev), &devargs);
 	if (ret != 0)
 		return ret;
+	SIM_LOG(NOTICE, "%s: driver vdpa_sim of dpdk-vdpa " VDPA_VERSION, name);
 	sim = calloc(1, sizeof(*sim));
 	if (sim == NULL)
 		return -ENOMEM;
