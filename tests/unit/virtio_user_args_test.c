@@ -98,8 +98,9 @@ nonsense_is_refused(void **state)
 		"path=s,mac=00:00:00:00:00:00", "path=s,server=2", "path=s,server=yes",
 		"path=s,iface=eth0", "path=s,colour=red", "path=s,Queues=1",
 		"path=s,=", "=,=,=", "path=s,cq=1,cq",
-		"path=/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
-		"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa" };
+		/* Longer than a socket's address. */
+		("path=/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+		 "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa") };
 	struct virtio_user_args a;
 
 	(void)state;
