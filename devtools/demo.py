@@ -128,8 +128,9 @@ class LinuxGuest:
 
     def start(self) -> None:
         guest_up(self.guest)
+        # In a shell of its own: the one on the console would tell when the job ends.
         self.guest.check("(while wget -q -O /dev/null http://" + HOST_ADDRESS +
-                         "/file; do :; done) >/dev/null 2>&1 & echo $! >/tmp/fetching")
+                         "/file; do :; done >/dev/null 2>&1 & echo $! >/tmp/fetching)")
 
     def stop(self) -> None:
         self.guest.check("kill $(cat /tmp/fetching); killall wget; true")

@@ -114,7 +114,7 @@ struct vhost_device {
 	uint16_t mtu;
 	uint16_t nr_queues; /**< 1 + highest queue that the front end named */
 	struct rte_vhost_memory *mem;
-	uint32_t mem_repeats;  /**< regions told again: vhost_user_add_mem_reg() */
+	uint32_t mem_repeats; /**< regions told again: vhost_user_add_mem_reg() */
 	struct vhost_dirty_log log;
 	void *log_map; /**< mapping that holds the log */
 	uint64_t log_map_size;

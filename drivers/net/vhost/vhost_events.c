@@ -368,7 +368,8 @@ vhost_port_serve(struct vhost_port *port)
 	int ret = -EEXIST;
 
 	if (!add_port(port)) {
-		VHOST_LOG(ERR, "%s: vhost-user socket %s: another port has it; give each its own iface",
+		VHOST_LOG(ERR,
+			"%s: vhost-user socket %s: another port has it; give each its own iface",
 			port->dev->data->name, args->iface);
 		return ret;
 	}
