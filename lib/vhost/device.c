@@ -26,7 +26,7 @@ RTE_LOG_REGISTER_SUFFIX(vhost_config_logtype, config, INFO);
 struct vhost_device vhost_devices[RTE_MAX_VHOST_DEVICE] = {
 	[0 ... RTE_MAX_VHOST_DEVICE - 1] = {
 		.lock = PTHREAD_MUTEX_INITIALIZER,
-		.backend_lock = PTHREAD_MUTEX_INITIALIZER,
+		.answer_lock = PTHREAD_MUTEX_INITIALIZER,
 	},
 };
 
@@ -83,7 +83,8 @@ rings_may_run(const struct vhost_device *dev)
 static bool
 queue_may_be_live(const struct vhost_device *dev, const struct vhost_queue *q)
 {
-	return rings_may_run(dev) && queue_is_ready(q) && queue_enabled(dev, q) && !q->suspended;
+	return rings_may_run(dev) && queue_is_ready(q) && q->placed && queue_enabled(dev, q) &&
+		!q->suspended;
 }
 
 /*
@@ -98,7 +99,8 @@ is_engaged(const struct vhost_device *dev)
 	for (uint16_t i = 0; i < queues_needed(dev); i++) {
 		const struct vhost_queue *q = dev->queues[i];
 
-		if (q == NULL || !queue_is_ready(q) || !(dev->engaged || queue_enabled(dev, q)))
+		if (q == NULL || !queue_is_ready(q) || !q->placed ||
+			!(dev->engaged || queue_enabled(dev, q)))
 			return false;
 	}
 	return true;
@@ -280,12 +282,39 @@ stop_device(struct vhost_device *dev)
 	VHOST_LOG(INFO, "%s: device stopped", dev->name);
 }
 
+/*
+ * A ring that is ready lies in guest memory. But while regions are removed and added one by one,
+ * memory may be missing that comes back with the next message: until then the ring waits.
+ */
+static int
+place_queues(struct vhost_device *dev)
+{
+	if (!rings_may_run(dev))
+		return 0;
+	for (uint16_t i = 0; i < dev->nr_queues; i++) {
+		struct vhost_queue *q = dev->queues[i];
+		int ret;
+
+		if (q == NULL || !queue_is_ready(q) || q->placed)
+			continue;
+		ret = place_queue(dev, q);
+		if (ret == -EFAULT && dev->memory_shrank)
+			VHOST_LOG(DEBUG, "%s: %s now", dev->name, dev->error);
+		else if (ret != 0)
+			return ret;
+	}
+	return 0;
+}
+
 int
 vhost_device_update(struct vhost_device *dev)
 {
 	bool run;
 	int ret;
 
+	ret = place_queues(dev);
+	if (ret != 0)
+		return ret;
 	dev->engaged = is_engaged(dev);
 	run = dev->engaged && rings_may_run(dev);
 	if (!run) {
@@ -302,18 +331,11 @@ vhost_device_update(struct vhost_device *dev)
 	for (uint16_t i = 0; i < dev->nr_queues; i++) {
 		struct vhost_queue *q = dev->queues[i];
 
-		if (q == NULL || q->live || !rings_may_run(dev) || !queue_is_ready(q))
+		if (q == NULL || q->live || !queue_may_be_live(dev, q))
 			continue;
-		if (!q->placed) {
-			ret = place_queue(dev, q);
-			if (ret != 0)
-				return ret;
-		}
-		if (queue_may_be_live(dev, q)) {
-			ret = start_queue(dev, q);
-			if (ret != 0)
-				return ret;
-		}
+		ret = start_queue(dev, q);
+		if (ret != 0)
+			return ret;
 	}
 	return run && !dev->running && !dev->refused ? start_device(dev) : 0;
 }
@@ -498,6 +520,7 @@ vhost_device_create(const struct vhost_device_config *config)
 	dev->status = 0;
 	dev->mtu = 0;
 	dev->mem_repeats = 0;
+	dev->memory_shrank = false;
 	dev->nr_queues = 0;
 	dev->backend_fd = -1;
 	dev->suspended = dev->closing = false;
@@ -528,10 +551,6 @@ vhost_device_destroy(struct vhost_device *dev)
 	if (dev->ops.destroy_connection != NULL)
 		dev->ops.destroy_connection(dev->vid);
 
-	pthread_mutex_lock(&dev->backend_lock);
-	close_fd(&dev->backend_fd);
-	pthread_mutex_unlock(&dev->backend_lock);
-
 	/* Nobody finds the device any more; who has found it already waits for the lock. */
 	vhost_device_lock(dev);
 	for (uint16_t i = 0; i < dev->nr_queues; i++) {
@@ -552,6 +571,7 @@ vhost_device_destroy(struct vhost_device *dev)
 		munmap(dev->log_map, dev->log_map_size);
 	dev->log_map = NULL;
 	dev->log = (struct vhost_dirty_log){ 0 };
+	close_fd(&dev->backend_fd);
 	dev->vdpa = NULL;
 	__atomic_store_n(&dev->used, false, __ATOMIC_RELEASE);
 	vhost_device_unlock(dev);

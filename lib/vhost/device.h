@@ -115,13 +115,14 @@ struct vhost_device {
 	uint16_t nr_queues; /**< 1 + highest queue that the front end named */
 	struct rte_vhost_memory *mem;
 	uint32_t mem_repeats; /**< regions told again: vhost_user_add_mem_reg() */
+	bool memory_shrank;   /**< a region was removed since the last whole table */
 	struct vhost_dirty_log log;
 	void *log_map; /**< mapping that holds the log */
 	uint64_t log_map_size;
-	int backend_fd;               /**< SET_BACKEND_REQ_FD, or -1; under backend_lock */
-	pthread_mutex_t backend_lock; /**< one request and its answer at a time */
-	bool suspended;               /**< stopped for a moment, while something of it changes */
-	bool closing;                 /**< the connection ends */
+	int backend_fd;              /**< SET_BACKEND_REQ_FD, or -1 */
+	pthread_mutex_t answer_lock; /**< held by who waits for an answer on it */
+	bool suspended;              /**< stopped for a moment, while something of it changes */
+	bool closing;                /**< the connection ends */
 
 	/* What follows from them. */
 	bool engaged; /**< has all it takes to run, but for being suspended */

@@ -13,14 +13,17 @@
 void
 vhost_user_backend_set_fd(struct vhost_device *dev, int fd)
 {
+	int old;
+
 	/* A front end that does not read costs us a request, not a thread. */
 	if (fd >= 0)
 		fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
-	pthread_mutex_lock(&dev->backend_lock);
-	if (dev->backend_fd >= 0)
-		close(dev->backend_fd);
+	vhost_device_lock(dev);
+	old = dev->backend_fd;
 	dev->backend_fd = fd;
-	pthread_mutex_unlock(&dev->backend_lock);
+	vhost_device_unlock(dev);
+	if (old >= 0)
+		close(old);
 }
 
 static int
@@ -44,21 +47,38 @@ receive_answer(int fd, uint32_t request)
 	return answer.payload.u64 == 0 ? 0 : -EIO;
 }
 
+static int
+send_and_wait(struct vhost_device *dev, int fd, const struct vhost_user_message *msg)
+{
+	int ret;
+
+	/* Answers are told apart by their request only: one is waited for at a time. */
+	pthread_mutex_lock(&dev->answer_lock);
+	ret = vhost_user_send(fd, msg);
+	if (ret == 0)
+		ret = receive_answer(fd, msg->header.request);
+	pthread_mutex_unlock(&dev->answer_lock);
+	return ret;
+}
+
 int
 vhost_user_backend_request(struct vhost_device *dev, struct vhost_user_message *msg)
 {
-	int ret = -ENOTSUP;
+	int fd, ret;
 
 	if (!vhost_device_has_protocol_feature(dev, VHOST_USER_PF_REPLY_ACK))
 		msg->header.flags &= ~VHOST_USER_FLAG_NEED_REPLY;
 	msg->header.flags |= VHOST_USER_VERSION;
 
-	pthread_mutex_lock(&dev->backend_lock);
-	if (dev->backend_fd >= 0) {
-		ret = vhost_user_send(dev->backend_fd, msg);
-		if (ret == 0 && (msg->header.flags & VHOST_USER_FLAG_NEED_REPLY) != 0)
-			ret = receive_answer(dev->backend_fd, msg->header.request);
-	}
-	pthread_mutex_unlock(&dev->backend_lock);
+	/* A descriptor of our own, so that the channel may be replaced while an answer is awaited. */
+	vhost_device_lock(dev);
+	fd = dev->backend_fd < 0 ? -1 : fcntl(dev->backend_fd, F_DUPFD_CLOEXEC, 0);
+	ret = dev->backend_fd < 0 ? -ENOTSUP : -errno;
+	vhost_device_unlock(dev);
+	if (fd < 0)
+		return ret;
+	ret = msg->header.flags & VHOST_USER_FLAG_NEED_REPLY ? send_and_wait(dev, fd, msg) :
+							       vhost_user_send(fd, msg);
+	close(fd);
 	return ret;
 }

@@ -74,6 +74,7 @@ vhost_user_set_mem_table(struct vhost_device *dev, struct vhost_queue *q,
 	}
 	replace_memory(dev, mem);
 	dev->mem_repeats = 0;
+	dev->memory_shrank = false;
 	VHOST_LOG(INFO, "%s: guest memory has %u regions", dev->name, mem->nregions);
 	return 0;
 }
@@ -152,6 +153,7 @@ vhost_user_rem_mem_reg(struct vhost_device *dev, struct vhost_queue *q,
 		return vhost_device_error(dev, ret,
 			"cannot remove region gpa 0x%" PRIx64 " size 0x%" PRIx64 ": %s", region.gpa,
 			region.size, strerror(-ret));
+	dev->memory_shrank = true;
 	replace_memory(dev, mem);
 	return 0;
 }

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include <linux/virtio_config.h>
+#include <linux/virtio_net.h>
 
 #include "vdpa.h"
 #include "vhost_log.h"
@@ -456,7 +457,14 @@ vhost_user_socket_create(const char *path, uint64_t flags)
 	pthread_mutex_init(&s->lock, NULL);
 	TAILQ_INIT(&s->connections);
 
-	s->offer.supported = s->offer.features = vhost_user_net_features;
+	s->offer.supported = vhost_user_net_features;
+	/* A segment that the guest wants split later does not fit one mbuf. */
+	if ((flags & RTE_VHOST_USER_LINEARBUF_SUPPORT) != 0 &&
+		(flags & RTE_VHOST_USER_EXTBUF_SUPPORT) == 0)
+		s->offer.supported &= ~(FEATURE(VIRTIO_NET_F_HOST_TSO4) |
+			FEATURE(VIRTIO_NET_F_HOST_TSO6) | FEATURE(VIRTIO_NET_F_HOST_ECN) |
+			FEATURE(VIRTIO_NET_F_HOST_UFO));
+	s->offer.features = s->offer.supported;
 	s->offer.builtin_net = true;
 	s->offer.protocol_features = vhost_user_transport_protocol_features |
 		vhost_user_device_protocol_features;

@@ -196,6 +196,52 @@ memory_changes_only_while_nobody_uses_it(void **state)
 	}
 }
 
+static int
+region_of_a_ring(struct frontend *fe, uint32_t request, uint32_t index)
+{
+	struct vhost_user_message msg = fe_message(request, sizeof(struct vhost_user_mem_reg));
+	const uint64_t at = (uint64_t)index * FE_RING_SPACE;
+
+	msg.payload.mem_reg.region = (struct vhost_user_region){ .gpa = FE_GPA + at,
+		.size = FE_RING_SPACE,
+		.fe_va = FE_VA + at,
+		.mmap_offset = at };
+	if (request == VHOST_USER_ADD_MEM_REG)
+		msg.fds[msg.nfds++] = fe->memfd;
+	return fe_send(fe, &msg);
+}
+
+static void
+ring_waits_for_memory_that_is_taken_away(void **state)
+{
+	const struct vhost_device_config cfg = recorder_config(false);
+	struct frontend fe;
+
+	(void)state;
+	recorder_begin(&fe, &cfg);
+	assert_int_equal(fe_set_u64(&fe, VHOST_USER_SET_PROTOCOL_FEATURES,
+				 FEATURE(VHOST_USER_PF_CONFIGURE_MEM_SLOTS)),
+		0);
+	assert_int_equal(fe_set_features(&fe, F_V1), 0);
+	for (uint32_t i = 0; i < 3; i++)
+		assert_int_equal(region_of_a_ring(&fe, VHOST_USER_ADD_MEM_REG, i), 0);
+	for (uint32_t i = 0; i < 3; i++)
+		assert_int_equal(fe_setup_ring(&fe, i), 0);
+	assert_true(told.running && told.ring[2]);
+
+	/* Of a ring that the device can do without, and of one that it cannot. */
+	assert_int_equal(region_of_a_ring(&fe, VHOST_USER_REM_MEM_REG, 2), 0);
+	assert_true(told.running && !told.ring[2]);
+	assert_int_equal(region_of_a_ring(&fe, VHOST_USER_REM_MEM_REG, 1), 0);
+	assert_true(!told.running && told.ring[0] && !told.ring[1]);
+	assert_int_equal(region_of_a_ring(&fe, VHOST_USER_ADD_MEM_REG, 1), 0);
+	assert_true(told.running && told.ring[1]);
+	assert_int_equal(region_of_a_ring(&fe, VHOST_USER_ADD_MEM_REG, 2), 0);
+	assert_true(told.running && told.ring[2]);
+	assert_int_equal(fe_mappings(), 4);
+	recorder_end(&fe);
+}
+
 static void
 logging_comes_and_goes_while_the_device_runs(void **state)
 {
@@ -340,6 +386,7 @@ main(void)
 		cmocka_unit_test(vdpa_driver_says_where_rings_stopped),
 		cmocka_unit_test(new_call_descriptor_reaches_whoever_interrupts),
 		cmocka_unit_test(memory_changes_only_while_nobody_uses_it),
+		cmocka_unit_test(ring_waits_for_memory_that_is_taken_away),
 		cmocka_unit_test(logging_comes_and_goes_while_the_device_runs),
 		cmocka_unit_test(application_may_refuse_a_device),
 		cmocka_unit_test(application_may_refuse_a_connection),

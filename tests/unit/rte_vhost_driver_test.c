@@ -128,6 +128,28 @@ offer_is_what_the_next_front_end_gets(void **state)
 	assert_int_equal(rte_vhost_driver_unregister(path), 0);
 }
 
+static void
+linear_buffers_rule_out_segmentation(void **state)
+{
+	uint64_t linear, any;
+
+	(void)state;
+	assert_int_equal(rte_vhost_driver_register(path, RTE_VHOST_USER_LINEARBUF_SUPPORT), 0);
+	assert_int_equal(rte_vhost_driver_get_features(path, &linear), 0);
+	assert_int_equal(rte_vhost_driver_enable_features(path, FEATURE(VIRTIO_NET_F_HOST_TSO4)),
+		-1);
+	assert_int_equal(rte_vhost_driver_unregister(path), 0);
+	assert_int_equal(rte_vhost_driver_register(path,
+				 RTE_VHOST_USER_LINEARBUF_SUPPORT | RTE_VHOST_USER_EXTBUF_SUPPORT),
+		0);
+	assert_int_equal(rte_vhost_driver_get_features(path, &any), 0);
+	assert_int_equal(rte_vhost_driver_unregister(path), 0);
+	assert_int_equal(any, vhost_user_net_features);
+	assert_int_equal(any & ~linear,
+		FEATURE(VIRTIO_NET_F_HOST_TSO4) | FEATURE(VIRTIO_NET_F_HOST_TSO6) |
+			FEATURE(VIRTIO_NET_F_HOST_ECN) | FEATURE(VIRTIO_NET_F_HOST_UFO));
+}
+
 /* --- A vDPA device ------------------------------------------------------------------------- */
 
 static int closed, cleaned;
@@ -331,6 +353,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(offer_is_what_the_next_front_end_gets, setup),
+		cmocka_unit_test_setup(linear_buffers_rule_out_segmentation, setup),
 		cmocka_unit_test_setup(vdpa_device_decides_the_offer_and_may_leave, setup),
 		cmocka_unit_test_setup(front_end_is_told_of_configuration_changes, setup),
 	};
