@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 #include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <linux/virtio_config.h>
@@ -44,6 +46,9 @@ vhost_user_set_vring_addr(struct vhost_device *dev, struct vhost_queue *q,
 	if (q->live && moved)
 		return vhost_device_error(dev, -EBUSY, "ring %u cannot move while it runs",
 			q->index);
+	/* A vDPA driver reads where the used ring is logged when it takes the ring up. */
+	if (dev->vdpa != NULL && addr.log_guest_addr != q->addr.log_guest_addr)
+		vhost_device_suspend_queue(dev, q);
 	vhost_device_lock(dev);
 	q->addr = addr;
 	q->has_addr = true;
@@ -54,6 +59,7 @@ vhost_user_set_vring_addr(struct vhost_device *dev, struct vhost_queue *q,
 		vhost_vring_release(&q->vring);
 	}
 	vhost_device_unlock(dev);
+	q->suspended = false;
 	return 0;
 }
 
@@ -118,13 +124,40 @@ replace_fd(struct vhost_device *dev, int *place, int fd)
 		close(old);
 }
 
+/*
+ * Take the descriptor of a notification. Rings write to it from the data path, so it has to be an
+ * eventfd, which never blocks: a pipe could, or end the process with SIGPIPE. What is neither file,
+ * pipe nor socket has no file type; writing to one of those that is no eventfd just fails.
+ */
+static int
+take_notifier(struct vhost_device *dev, const struct vhost_queue *q, struct vhost_user_message *msg,
+	int *fd)
+{
+	const int flags = msg->nfds > 0 ? fcntl(msg->fds[0], F_GETFL) : 0;
+	struct stat st;
+
+	*fd = -1;
+	if (msg->nfds > 0 &&
+		(flags < 0 || fstat(msg->fds[0], &st) != 0 || (st.st_mode & S_IFMT) != 0 ||
+			fcntl(msg->fds[0], F_SETFL, flags | O_NONBLOCK) != 0))
+		return vhost_device_error(dev, -EPROTO, "ring %u: the descriptor is no eventfd",
+			q->index);
+	*fd = vhost_user_take_fd(msg);
+	return 0;
+}
+
 /* The kick is what starts a ring, so another one starts it anew. */
 int
 vhost_user_set_vring_kick(struct vhost_device *dev, struct vhost_queue *q,
 	struct vhost_user_message *msg)
 {
+	int fd, ret;
+
+	ret = take_notifier(dev, q, msg, &fd);
+	if (ret != 0)
+		return ret;
 	vhost_device_suspend_queue(dev, q);
-	replace_fd(dev, &q->kickfd, vhost_user_take_fd(msg));
+	replace_fd(dev, &q->kickfd, fd);
 	q->has_kick = true;
 	q->suspended = false;
 	return 0;
@@ -134,8 +167,11 @@ int
 vhost_user_set_vring_call(struct vhost_device *dev, struct vhost_queue *q,
 	struct vhost_user_message *msg)
 {
-	const int fd = vhost_user_take_fd(msg);
+	int fd, ret;
 
+	ret = take_notifier(dev, q, msg, &fd);
+	if (ret != 0)
+		return ret;
 	/* Software rings change over between two bursts, a vDPA driver takes the ring up again. */
 	if (dev->vdpa != NULL)
 		vhost_device_suspend_queue(dev, q);
@@ -150,7 +186,12 @@ int
 vhost_user_set_vring_err(struct vhost_device *dev, struct vhost_queue *q,
 	struct vhost_user_message *msg)
 {
-	replace_fd(dev, &q->errfd, vhost_user_take_fd(msg));
+	int fd, ret;
+
+	ret = take_notifier(dev, q, msg, &fd);
+	if (ret != 0)
+		return ret;
+	replace_fd(dev, &q->errfd, fd);
 	return 0;
 }
 

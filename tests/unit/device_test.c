@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 #include <errno.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <linux/virtio_config.h>
 
@@ -264,6 +267,68 @@ logging_comes_and_goes_while_the_device_runs(void **state)
 	}
 }
 
+/* Where the used ring is logged comes after logging was turned on, with the ring running. */
+static void
+a_vdpa_driver_learns_where_a_ring_is_logged(void **state)
+{
+	struct vhost_user_message msg = fe_message(VHOST_USER_SET_VRING_ADDR,
+		sizeof(struct vhost_vring_addr));
+	struct rte_vhost_vring vring;
+	struct frontend fe;
+
+	(void)state;
+	for (int with_vdpa = 0; with_vdpa < 2; with_vdpa++) {
+		bring_up(&fe, with_vdpa, F_V1);
+		assert_int_equal(fe_set_features(&fe, F_V1 | F_LOG), 0);
+		assert_int_equal(fe_set_addr(&fe, 1), 0);
+		assert_int_equal(told.vring_up[1], with_vdpa);
+		msg.payload.addr = fe.dev->queues[1]->addr;
+		msg.payload.addr.flags = 1 << VHOST_VRING_F_LOG;
+		msg.payload.addr.log_guest_addr = FE_GPA + 0x8000;
+		assert_int_equal(fe_send(&fe, &msg), 0);
+		assert_int_equal(told.vring_down[1], with_vdpa);
+		assert_int_equal(told.vring_up[1], 2 * with_vdpa);
+		assert_int_equal(rte_vhost_get_vhost_vring(fe.dev->vid, 1, &vring), 0);
+		assert_int_equal(vring.log_guest_addr, FE_GPA + 0x8000);
+		assert_true(told.running);
+		recorder_end(&fe);
+	}
+}
+
+/* Whatever else could block the data path, or end the process with a signal. */
+static void
+notifications_need_an_eventfd(void **state)
+{
+	const uint32_t requests[] = { VHOST_USER_SET_VRING_KICK, VHOST_USER_SET_VRING_CALL,
+		VHOST_USER_SET_VRING_ERR };
+	struct frontend fe;
+	int pipes[2], sockets[2], fd, flags;
+
+	(void)state;
+	bring_up(&fe, false, F_V1);
+	assert_int_equal(pipe(pipes), 0);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, sockets), 0);
+	fd = fe_next_fd();
+	for (size_t i = 0; i < RTE_DIM(requests); i++) {
+		assert_true(fe_set_fd(&fe, requests[i], 0, pipes[1]) < 0);
+		assert_true(fe_set_fd(&fe, requests[i], 0, sockets[1]) < 0);
+		assert_true(fe_set_fd(&fe, requests[i], 0, fe.memfd) < 0);
+		assert_int_equal(fe_next_fd(), fd);
+	}
+	assert_true(told.running);
+
+	/* One that would block is made not to. */
+	flags = fcntl(fe.call[0], F_GETFL);
+	assert_int_equal(fcntl(fe.call[0], F_SETFL, flags & ~O_NONBLOCK), 0);
+	assert_int_equal(fe_set_call(&fe, 0), 0);
+	assert_true((fcntl(fe.call[0], F_GETFL) & O_NONBLOCK) != 0);
+	for (int i = 0; i < 2; i++) {
+		close(pipes[i]);
+		close(sockets[i]);
+	}
+	recorder_end(&fe);
+}
+
 static void
 application_may_refuse_a_device(void **state)
 {
@@ -388,6 +453,8 @@ main(void)
 		cmocka_unit_test(memory_changes_only_while_nobody_uses_it),
 		cmocka_unit_test(ring_waits_for_memory_that_is_taken_away),
 		cmocka_unit_test(logging_comes_and_goes_while_the_device_runs),
+		cmocka_unit_test(a_vdpa_driver_learns_where_a_ring_is_logged),
+		cmocka_unit_test(notifications_need_an_eventfd),
 		cmocka_unit_test(application_may_refuse_a_device),
 		cmocka_unit_test(application_may_refuse_a_connection),
 		cmocka_unit_test(driver_that_cannot_start_ends_the_connection),
