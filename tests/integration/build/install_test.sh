@@ -14,6 +14,8 @@ file_prefix=installed$$
 runtime=${RUNTIME_DIRECTORY:-/var/run}/dpdk/$file_prefix
 trap 'rm -rf "$dir" "$runtime"' EXIT
 
+eal=(--no-huge --no-shconf -m 64 --no-pci --lcores '0@0,1@0' --file-prefix "$file_prefix")
+
 fail() {
 	echo "FAIL: $*"
 	exit 1
@@ -47,8 +49,8 @@ compile() {
 run() {
 	local name=$1
 	shift
-	LD_LIBRARY_PATH=$lib "$dir/$name" --no-huge --no-shconf -m 64 --no-pci -l 0 \
-		--file-prefix "$file_prefix" --vdev vdpa_sim0 "$@" "$dir/socket" >"$dir/log" 2>&1 ||
+	LD_LIBRARY_PATH=$lib "$dir/$name" "${eal[@]}" --vdev vdpa_sim0 "$@" "$dir/socket" \
+		>"$dir/log" 2>&1 ||
 		{ cat "$dir/log"; fail "$name $*"; }
 	grep -q '^installed: ok' "$dir/log" || { cat "$dir/log"; fail "$name $*: said nothing"; }
 	echo "$name: $(tail -n 1 "$dir/log")"
@@ -74,6 +76,14 @@ for name in loaded linked; do
 	[[ $(vhost_of $name) == "$lib"/librte_vhost.so.* ]] ||
 		fail "$name loads librte_vhost from '$(vhost_of $name)', not from $lib"
 done
+
+# A program of the distribution, and all drivers of its that need librte_vhost, on this one.
+if command -v dpdk-testpmd >/dev/null; then
+	echo quit | LD_LIBRARY_PATH=$lib dpdk-testpmd "${eal[@]}" \
+		--vdev "net_vhost0,iface=$dir/socket" -- -i --total-num-mbufs=2048 >"$dir/log" 2>&1 ||
+		{ cat "$dir/log"; fail "the distribution's dpdk-testpmd does not run on this librte_vhost"; }
+	echo "dpdk-testpmd: ok"
+fi
 
 compile static --static libdpdk-vdpa
 run static

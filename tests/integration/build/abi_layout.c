@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+/*
+ * Prints the layout of everything in rte_vhost.h and rte_vdpa.h that passes between a program and
+ * the library. Built with the headers of this tree and with those of the installed DPDK, it must
+ * print the same.
+ */
+
+#include <stddef.h>
+#include <stdio.h>
+
+#include <rte_vdpa.h>
+#include <rte_vhost.h>
+
+#define SIZE(type) printf("%s: %zu\n", #type, sizeof(type))
+#define FIELD(type, field) \
+	printf("%s.%s: %zu +%zu\n", #type, #field, offsetof(type, field), \
+		sizeof(((type *)0)->field))
+#define VALUE(name) printf("%s = %lld\n", #name, (long long)(name))
+
+static void
+memory(void)
+{
+	SIZE(struct rte_vhost_mem_region);
+	FIELD(struct rte_vhost_mem_region, guest_phys_addr);
+	FIELD(struct rte_vhost_mem_region, guest_user_addr);
+	FIELD(struct rte_vhost_mem_region, host_user_addr);
+	FIELD(struct rte_vhost_mem_region, size);
+	FIELD(struct rte_vhost_mem_region, mmap_addr);
+	FIELD(struct rte_vhost_mem_region, mmap_size);
+	FIELD(struct rte_vhost_mem_region, fd);
+	SIZE(struct rte_vhost_memory);
+	FIELD(struct rte_vhost_memory, nregions);
+	printf("struct rte_vhost_memory.regions: %zu\n",
+		offsetof(struct rte_vhost_memory, regions));
+}
+
+static void
+rings(void)
+{
+	SIZE(struct rte_vhost_vring);
+	FIELD(struct rte_vhost_vring, desc);
+	FIELD(struct rte_vhost_vring, desc_packed);
+	FIELD(struct rte_vhost_vring, avail);
+	FIELD(struct rte_vhost_vring, driver_event);
+	FIELD(struct rte_vhost_vring, used);
+	FIELD(struct rte_vhost_vring, device_event);
+	FIELD(struct rte_vhost_vring, log_guest_addr);
+	FIELD(struct rte_vhost_vring, callfd);
+	FIELD(struct rte_vhost_vring, kickfd);
+	FIELD(struct rte_vhost_vring, size);
+}
+
+static void
+callbacks(void)
+{
+	SIZE(struct rte_vhost_device_ops);
+	FIELD(struct rte_vhost_device_ops, new_device);
+	FIELD(struct rte_vhost_device_ops, destroy_device);
+	FIELD(struct rte_vhost_device_ops, vring_state_changed);
+	FIELD(struct rte_vhost_device_ops, features_changed);
+	FIELD(struct rte_vhost_device_ops, new_connection);
+	FIELD(struct rte_vhost_device_ops, destroy_connection);
+	FIELD(struct rte_vhost_device_ops, guest_notified);
+	SIZE(struct rte_vhost_user_extern_ops);
+	FIELD(struct rte_vhost_user_extern_ops, pre_msg_handle);
+	FIELD(struct rte_vhost_user_extern_ops, post_msg_handle);
+	VALUE(RTE_VHOST_MSG_RESULT_ERR);
+	VALUE(RTE_VHOST_MSG_RESULT_OK);
+	VALUE(RTE_VHOST_MSG_RESULT_REPLY);
+	VALUE(RTE_VHOST_MSG_RESULT_NOT_HANDLED);
+}
+
+static void
+counters(void)
+{
+	SIZE(struct rte_vhost_stat);
+	FIELD(struct rte_vhost_stat, id);
+	FIELD(struct rte_vhost_stat, value);
+	SIZE(struct rte_vhost_stat_name);
+	SIZE(struct rte_vdpa_stat);
+	FIELD(struct rte_vdpa_stat, id);
+	FIELD(struct rte_vdpa_stat, value);
+	SIZE(struct rte_vdpa_stat_name);
+	SIZE(struct rte_vhost_power_monitor_cond);
+	FIELD(struct rte_vhost_power_monitor_cond, addr);
+	FIELD(struct rte_vhost_power_monitor_cond, val);
+	FIELD(struct rte_vhost_power_monitor_cond, mask);
+	FIELD(struct rte_vhost_power_monitor_cond, size);
+	FIELD(struct rte_vhost_power_monitor_cond, match);
+}
+
+static void
+constants(void)
+{
+	VALUE(RTE_VHOST_USER_CLIENT);
+	VALUE(RTE_VHOST_USER_NO_RECONNECT);
+	VALUE(RTE_VHOST_USER_IOMMU_SUPPORT);
+	VALUE(RTE_VHOST_USER_POSTCOPY_SUPPORT);
+	VALUE(RTE_VHOST_USER_EXTBUF_SUPPORT);
+	VALUE(RTE_VHOST_USER_LINEARBUF_SUPPORT);
+	VALUE(RTE_VHOST_USER_ASYNC_COPY);
+	VALUE(RTE_VHOST_USER_NET_COMPLIANT_OL_FLAGS);
+	VALUE(RTE_VHOST_USER_NET_STATS_ENABLE);
+	VALUE(VHOST_USER_PROTOCOL_F_MQ);
+	VALUE(VHOST_USER_PROTOCOL_F_LOG_SHMFD);
+	VALUE(VHOST_USER_PROTOCOL_F_RARP);
+	VALUE(VHOST_USER_PROTOCOL_F_REPLY_ACK);
+	VALUE(VHOST_USER_PROTOCOL_F_NET_MTU);
+	VALUE(VHOST_USER_PROTOCOL_F_CRYPTO_SESSION);
+	VALUE(VHOST_USER_PROTOCOL_F_PAGEFAULT);
+	VALUE(VHOST_USER_PROTOCOL_F_CONFIG);
+	VALUE(VHOST_USER_PROTOCOL_F_HOST_NOTIFIER);
+	VALUE(VHOST_USER_PROTOCOL_F_INFLIGHT_SHMFD);
+	VALUE(VHOST_USER_PROTOCOL_F_STATUS);
+	VALUE(VHOST_USER_F_PROTOCOL_FEATURES);
+	VALUE(RTE_VHOST_VDPA_DEVICE_TYPE_NET);
+	VALUE(RTE_VHOST_VDPA_DEVICE_TYPE_BLK);
+}
+
+int
+main(void)
+{
+	memory();
+	rings();
+	callbacks();
+	counters();
+	constants();
+	return 0;
+}

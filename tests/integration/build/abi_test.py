@@ -1,0 +1,58 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""Whether a binary linked with the distribution's librte_vhost can run on ours.
+
+Usage: abi_test.py OUR_LAYOUT THEIR_LAYOUT LIBRARY VERSION_SCRIPT DPDK_LIBRARY
+
+OUR_LAYOUT and THEIR_LAYOUT are abi_layout.c, compiled with the headers of this tree and of the
+installed DPDK. VERSION_SCRIPT is what LIBRARY was linked with.
+"""
+import os
+import re
+import subprocess
+import sys
+
+
+def run(*command: str) -> list:
+    return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.splitlines()
+
+
+def exported(library: str) -> dict:
+    """Name -> version node of every function."""
+    symbols = (line.split()[-1].split("@@") for line in
+               run("nm", "-D", "--defined-only", "--with-symbol-versions", library))
+    return {symbol[0]: symbol[1] for symbol in symbols if len(symbol) == 2}
+
+
+def promised(script: str) -> dict:
+    nodes = {}
+    with open(script, encoding="utf-8") as text:
+        for name, body in re.findall(r"(\w+) \{(.*?)\};", text.read(), re.S):
+            nodes.update((symbol, name) for symbol in re.findall(r"(\w+);", body))
+    return nodes
+
+
+def differences(ours: dict, theirs: dict, what: str) -> list:
+    return [f"{name}: {ours.get(name, 'absent')}, but {theirs.get(name, 'absent')} in {what}"
+            for name in sorted(set(ours) | set(theirs)) if ours.get(name) != theirs.get(name)]
+
+
+def main() -> int:
+    our_layout, their_layout, library, script, dpdk_library = sys.argv[1:]
+    ours = exported(library)
+    problems = differences(ours, promised(script), "the export map")
+
+    layout = [set(run(program)) for program in (our_layout, their_layout)]
+    problems += [f"{line}: only in our headers" for line in sorted(layout[0] - layout[1])]
+    problems += [f"{line}: only in DPDK's headers" for line in sorted(layout[1] - layout[0])]
+
+    if os.path.exists(dpdk_library):
+        theirs = exported(dpdk_library)
+        problems += differences(ours, {name: theirs.get(name) for name in ours}, dpdk_library)
+    print(*problems, sep="\n")
+    print(f"{len(ours)} functions exported, {len(layout[0])} layout facts compared")
+    return 1 if problems else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
