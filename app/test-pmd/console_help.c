@@ -7,6 +7,7 @@
 #include <rte_common.h>
 
 #include "console_grammar.h"
+#include "engine.h"
 
 const struct section *const sections[] = {
 	&section_control,
@@ -39,6 +40,10 @@ static void
 print_command(const struct command *command)
 {
 	printf("  %s\n      %s\n", command->syntax, command->help);
+	if (strstr(command->syntax, "ENGINE") == NULL)
+		return;
+	for (unsigned int i = 0; fwd_engines[i] != NULL; i++)
+		printf("      %-10s %s\n", fwd_engines[i]->name, fwd_engines[i]->help);
 }
 
 static void

@@ -99,6 +99,7 @@ def every_command_has_help(w: Workspace) -> None:
         words = re.split(r"[\[|]| [A-Z]", syntax)[0].split()
         text = app.command("help " + " ".join(words[:4]))
         check(f"  {syntax}\n      " in text, f"'{syntax}' explained in:\n{text}")
+    expect_in(app.command("help set fwd"), "^      macswap +swap", "^      seqcheck +receive")
     expect_in(app.command("help nonsense"), "No section or command begins with 'nonsense'")
     app.quit()
 
