@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include <linux/virtio_config.h>
@@ -567,8 +566,7 @@ vhost_device_destroy(struct vhost_device *dev)
 	dev->nr_queues = 0;
 	dev->mem = NULL;
 	vhost_memory_unmap_missing(mem, NULL);
-	if (dev->log_map != NULL)
-		munmap(dev->log_map, dev->log_map_size);
+	vhost_memory_unmap(dev->log_map, dev->log_map_size);
 	dev->log_map = NULL;
 	dev->log = (struct vhost_dirty_log){ 0 };
 	close_fd(&dev->backend_fd);

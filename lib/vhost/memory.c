@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "memory.h"
+#include "memory_guard.h"
 #include "vhost_user_wire.h"
 
 static size_t
@@ -31,15 +32,17 @@ range_wraps(uint64_t start, uint64_t len)
 }
 
 /*
- * No end may reach 2^64, so that everybody may add start and size without a second thought. The
- * file offset is a signed number to the kernel.
+ * Together, regions may not take more of our address space than the largest machines have memory:
+ * other front ends need some as well. No end may reach 2^64, so that everybody may add start and
+ * size without a second thought.
  */
 static int
 check_region(const struct rte_vhost_memory *old, const struct vhost_user_region *region)
 {
-	if (region->size == 0 || range_wraps(region->gpa, region->size) ||
-		range_wraps(region->fe_va, region->size) || region->mmap_offset > INT64_MAX ||
-		region->size > INT64_MAX - region->mmap_offset)
+	uint64_t total = region->size;
+
+	if (region->size == 0 || region->size > VHOST_MEMORY_SIZE_MAX ||
+		range_wraps(region->gpa, region->size) || range_wraps(region->fe_va, region->size))
 		return -EINVAL;
 	if (old == NULL)
 		return 0;
@@ -51,8 +54,9 @@ check_region(const struct rte_vhost_memory *old, const struct vhost_user_region 
 		if (overlap(region->gpa, region->size, r->guest_phys_addr, r->size) ||
 			overlap(region->fe_va, region->size, r->guest_user_addr, r->size))
 			return -EINVAL;
+		total += r->size;
 	}
-	return 0;
+	return total > VHOST_MEMORY_SIZE_MAX ? -EINVAL : 0;
 }
 
 /*
@@ -67,36 +71,68 @@ file_page_size(const struct stat *st)
 	return block > page && (block & (block - 1)) == 0 ? block : page;
 }
 
-static int
-map_region(const struct vhost_user_region *region, int fd, struct rte_vhost_mem_region *out)
+int
+vhost_memory_map(int fd, uint64_t offset, uint64_t size, struct vhost_mapping *mapping)
 {
-	const uint64_t end = region->mmap_offset + region->size;
 	struct stat st;
 	uint64_t page, start, len;
 	void *addr;
+	int ret;
 
+	/* The file offset is a signed number to the kernel. */
+	if (size == 0 || offset > INT64_MAX || size > INT64_MAX - offset)
+		return -EINVAL;
 	if (fstat(fd, &st) != 0)
 		return -errno;
 	/* Beyond the end of a file there is nothing but SIGBUS. */
-	if (S_ISREG(st.st_mode) && end > (uint64_t)st.st_size)
+	if (S_ISREG(st.st_mode) && offset + size > (uint64_t)st.st_size)
 		return -EINVAL;
 	page = file_page_size(&st);
-	start = region->mmap_offset & ~(page - 1);
-	len = (end - start + page - 1) & ~(page - 1);
+	start = offset & ~(page - 1);
+	len = (offset + size - start + page - 1) & ~(page - 1);
 
 	addr = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED, fd, (off_t)start);
 	if (addr == MAP_FAILED)
 		return -errno;
+	ret = vhost_guard_add(addr, len);
+	if (ret != 0) {
+		munmap(addr, len);
+		return ret;
+	}
 	/* A core dump is for debugging this process, not for what a guest keeps in its memory. */
 	madvise(addr, len, MADV_DONTDUMP);
+	*mapping = (struct vhost_mapping){
+		.addr = addr,
+		.len = len,
+		.at = (uint8_t *)addr + (offset - start),
+	};
+	return 0;
+}
 
+void
+vhost_memory_unmap(void *addr, uint64_t len)
+{
+	if (addr == NULL)
+		return;
+	vhost_guard_remove(addr);
+	munmap(addr, len);
+}
+
+static int
+map_region(const struct vhost_user_region *region, int fd, struct rte_vhost_mem_region *out)
+{
+	struct vhost_mapping mapping;
+	int ret = vhost_memory_map(fd, region->mmap_offset, region->size, &mapping);
+
+	if (ret != 0)
+		return ret;
 	*out = (struct rte_vhost_mem_region){
 		.guest_phys_addr = region->gpa,
 		.guest_user_addr = region->fe_va,
-		.host_user_addr = (uintptr_t)addr + (region->mmap_offset - start),
+		.host_user_addr = (uintptr_t)mapping.at,
 		.size = region->size,
-		.mmap_addr = addr,
-		.mmap_size = len,
+		.mmap_addr = mapping.addr,
+		.mmap_size = mapping.len,
 		.fd = fd,
 	};
 	return 0;
@@ -180,10 +216,19 @@ vhost_memory_unmap_missing(struct rte_vhost_memory *old, const struct rte_vhost_
 
 		if (has_mapping(now, r->mmap_addr))
 			continue;
-		munmap(r->mmap_addr, r->mmap_size);
+		vhost_memory_unmap(r->mmap_addr, r->mmap_size);
 		close(r->fd);
 	}
 	free(old);
+}
+
+bool
+vhost_memory_lost(const struct rte_vhost_memory *mem)
+{
+	for (uint32_t i = 0; mem != NULL && i < mem->nregions; i++)
+		if (vhost_guard_lost(mem->regions[i].mmap_addr))
+			return true;
+	return false;
 }
 
 void *

@@ -15,6 +15,7 @@
 #ifndef VHOST_MEMORY_H
 #define VHOST_MEMORY_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include <rte_branch_prediction.h>
@@ -24,6 +25,9 @@
 
 /** Regions one device may have: what GET_MAX_MEM_SLOTS answers. */
 #define VHOST_MEMORY_SLOTS_MAX 509
+
+/** Bytes that the regions of one device may have together. */
+#define VHOST_MEMORY_SIZE_MAX (UINT64_C(1) << 44)
 
 struct vhost_user_region;
 
@@ -50,6 +54,27 @@ int vhost_memory_remove(const struct rte_vhost_memory *old, const struct vhost_u
 
 /** Unmap and close what @a old has and @a now (may be NULL) does not, then free @a old. */
 void vhost_memory_unmap_missing(struct rte_vhost_memory *old, const struct rte_vhost_memory *now);
+
+/** Part of a file, mapped in whole pages of it. */
+struct vhost_mapping {
+	void *addr;   /**< where the mapping begins */
+	uint64_t len; /**< bytes of it */
+	uint8_t *at;  /**< where the part begins that was asked for */
+};
+
+/**
+ * Map a part of a file that somebody else owns, to read and write, guarded against its being taken
+ * away (memory_guard.h). The descriptor stays the caller's.
+ *
+ * @return 0; -EINVAL no size, or beyond the end of the file; or from fstat(2) or mmap(2)
+ */
+int vhost_memory_map(int fd, uint64_t offset, uint64_t size, struct vhost_mapping *mapping);
+
+/** Undo it; NULL is ignored. */
+void vhost_memory_unmap(void *addr, uint64_t len);
+
+/** True if the front end took away a file that is mapped here: see memory_guard.h. */
+bool vhost_memory_lost(const struct rte_vhost_memory *mem);
 
 /** Front-end virtual address to ours; NULL unless [fe_va, fe_va + len) lies within one region. */
 void *vhost_memory_from_fe_va(const struct rte_vhost_memory *mem, uint64_t fe_va, uint64_t len);

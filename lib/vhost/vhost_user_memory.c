@@ -3,13 +3,15 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "memory.h"
 #include "vhost_log.h"
 #include "vhost_user_dispatch.h"
+
+/* Bytes of a dirty log: a bit for each page of as much address space as there can be. */
+#define LOG_SIZE_MAX (UINT64_C(1) << 32)
 
 /*
  * Handlers of what concerns guest memory, and the log of what is written to it.
@@ -166,43 +168,31 @@ vhost_user_set_log_base(struct vhost_device *dev, struct vhost_queue *q,
 	const struct vhost_user_log log = msg->payload.log;
 	void *const old_map = dev->log_map;
 	const uint64_t old_size = dev->log_map_size;
-	struct stat st;
-	void *map;
-	int fd;
+	struct vhost_mapping map = { 0 };
+	int fd, ret = -EINVAL;
 
 	(void)q;
-	if (log.mmap_size == 0 || log.mmap_offset > INT64_MAX ||
-		log.mmap_size > INT64_MAX - log.mmap_offset)
-		return vhost_device_error(dev, -EPROTO, "log of %" PRIu64 " bytes at %" PRIu64,
-			log.mmap_size, log.mmap_offset);
 	fd = vhost_user_take_fd(msg);
-	if (fstat(fd, &st) != 0 ||
-		(S_ISREG(st.st_mode) && log.mmap_offset + log.mmap_size > (uint64_t)st.st_size)) {
-		close(fd);
-		return vhost_device_error(dev, -EPROTO,
-			"log of %" PRIu64 " bytes at %" PRIu64 " is larger than its file",
-			log.mmap_size, log.mmap_offset);
-	}
-	/* From the start of the file: an offset need not be that of a page. */
-	map = mmap(NULL, log.mmap_offset + log.mmap_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd,
-		0);
+	if (log.mmap_size <= LOG_SIZE_MAX)
+		ret = vhost_memory_map(fd, log.mmap_offset, log.mmap_size, &map);
 	close(fd);
-	if (map == MAP_FAILED)
-		return vhost_device_error(dev, -errno,
-			"cannot map the log of %" PRIu64 " bytes: %s", log.mmap_size,
-			strerror(errno));
+	if (ret != 0)
+		return vhost_device_error(dev, ret == -EINVAL ? -EPROTO : ret,
+			"cannot map the log of %" PRIu64 " bytes at %" PRIu64 ": %s", log.mmap_size,
+			log.mmap_offset,
+			ret == -EINVAL ? "it is empty, too large, or larger than its file" :
+					 strerror(-ret));
 
 	vhost_device_lock(dev);
-	dev->log_map = map;
-	dev->log_map_size = log.mmap_offset + log.mmap_size;
+	dev->log_map = map.addr;
+	dev->log_map_size = map.len;
 	dev->log = (struct vhost_dirty_log){
-		.base = (uint8_t *)map + log.mmap_offset,
+		.base = map.at,
 		.size = log.mmap_size,
 	};
 	vhost_device_unlock(dev);
 	vhost_device_set_logging(dev, dev->features);
-	if (old_map != NULL)
-		munmap(old_map, old_size);
+	vhost_memory_unmap(old_map, old_size);
 
 	msg->header.size = 0;
 	return VHOST_USER_REPLY;

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -11,6 +12,8 @@
 #include <linux/virtio_config.h>
 #include <linux/virtio_net.h>
 
+#include "memory.h"
+#include "memory_guard.h"
 #include "vdpa.h"
 #include "vhost_log.h"
 #include "vhost_user_dispatch.h"
@@ -22,7 +25,8 @@
 #define FEATURE(bit) (UINT64_C(1) << (bit))
 
 struct vhost_user_connection {
-	TAILQ_ENTRY(vhost_user_connection) next;
+	TAILQ_ENTRY(vhost_user_connection) next; /* of its socket */
+	TAILQ_ENTRY(vhost_user_connection) link; /* of all there are */
 	struct vhost_user_socket *socket;
 	struct vhost_device *dev;
 	struct event_source *source;
@@ -33,6 +37,25 @@ struct vhost_user_connection {
 	struct vhost_user_message msg;
 };
 
+/* All connections of the process; the event loop's. */
+static TAILQ_HEAD(, vhost_user_connection) connections = TAILQ_HEAD_INITIALIZER(connections);
+
+static void memory_taken_away(void *arg);
+
+static struct event_loop *
+start_event_loop(void)
+{
+	struct event_loop *loop = event_loop_create("vhost-events");
+
+	if (loop != NULL &&
+		event_loop_add_fd(loop, vhost_guard_fd(), memory_taken_away, NULL) == NULL)
+		VHOST_LOG(WARNING,
+			"cannot watch for guest memory that is taken away: %s; front ends that do so "
+			"stay connected",
+			strerror(errno));
+	return loop;
+}
+
 struct event_loop *
 vhost_user_event_loop(void)
 {
@@ -41,7 +64,7 @@ vhost_user_event_loop(void)
 
 	pthread_mutex_lock(&lock);
 	if (loop == NULL)
-		loop = event_loop_create("vhost-events");
+		loop = start_event_loop();
 	pthread_mutex_unlock(&lock);
 	return loop;
 }
@@ -89,6 +112,7 @@ connection_close(struct vhost_user_connection *c)
 		vhost_user_message_close_fds(&c->msg);
 	close(c->fd);
 	TAILQ_REMOVE(&s->connections, c, next);
+	TAILQ_REMOVE(&connections, c, link);
 	free(c);
 	if (reconnects(s))
 		retry_later(s);
@@ -120,6 +144,37 @@ connection_readable(void *arg)
 			strerror(-ret));
 	}
 	connection_close(c);
+}
+
+/* Each connection whose memory was taken away; looked for anew, since callbacks may close others. */
+static struct vhost_user_connection *
+find_robbed(void)
+{
+	struct vhost_user_connection *c;
+
+	TAILQ_FOREACH(c, &connections, link)
+		if (!c->busy &&
+			(vhost_memory_lost(c->dev->mem) ||
+				(c->dev->log_map != NULL && vhost_guard_lost(c->dev->log_map))))
+			return c;
+	return NULL;
+}
+
+static void
+memory_taken_away(void *arg)
+{
+	struct vhost_user_connection *c;
+	eventfd_t count;
+
+	(void)arg;
+	eventfd_read(vhost_guard_fd(), &count);
+	while ((c = find_robbed()) != NULL) {
+		VHOST_LOG(ERR,
+			"%s: guest memory is gone: its file was shortened, or no hugepages are left "
+			"for it; closing the connection",
+			c->dev->name);
+		connection_close(c);
+	}
 }
 
 /* A peer is there: serve it. The descriptor is taken over. */
@@ -156,6 +211,7 @@ connection_open(struct vhost_user_socket *s, int fd)
 	}
 	s->references++;
 	TAILQ_INSERT_TAIL(&s->connections, c, next);
+	TAILQ_INSERT_TAIL(&connections, c, link);
 	c->source = event_loop_add_fd(vhost_user_event_loop(), fd, connection_readable, c);
 	if (c->source == NULL)
 		VHOST_LOG(ERR, "%s: cannot watch the connection: %s", c->dev->name,

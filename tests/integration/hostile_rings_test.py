@@ -13,10 +13,10 @@ from collections.abc import Callable
 from harness.backends import BACKENDS, wait_counts
 from harness.net_frontend import BUFFER, NET_HEADER, NetFrontend
 from harness.numbered import seq_stats, start_numbered, stop_numbered
-from harness.result import check
+from harness.result import Failure, check
 from harness.runner import run
 from harness.testpmd import Testpmd, ours, vdev
-from harness.vhost_user import Memory
+from harness.vhost_user import Closed, Memory
 from harness.vring import DESC, DESC_F_INDIRECT, DESC_F_NEXT, DESC_F_WRITE, PackedRing, SplitRing
 
 MEMORY_SIZE = 4 << 20
@@ -185,6 +185,41 @@ def harms_nobody(workspace, kind: str, packed: bool, direction: str) -> None:
         backend.quit()
 
 
+def takes_memory_away(workspace, kind: str) -> None:
+    """A front end that shortens the files it shared while its rings run."""
+    target, other = workspace.path("target"), workspace.path("other")
+    with BACKENDS[kind](workspace, [target, other]) as backend:
+        steady = Testpmd(workspace, "steady", ours(), 1, [vdev("net_virtio_user0", path=other)])
+        start_numbered(steady)
+        fds = backend.fd_count()
+        for packed in (False, True):
+            memory = Memory(MEMORY_SIZE)
+            thief = NetFrontend.to(target).setup(memory, packed=packed).bring_up()
+            for region in memory.regions:
+                os.ftruncate(region.fd, 0)
+            thief.queues[1].notify()
+            try:
+                raise Failure(f"expected the end of the connection, got {thief.receive()}")
+            except Closed:
+                pass
+            thief.teardown()
+            # Not touched any more: its pages are gone here as well.
+            memory.close()
+            wait_counts(backend, fds, 1 << 30)
+        before = seq_stats(steady)["received"]
+        steady.until("frames of the other front end",
+                     lambda: seq_stats(steady)["received"] > before + 1000)
+        stop_numbered(steady)
+        steady.quit()
+        memory = Memory(MEMORY_SIZE)
+        honest = NetFrontend.to(target).setup(memory).bring_up()
+        frames = [os.urandom(60 + i) for i in range(100)]
+        check(honest.exchange(frames) == frames, "an honest driver to be served after the thief")
+        honest.teardown()
+        memory.close()
+        backend.quit()
+
+
 def case(kind: str, packed: bool, direction: str):
     return (f"{kind}_{'packed' if packed else 'split'}_{direction}",
             lambda workspace: harms_nobody(workspace, kind, packed, direction))
@@ -192,4 +227,6 @@ def case(kind: str, packed: bool, direction: str):
 
 if __name__ == "__main__":
     run(*[case(kind, packed, direction) for kind in BACKENDS for packed in (False, True)
-          for direction in ("receive", "transmit")])
+          for direction in ("receive", "transmit")],
+        *[(f"{kind}_memory_taken_away", lambda workspace, kind=kind:
+           takes_memory_away(workspace, kind)) for kind in BACKENDS])
