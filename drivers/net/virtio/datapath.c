@@ -107,7 +107,8 @@ packed_waiting(const struct virtio_queue *q, uint16_t limit)
 	bool wrap = q->used_wrap;
 	uint16_t n = 0;
 
-	while (n < limit &&
+	/* Nobody holds the queue still: a position that a split ring had may be far outside. */
+	while (n < limit && pos < q->size &&
 		(virtio_packed_load(q, (uint16_t)pos).flags & VIRTIO_PACKED_PHASE) ==
 			virtio_packed_used_flags(wrap)) {
 		n++;
@@ -120,7 +121,7 @@ packed_waiting(const struct virtio_queue *q, uint16_t limit)
 }
 
 uint16_t
-virtio_rx_waiting(const struct virtio_queue *q, uint16_t limit)
+virtio_queue_waiting(const struct virtio_queue *q, uint16_t limit)
 {
 	limit = RTE_MIN(limit, (uint16_t)(q->size - q->free));
 	if (q->flags & VIRTIO_QUEUE_PACKED)

@@ -23,8 +23,8 @@ uint16_t virtio_rx_fill(struct virtio_queue *q);
 /** Free what the device has transmitted. @return descriptors free now */
 uint16_t virtio_tx_reclaim(struct virtio_queue *q);
 
-/** Frames that wait in a receive queue, as far as a look at the ring tells. */
-uint16_t virtio_rx_waiting(const struct virtio_queue *q, uint16_t limit);
+/** Buffers that the device has returned and nobody took yet, as far as a look at the ring tells. */
+uint16_t virtio_queue_waiting(const struct virtio_queue *q, uint16_t limit);
 
 uint16_t virtio_split_rx(struct virtio_queue *q, struct rte_mbuf **pkts, uint16_t n);
 uint16_t virtio_split_rx_merge(struct virtio_queue *q, struct rte_mbuf **pkts, uint16_t n);

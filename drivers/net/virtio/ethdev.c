@@ -286,7 +286,6 @@ static int
 mtu_set(struct rte_eth_dev *eth, uint16_t mtu)
 {
 	struct virtio_device *dev = virtio_ethdev_device(eth);
-	int ret;
 
 	for (uint16_t i = 0; i < eth->data->nb_rx_queues; i++) {
 		const struct virtio_queue *q = eth->data->rx_queues[i];
@@ -299,8 +298,7 @@ mtu_set(struct rte_eth_dev *eth, uint16_t mtu)
 			return -EINVAL;
 		}
 	}
-	ret = dev->transport->set_mtu(dev, mtu);
-	return ret == -ENOTSUP ? 0 : ret;
+	return dev->transport->set_mtu(dev, mtu);
 }
 
 static int

@@ -35,8 +35,10 @@ virtio_rx_address(const struct virtio_queue *q, const struct rte_mbuf *m)
 static __rte_always_inline struct virtio_net_hdr_v1
 virtio_rx_read_header(const struct virtio_queue *q, const struct rte_mbuf *m)
 {
-	const volatile virtio_word32 *src =
-		(const volatile virtio_word32 *)((const char *)m->buf_addr + q->buf_off);
+	/* A header of 10 bytes ends on a boundary of 16 and begins on none. */
+	typedef virtio_word32 __attribute__((aligned(2))) word;
+
+	const volatile word *src = (const volatile word *)((const char *)m->buf_addr + q->buf_off);
 	union {
 		uint32_t words[sizeof(struct virtio_net_hdr_v1) / sizeof(uint32_t)];
 		struct virtio_net_hdr_v1 hdr;

@@ -159,6 +159,17 @@ share_memory(struct virtio_user *u, const void *gone, size_t gone_len)
 	return ret < 0 ? ret : u->backend->set_memory(u, u->memory);
 }
 
+/* A back end that does not ask for an MTU works without. */
+static int
+tell_mtu(struct virtio_user *u)
+{
+	int ret = 0;
+
+	if (u->mtu != 0 && virtio_has(&u->dev, VIRTIO_NET_F_MTU))
+		ret = u->backend->set_mtu(u, u->mtu);
+	return ret == -ENOTSUP ? 0 : ret;
+}
+
 /* From a connected back end to a running device. Locked with memory. */
 static int
 bring_up(struct virtio_user *u)
@@ -184,6 +195,8 @@ bring_up(struct virtio_user *u)
 	for (uint16_t i = 0; i < 2 * dev->pairs && ret == 0; i++)
 		ret = be->setup_ring(u, dev->queues[i]);
 	if (ret == 0)
+		ret = tell_mtu(u);
+	if (ret == 0)
 		ret = be->set_status(u, status | VIRTIO_CONFIG_S_DRIVER_OK);
 	if (ret < 0)
 		return ret;
@@ -207,11 +220,12 @@ user_start(struct virtio_device *dev)
 	u->enabled_pairs = dev->pairs;
 	if (u->connected)
 		ret = bring_up(u);
-	if (ret == -ECONNRESET) {
-		/* Gone, not unwilling: the control thread looks for it again. */
+	/* Unless it was us who refused, nobody knows where this connection stands. */
+	if (ret < 0 && ret != -ENOTSUP && ret != -ENOSPC)
 		u->backend->give_up(u);
+	/* Gone, not unwilling: the control thread looks for it again. */
+	if (ret == -ECONNRESET)
 		ret = 0;
-	}
 	u->started = ret == 0;
 	unlock_with_memory(u);
 	wake(u);
@@ -277,11 +291,12 @@ static int
 user_set_mtu(struct virtio_device *dev, uint16_t mtu)
 {
 	struct virtio_user *u = user_of(dev);
-	int ret = -ENOTSUP;
+	int ret = 0;
 
 	pthread_mutex_lock(&u->lock);
-	if (u->running && virtio_has(dev, VIRTIO_NET_F_MTU))
-		ret = u->backend->set_mtu(u, mtu);
+	u->mtu = mtu;
+	if (u->running)
+		ret = tell_mtu(u);
 	pthread_mutex_unlock(&u->lock);
 	return ret;
 }

@@ -37,6 +37,7 @@ struct virtio_user {
 	uint64_t backend_features; /**< what the connected back end offers */
 	uint16_t backend_pairs;
 	uint16_t enabled_pairs; /**< what the control queue asked for */
+	uint16_t mtu;           /**< what the application chose; 0 if it did not */
 	struct virtio_backend_memory *memory;
 
 	int wakefd;
