@@ -58,6 +58,11 @@
 			rte_log(RTE_LOG_##level, (uint32_t)(type), fmt "\n", ##__VA_ARGS__) : \
 			0))
 
+/* 23.03 has telemetry say "uint" for every unsigned number, where 22.11 said "u64". */
+#if RTE_VERSION < RTE_VERSION_NUM(23, 3, 0, 0)
+#define rte_tel_data_add_dict_uint rte_tel_data_add_dict_u64
+#endif
+
 /* 24.11 names the ICMP types after the protocol and deprecates the names that 22.11 has. */
 #ifndef RTE_ICMP_TYPE_ECHO_REQUEST
 #define RTE_ICMP_TYPE_ECHO_REPLY RTE_IP_ICMP_ECHO_REPLY

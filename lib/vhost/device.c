@@ -525,6 +525,7 @@ vhost_device_create(const struct vhost_device_config *config)
 	dev->suspended = dev->closing = false;
 	dev->engaged = dev->running = dev->refused = false;
 	dev->extern_ops = (struct rte_vhost_user_extern_ops){ 0 };
+	memset(&dev->messages, 0, sizeof(dev->messages));
 	__atomic_store_n(&dev->used, true, __ATOMIC_RELEASE);
 
 	VHOST_LOG(INFO, "%s: front end connected%s%s", dev->name,

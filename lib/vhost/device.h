@@ -28,6 +28,7 @@
 #include <linux/vhost.h>
 
 #include "rte_vhost.h"
+#include "vhost_user_wire.h"
 #include "vring.h"
 
 struct rte_vdpa_device;
@@ -86,6 +87,12 @@ struct vhost_device_config {
 	struct rte_vdpa_device *vdpa;
 };
 
+/** What came from the front end. Written by the event loop, read by anyone, each with one load. */
+struct vhost_message_counters {
+	uint64_t requests[VHOST_USER_REQUEST_MAX]; /**< index 0: those without a name */
+	uint64_t refused;                          /**< of them, however the front end was told */
+};
+
 struct vhost_device {
 	/* Data path: who has a device number finds its rings here. Written once each. */
 	struct vhost_queue *queues[VHOST_QUEUES_MAX];
@@ -131,11 +138,20 @@ struct vhost_device {
 
 	struct rte_vhost_user_extern_ops extern_ops;
 
+	struct vhost_message_counters messages;
+
 	/** Why the request in hand was refused: vhost_device_error(). */
 	char error[160];
 };
 
 extern struct vhost_device vhost_devices[RTE_MAX_VHOST_DEVICE];
+
+/** Add one to a counter that only this thread writes and others read. */
+static inline void
+vhost_count(uint64_t *counter)
+{
+	__atomic_store_n(counter, *counter + 1, __ATOMIC_RELAXED);
+}
 
 /** The device of a number, or NULL when there is no connection of that number now. */
 static inline struct vhost_device *

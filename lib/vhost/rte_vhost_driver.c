@@ -16,6 +16,7 @@
 #include "rte_vhost.h"
 #include "vdpa.h"
 #include "vhost_log.h"
+#include "vhost_telemetry.h"
 #include "vhost_user_dispatch.h"
 #include "vhost_user_socket.h"
 
@@ -77,6 +78,21 @@ unlock_socket(struct vhost_user_socket *s)
 	pthread_mutex_unlock(&registry.lock);
 }
 
+void
+vhost_user_socket_walk(bool (*fn)(struct vhost_user_socket *s, void *arg), void *arg)
+{
+	struct vhost_user_socket *s;
+	bool more = true;
+
+	pthread_mutex_lock(&registry.lock);
+	TAILQ_FOREACH(s, &registry.sockets, next) {
+		pthread_mutex_lock(&s->lock);
+		more = more && fn(s, arg);
+		pthread_mutex_unlock(&s->lock);
+	}
+	pthread_mutex_unlock(&registry.lock);
+}
+
 /* --- vDPA devices that leave --------------------------------------------------------------- */
 
 static struct vhost_user_socket *
@@ -121,9 +137,11 @@ release_vdpa(struct rte_vdpa_device *dev)
 		event_loop_run(loop, release_in_loop, dev);
 }
 
+/* For telemetry too, which a program linked with the archive does not name. */
 RTE_INIT(vhost_follow_vdpa_devices)
 {
 	vdpa_on_release(release_vdpa);
+	vhost_telemetry_register();
 }
 
 /* --- Registration -------------------------------------------------------------------------- */

@@ -186,6 +186,16 @@ static const struct {
 
 static_assert(VHOST_VRING_SIZE_BINS == 8 && VHOST_VRING_DROP_MAX == 5, "each has a name");
 
+const char *
+vhost_vring_counter(const struct vhost_vring *vr, unsigned int i, uint64_t *value)
+{
+	if (i >= RTE_DIM(counters))
+		return NULL;
+	*value = __atomic_load_n((const uint64_t *)RTE_PTR_ADD(&vr->stats, counters[i].offset),
+		__ATOMIC_RELAXED);
+	return counters[i].name;
+}
+
 /* The ring, if its device counts at all. */
 static struct vhost_queue *
 counted_queue(int vid, uint16_t queue_id)
@@ -222,10 +232,8 @@ rte_vhost_vring_stats_get(int vid, uint16_t queue_id, struct rte_vhost_stat *sta
 	if (stats == NULL || n < RTE_DIM(counters))
 		return RTE_DIM(counters);
 	for (unsigned int i = 0; i < RTE_DIM(counters); i++) {
-		const uint64_t *value = RTE_PTR_ADD(&q->vring.stats, counters[i].offset);
-
 		stats[i].id = i;
-		stats[i].value = __atomic_load_n(value, __ATOMIC_RELAXED);
+		vhost_vring_counter(&q->vring, i, &stats[i].value);
 	}
 	return RTE_DIM(counters);
 }

@@ -11,6 +11,7 @@
 #include <rte_vdpa_compat.h>
 
 #include "vdpa.h"
+#include "vhost_telemetry.h"
 
 RTE_LOG_REGISTER_SUFFIX(vdpa_logtype, vdpa, INFO);
 #define LOG(level, ...) VDPA_LOG(vdpa_logtype, level, __VA_ARGS__)
@@ -194,6 +195,17 @@ vdpa_on_release(vdpa_release_fn release)
 	pthread_mutex_unlock(&registry.lock);
 }
 
+void
+vdpa_walk(void (*fn)(struct rte_vdpa_device *dev, void *arg), void *arg)
+{
+	struct rte_vdpa_device *dev;
+
+	pthread_mutex_lock(&registry.lock);
+	TAILQ_FOREACH(dev, &registry.devices, next)
+		fn(dev, arg);
+	pthread_mutex_unlock(&registry.lock);
+}
+
 bool
 vdpa_is_registered(const struct rte_vdpa_device *dev)
 {
@@ -350,3 +362,9 @@ static struct rte_class vdpa_class = {
 };
 
 RTE_REGISTER_CLASS(vdpa, vdpa_class);
+
+/* Here, since a program linked with the archive gets what it names, which is not telemetry. */
+RTE_INIT(vdpa_tell_telemetry)
+{
+	vdpa_telemetry_register();
+}

@@ -36,4 +36,10 @@ typedef void (*vdpa_release_fn)(struct rte_vdpa_device *dev);
 /** Set what unregistration calls; to be done before there are connections. */
 void vdpa_on_release(vdpa_release_fn release);
 
+/**
+ * Call @a fn for each registered device in turn. Any thread. No device comes or goes meanwhile, so
+ * @a fn is short, and calls no operation of a device.
+ */
+void vdpa_walk(void (*fn)(struct rte_vdpa_device *dev, void *arg), void *arg);
+
 #endif /* VDPA_H */

@@ -284,9 +284,11 @@ dispatch(struct vhost_device *dev, int sock, struct vhost_user_message *msg)
 	outcome = process(dev, sock, msg);
 	if (outcome == -EPROTO || (outcome < 0 && !need_ack))
 		return outcome;
-	if (outcome < 0)
+	if (outcome < 0) {
+		vhost_count(&dev->messages.refused);
 		VHOST_LOG(ERR, "%s: %s refused: %s", dev->name, vhost_user_request_name(request),
 			dev->error);
+	}
 	ret = vhost_device_update(dev);
 	if (ret == 0 && need_ack && outcome != ANSWERED)
 		ret = acknowledge(dev, sock, request, outcome == HANDLED);
@@ -301,10 +303,13 @@ vhost_user_dispatch(struct vhost_device *dev, int sock, struct vhost_user_messag
 
 	VHOST_LOG(DEBUG, "%s: %s, %u bytes, %d descriptors", dev->name,
 		vhost_user_request_name(request), msg->header.size, msg->nfds);
+	vhost_count(&dev->messages.requests[request < VHOST_USER_REQUEST_MAX ? request : 0]);
 	ret = dispatch(dev, sock, msg);
 	vhost_user_message_close_fds(msg);
-	if (ret != 0)
-		VHOST_LOG(ERR, "%s: %s: %s; closing the connection", dev->name,
-			vhost_user_request_name(request), dev->error);
+	if (ret == 0)
+		return 0;
+	vhost_count(&dev->messages.refused);
+	VHOST_LOG(ERR, "%s: %s: %s; closing the connection", dev->name,
+		vhost_user_request_name(request), dev->error);
 	return ret;
 }

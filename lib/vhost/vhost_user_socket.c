@@ -134,7 +134,10 @@ connection_readable(void *arg)
 		c->busy = false;
 		if (ret == 0 && !c->doomed)
 			return;
+		if (ret != 0)
+			vhost_count(&c->socket->counters.expelled);
 	} else if (ret == -EPROTO) {
+		vhost_count(&c->socket->counters.expelled);
 		VHOST_LOG(ERR,
 			"%s: message is cut off, too large, or has too many descriptors; "
 			"closing the connection",
@@ -173,6 +176,7 @@ memory_taken_away(void *arg)
 			"%s: guest memory is gone: its file was shortened, or no hugepages are left "
 			"for it; closing the connection",
 			c->dev->name);
+		vhost_count(&c->socket->counters.expelled);
 		connection_close(c);
 	}
 }
@@ -187,6 +191,7 @@ connection_open(struct vhost_user_socket *s, int fd)
 
 	if (c == NULL) {
 		VHOST_LOG(ERR, "%s: connection refused: out of memory", s->path);
+		vhost_count(&s->counters.refused);
 		close(fd);
 		return;
 	}
@@ -205,10 +210,12 @@ connection_open(struct vhost_user_socket *s, int fd)
 			s->path);
 	}
 	if (c->dev == NULL) {
+		vhost_count(&s->counters.refused);
 		free(c);
 		close(fd);
 		return;
 	}
+	vhost_count(&s->counters.connected);
 	s->references++;
 	TAILQ_INSERT_TAIL(&s->connections, c, next);
 	TAILQ_INSERT_TAIL(&connections, c, link);
@@ -438,6 +445,7 @@ try_connect(struct vhost_user_socket *s)
 		return fd;
 	}
 	ret = -errno;
+	vhost_count(&s->counters.attempts);
 	if (fd >= 0)
 		close(fd);
 	if (!s->complained && reconnects(s))

@@ -34,6 +34,14 @@ struct vhost_user_offer {
 	struct rte_vdpa_device *vdpa;
 };
 
+/** What became of connections. Written by the event loop, read by anyone, each with one load. */
+struct vhost_user_socket_counters {
+	uint64_t connected; /**< got a device number */
+	uint64_t refused;   /**< did not: none was left, or the application or the device refused */
+	uint64_t expelled;  /**< of those connected, closed by us for something that they did */
+	uint64_t attempts;  /**< to connect that failed, of a client */
+};
+
 struct vhost_user_socket {
 	TAILQ_ENTRY(vhost_user_socket) next; /**< for the registry in rte_vhost_driver.c */
 	char path[VHOST_PATH_MAX];
@@ -41,6 +49,7 @@ struct vhost_user_socket {
 
 	pthread_mutex_t lock;
 	struct vhost_user_offer offer;
+	struct vhost_user_socket_counters counters;
 
 	/* Event loop's. */
 	unsigned int references; /**< registration, connections, callbacks in progress */
@@ -88,6 +97,13 @@ bool vhost_user_socket_uses_vdpa(struct vhost_user_socket *s, const struct rte_v
 /** Close the connections that run on a vDPA device. In the event loop. */
 void vhost_user_socket_release_vdpa(struct vhost_user_socket *s,
 	const struct rte_vdpa_device *vdpa);
+
+/**
+ * Call @a fn for each registered socket in turn until it returns false. Any thread.
+ *
+ * No socket comes or goes meanwhile, so @a fn is short, and calls nothing of rte_vhost_driver_*().
+ */
+void vhost_user_socket_walk(bool (*fn)(struct vhost_user_socket *s, void *arg), void *arg);
 
 /** The loop that serves all sockets: made by the first call. NULL with errno set. */
 struct event_loop *vhost_user_event_loop(void);

@@ -260,4 +260,10 @@ void vhost_vring_enable_kicks(struct vhost_vring *vr, bool enable);
  */
 uint16_t vhost_vring_available(const struct vhost_vring *vr);
 
+/**
+ * Name and value of one of a ring's counters, for @a i from 0 on. Any thread.
+ * @return the name, without direction and queue; NULL if there are no more
+ */
+const char *vhost_vring_counter(const struct vhost_vring *vr, unsigned int i, uint64_t *value);
+
 #endif /* VRING_H */
