@@ -71,15 +71,34 @@ poke(struct rte_mbuf *m, uint32_t offset, const uint8_t *src, uint32_t len)
 	}
 }
 
+/** Sum of the frame from @a start to its end, of any number of segments. */
+static uint16_t
+sum_from(const struct rte_mbuf *m, uint32_t start)
+{
+	uint32_t sum = 0;
+	bool odd = false;
+
+	for (; m != NULL; m = m->next) {
+		uint32_t skip = RTE_MIN(start, (uint32_t)m->data_len);
+		uint32_t len = m->data_len - skip;
+		uint16_t part = rte_raw_cksum(rte_pktmbuf_mtod_offset(m, const void *, skip), len);
+
+		/* After an odd number of bytes, even and odd ones have changed their places. */
+		sum += odd ? rte_bswap16(part) : part;
+		odd ^= len & 1;
+		start -= skip;
+	}
+	while (sum > UINT16_MAX)
+		sum = (sum & UINT16_MAX) + (sum >> 16);
+	return (uint16_t)sum;
+}
+
 /** Finish a checksum that so far covers the pseudo header; the frame holds it whole. */
 static void
 finish_checksum(struct rte_mbuf *m, uint32_t start, uint32_t offset)
 {
-	uint16_t sum = 0;
+	uint16_t sum = ~sum_from(m, start);
 
-	if (rte_raw_cksum_mbuf(m, start, m->pkt_len - start, &sum) != 0)
-		return;
-	sum = ~sum;
 	/* UDP reads zero as "no checksum"; for the others both mean the same. */
 	if (sum == 0)
 		sum = UINT16_MAX;
