@@ -188,6 +188,8 @@ vhost_vring_set_log(struct vhost_vring *vr, const struct vhost_dirty_log *log)
 void
 vring_set_broken(struct vhost_vring *vr, const char *why)
 {
+	if (vr->broken)
+		return;
 	vr->broken = true;
 	vr->stats.broken++;
 	VRING_LOG(ERR,
