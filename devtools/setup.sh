@@ -12,7 +12,7 @@ declare -A why=(
 	[docs]="building the guides and the API documentation"
 )
 declare -A packages=(
-	[build]="gcc libc6-dev pkgconf meson ninja-build libdpdk-dev python3 python3-pyelftools
+	[build]="gcc libc6-dev make dpkg-dev pkgconf meson ninja-build libdpdk-dev python3 python3-pyelftools
 		ca-certificates xz-utils"
 	[test]="libcmocka-dev clang libclang-rt-dev dpdk dpdk-dev abigail-tools procps socat"
 	[guest]="qemu-system-x86 ipxe-qemu seabios busybox-static iproute2 iputils-ping kmod cpio"

@@ -3,12 +3,17 @@
 # Install the build into a directory, and use it from there as another project would: through
 # pkg-config, linked dynamically, with the drivers linked in or loaded, and statically.
 #
-# Usage: install_test.sh BUILD_DIR PREFIX LIBDIR CC SANITIZE
+# Usage: install_test.sh BUILD_DIR PREFIX LIBDIR SANITIZE CC...
 set -eu
 
-build=$1 prefix=$2 libdir=$3 cc=$4 sanitize=$5
+build=$1 prefix=$2 libdir=$3 sanitize=$4
+shift 4
+cc=("$@")
 here=$(dirname "$(realpath "$0")")
-dir=$(mktemp -d)
+# EAL loads no drivers from below a directory that everybody may write, such as /tmp.
+cache=${XDG_CACHE_HOME:-$HOME/.cache}/dpdk-vdpa
+mkdir -p "$cache"
+dir=$(mktemp -d -p "$cache" install.XXXXXX)
 file_prefix=installed$$
 # EAL makes a directory for each file prefix, and never removes it.
 runtime=${RUNTIME_DIRECTORY:-/var/run}/dpdk/$file_prefix
@@ -41,7 +46,7 @@ compile() {
 	local name=$1
 	shift
 	read -ra words < <(pkg-config --libs "$@")
-	"$cc" "${cflags[@]}" "$here/installed.c" -o "$dir/$name" "${words[@]}" ||
+	"${cc[@]}" "${cflags[@]}" "$here/installed.c" -o "$dir/$name" "${words[@]}" ||
 		fail "cannot link $name with: $(pkg-config --libs "$@")"
 }
 
@@ -64,7 +69,7 @@ vhost_of() {
 # Headers: ours, not those of the installed DPDK.
 for header in rte_vhost.h rte_vdpa.h; do
 	printf '#include <%s>\n' "$header" >"$dir/header.c"
-	"$cc" "${cflags[@]}" -M "$dir/header.c" | grep -q "$root/include/dpdk-vdpa/$header" ||
+	[[ $("${cc[@]}" "${cflags[@]}" -M "$dir/header.c") == *"$root/include/dpdk-vdpa/$header"* ]] ||
 		fail "$header is found elsewhere than in $root/include/dpdk-vdpa"
 done
 
