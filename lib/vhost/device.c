@@ -447,6 +447,8 @@ vhost_device_name_queue(struct vhost_device *dev, uint32_t index)
 		(RTE_VHOST_USER_EXTBUF_SUPPORT | RTE_VHOST_USER_LINEARBUF_SUPPORT |
 			RTE_VHOST_USER_NET_COMPLIANT_OL_FLAGS);
 	q->vring.flags = dev->flags & RTE_VHOST_USER_NET_STATS_ENABLE ? VHOST_VRING_STATS : 0;
+	if (dev->ops.guest_notify != NULL)
+		q->vring.flags |= VHOST_VRING_CALLS_OWED;
 	vhost_vring_claim(&q->vring);
 	memset(&q->vring.stats, 0, sizeof(q->vring.stats));
 	vhost_vring_release(&q->vring);
@@ -507,11 +509,11 @@ vhost_device_create(const struct vhost_device_config *config)
 	dev->builtin_net = config->builtin_net;
 	dev->ops = config->ops;
 	dev->vdpa = config->vdpa;
-	dev->max_queues = VHOST_QUEUES_MAX;
-	if (dev->vdpa != NULL)
-		dev->max_queues = RTE_MIN(config->queue_num *
-				(dev->vdpa->type == RTE_VHOST_VDPA_DEVICE_TYPE_NET ? 2 : 1),
-			(uint32_t)VHOST_QUEUES_MAX);
+	dev->max_queues = config->queue_num;
+	/* Pairs, but for devices that are known to be no network device. */
+	if (dev->vdpa == NULL || dev->vdpa->type == RTE_VHOST_VDPA_DEVICE_TYPE_NET)
+		dev->max_queues *= 2;
+	dev->max_queues = RTE_MIN(dev->max_queues, (uint32_t)VHOST_QUEUES_MAX);
 
 	dev->features = 0;
 	dev->protocol_features = 0;

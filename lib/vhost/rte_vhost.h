@@ -89,6 +89,11 @@ extern "C" {
 #define RTE_VHOST_USER_NET_COMPLIANT_OL_FLAGS (1ULL << 8)
 /** Keep statistics of each virtqueue, for rte_vhost_vring_stats_get(). */
 #define RTE_VHOST_USER_NET_STATS_ENABLE (1ULL << 9)
+/**
+ * With RTE_VHOST_USER_CLIENT: rte_vhost_driver_start() does not connect itself, not even at first,
+ * and so does not fail when that is not possible. As in DPDK releases after 22.11.
+ */
+#define RTE_VHOST_USER_ASYNC_CONNECT (1ULL << 10)
 /** @} */
 
 /**
@@ -135,6 +140,9 @@ extern "C" {
 #ifndef VHOST_USER_PROTOCOL_F_SLAVE_REQ
 #define VHOST_USER_PROTOCOL_F_SLAVE_REQ 5 /**< channel for requests of the back end */
 #endif
+#ifndef VHOST_USER_PROTOCOL_F_BACKEND_REQ
+#define VHOST_USER_PROTOCOL_F_BACKEND_REQ 5 /**< the same, under the name of DPDK 23.07 */
+#endif
 #ifndef VHOST_USER_PROTOCOL_F_CRYPTO_SESSION
 #define VHOST_USER_PROTOCOL_F_CRYPTO_SESSION 7 /**< crypto sessions */
 #endif
@@ -146,6 +154,9 @@ extern "C" {
 #endif
 #ifndef VHOST_USER_PROTOCOL_F_SLAVE_SEND_FD
 #define VHOST_USER_PROTOCOL_F_SLAVE_SEND_FD 10 /**< descriptors on the back end's channel */
+#endif
+#ifndef VHOST_USER_PROTOCOL_F_BACKEND_SEND_FD
+#define VHOST_USER_PROTOCOL_F_BACKEND_SEND_FD 10 /**< the same, under the name of DPDK 23.07 */
 #endif
 #ifndef VHOST_USER_PROTOCOL_F_HOST_NOTIFIER
 #define VHOST_USER_PROTOCOL_F_HOST_NOTIFIER 11 /**< doorbell pages mapped into the guest */
@@ -312,7 +323,14 @@ struct rte_vhost_device_ops {
 	void (*destroy_connection)(int vid);
 	/** The driver was interrupted: made by the thread that did, right after it. */
 	void (*guest_notified)(int vid);
-	void *reserved[1]; /**< for extension; NULL */
+	/**
+	 * The driver wants an interrupt: made by the thread whose burst or call it follows, with no
+	 * lock of the library held. If the application returns true, it is the one to raise the
+	 * interrupt, with rte_vhost_notify_guest(), from any thread and whenever it likes; so that a
+	 * thread that moves packets makes no system call. If it returns false, the interrupt is
+	 * raised now. Experimental, as in DPDK 23.07; NULL in programs built before.
+	 */
+	bool (*guest_notify)(int vid, uint16_t queue_id);
 };
 
 /* --- Sockets ------------------------------------------------------------------------------- */
@@ -415,11 +433,26 @@ int rte_vhost_driver_get_protocol_features(const char *path, uint64_t *protocol_
 
 /**
  * Tell how many queue pairs (network device) or virtqueues (others) are offered: 128, or what the
- * vDPA device has.
+ * vDPA device has, or what rte_vhost_driver_set_max_queue_num() allows, whichever is less.
  * @return 0, or -1 with rte_errno ENOENT, EINVAL or EIO
  */
 int rte_vhost_driver_get_queue_num(const char *path, uint32_t *queue_num);
 /** @} */
+
+/**
+ * Limit the queue pairs (network device; virtqueues of others) that are offered to front ends that
+ * connect from now on, which may name no virtqueue beyond them. With a vDPA device attached, what
+ * the device has is a limit as well.
+ *
+ * @param path
+ *   As registered.
+ * @param max_queue_pairs
+ *   1 to 128.
+ * @return
+ *   0, or -1 with rte_errno ENOENT or EINVAL.
+ */
+__rte_experimental int rte_vhost_driver_set_max_queue_num(const char *path,
+	uint32_t max_queue_pairs);
 
 /* --- vDPA ---------------------------------------------------------------------------------- */
 
@@ -468,6 +501,9 @@ struct rte_vdpa_device *rte_vhost_get_vdpa_device(int vid);
  *   0; -ENODEV no such vid; -ENOTSUP protocol feature SLAVE_REQ was not negotiated; -EIO the front
  *   end refused or did not answer; or what sendmsg(2) gave.
  */
+__rte_experimental int rte_vhost_backend_config_change(int vid, bool need_reply);
+
+/** rte_vhost_backend_config_change() under the name that it has in DPDK 22.11. */
 __rte_experimental int rte_vhost_slave_config_change(int vid, bool need_reply);
 
 /* --- What is known of a device ------------------------------------------------------------- */
@@ -649,6 +685,16 @@ int rte_vhost_vring_call(int vid, uint16_t vring_idx);
 
 /** The same without waiting. @return as above; -EAGAIN a burst is at work */
 __rte_experimental int rte_vhost_vring_call_nonblock(int vid, uint16_t vring_idx);
+
+/**
+ * Raise an interrupt that the guest_notify callback took over: whether the driver wants it has been
+ * looked at. Waits for a burst that is at work. May be called from the callback itself. Does nothing
+ * if there is no such vid or virtqueue, or it does not run, or the driver polls.
+ *
+ * @param vid device
+ * @param queue_id virtqueue
+ */
+__rte_experimental void rte_vhost_notify_guest(int vid, uint16_t queue_id);
 
 /**
  * Tell what memory to watch for the driver to make the next buffer available.

@@ -301,7 +301,7 @@ rte_vhost_extern_callback_register(int vid, struct rte_vhost_user_extern_ops con
 }
 
 int
-rte_vhost_slave_config_change(int vid, bool need_reply)
+rte_vhost_backend_config_change(int vid, bool need_reply)
 {
 	struct vhost_user_message msg = { .header.request = VHOST_USER_BACKEND_CONFIG_CHANGE };
 	struct vhost_device *dev = vhost_device_get(vid);
@@ -314,4 +314,10 @@ rte_vhost_slave_config_change(int vid, bool need_reply)
 	if (need_reply && !event_loop_is_current(vhost_user_event_loop()))
 		msg.header.flags = VHOST_USER_FLAG_NEED_REPLY;
 	return vhost_user_backend_request(dev, &msg);
+}
+
+int
+rte_vhost_slave_config_change(int vid, bool need_reply)
+{
+	return rte_vhost_backend_config_change(vid, need_reply);
 }

@@ -23,7 +23,8 @@
 #define FLAGS_KNOWN \
 	(RTE_VHOST_USER_CLIENT | RTE_VHOST_USER_NO_RECONNECT | RTE_VHOST_USER_RESERVED_1 | \
 		RTE_VHOST_USER_EXTBUF_SUPPORT | RTE_VHOST_USER_LINEARBUF_SUPPORT | \
-		RTE_VHOST_USER_NET_COMPLIANT_OL_FLAGS | RTE_VHOST_USER_NET_STATS_ENABLE)
+		RTE_VHOST_USER_NET_COMPLIANT_OL_FLAGS | RTE_VHOST_USER_NET_STATS_ENABLE | \
+		RTE_VHOST_USER_ASYNC_CONNECT)
 /* What these ask for is offered to front ends only by choice, so without it all else works. */
 #define FLAGS_NOT_OFFERED (RTE_VHOST_USER_IOMMU_SUPPORT | RTE_VHOST_USER_POSTCOPY_SUPPORT)
 
@@ -343,6 +344,24 @@ rte_vhost_driver_get_queue_num(const char *path, uint32_t *queue_num)
 	if (current_offer(path, &config) != 0)
 		return -1;
 	*queue_num = config.queue_num;
+	return 0;
+}
+
+int
+rte_vhost_driver_set_max_queue_num(const char *path, uint32_t max_queue_pairs)
+{
+	struct vhost_user_socket *s;
+
+	if (max_queue_pairs == 0 || max_queue_pairs > VHOST_QUEUE_PAIRS_MAX) {
+		VHOST_LOG(ERR, "%s: cannot offer %u queue pairs: 1 to %d are possible", path,
+			max_queue_pairs, VHOST_QUEUE_PAIRS_MAX);
+		return fail(EINVAL);
+	}
+	s = lock_socket(path);
+	if (s == NULL)
+		return -1;
+	s->offer.queue_num = max_queue_pairs;
+	unlock_socket(s);
 	return 0;
 }
 

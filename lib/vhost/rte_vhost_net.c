@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
-#include "device.h"
+#include "vhost_notify.h"
 
 /*
  * The public entries to the data path. A burst finds its ring with one load from a static array,
@@ -17,14 +17,6 @@ queue_of(int vid, uint16_t queue_id)
 	return __atomic_load_n(&vhost_devices[vid].queues[queue_id], __ATOMIC_ACQUIRE);
 }
 
-/* Tell the application of interrupts since the counter stood at `before`, if it wants to know. */
-static __rte_noinline void
-tell_notified(int vid, const struct vhost_queue *q, uint64_t before)
-{
-	for (uint64_t n = q->vring.stats.calls - before; n > 0; n--)
-		vhost_devices[vid].ops.guest_notified(vid);
-}
-
 uint16_t
 rte_vhost_enqueue_burst(int vid, uint16_t queue_id, struct rte_mbuf **pkts, uint16_t count)
 {
@@ -35,10 +27,10 @@ rte_vhost_enqueue_burst(int vid, uint16_t queue_id, struct rte_mbuf **pkts, uint
 	/* The guest receives on even rings (virtio 1.2, 5.1.2). */
 	if (unlikely(q == NULL || (queue_id & 1) != 0))
 		return 0;
-	calls = q->vring.stats.calls;
+	calls = vhost_notify_count(q);
 	n = vhost_net_enqueue(&q->vring, pkts, count);
-	if (unlikely(vhost_devices[vid].ops.guest_notified != NULL))
-		tell_notified(vid, q, calls);
+	if (unlikely(vhost_notify_wanted(&vhost_devices[vid])))
+		vhost_notify_settle(&vhost_devices[vid], q, calls);
 	return n;
 }
 
@@ -52,9 +44,9 @@ rte_vhost_dequeue_burst(int vid, uint16_t queue_id, struct rte_mempool *mbuf_poo
 
 	if (unlikely(q == NULL || (queue_id & 1) == 0))
 		return 0;
-	calls = q->vring.stats.calls;
+	calls = vhost_notify_count(q);
 	n = vhost_net_dequeue(&q->vring, mbuf_pool, pkts, count);
-	if (unlikely(vhost_devices[vid].ops.guest_notified != NULL))
-		tell_notified(vid, q, calls);
+	if (unlikely(vhost_notify_wanted(&vhost_devices[vid])))
+		vhost_notify_settle(&vhost_devices[vid], q, calls);
 	return n;
 }

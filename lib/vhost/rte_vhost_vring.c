@@ -12,7 +12,7 @@
 
 #include <linux/virtio_config.h>
 
-#include "device.h"
+#include "vhost_notify.h"
 
 static struct vhost_queue *
 queue_of(int vid, uint16_t index)
@@ -86,22 +86,23 @@ call(int vid, uint16_t vring_idx, bool wait)
 {
 	struct vhost_device *dev = vhost_device_get(vid);
 	struct vhost_queue *q = queue_of(vid, vring_idx);
-	bool called;
+	uint64_t before;
 
 	if (q == NULL)
 		return -1;
 	if (dev->vdpa != NULL) {
-		called = call_vdpa(dev, q);
-	} else {
-		if (wait)
-			vhost_vring_claim(&q->vring);
-		else if (!vhost_vring_try_claim(&q->vring))
-			return -EAGAIN;
-		called = vhost_vring_call(&q->vring) != 0;
-		vhost_vring_release(&q->vring);
+		if (call_vdpa(dev, q) && dev->ops.guest_notified != NULL)
+			dev->ops.guest_notified(vid);
+		return 0;
 	}
-	if (called && dev->ops.guest_notified != NULL)
-		dev->ops.guest_notified(vid);
+	if (wait)
+		vhost_vring_claim(&q->vring);
+	else if (!vhost_vring_try_claim(&q->vring))
+		return -EAGAIN;
+	before = vhost_notify_count(q);
+	vhost_vring_call(&q->vring);
+	vhost_vring_release(&q->vring);
+	vhost_notify_settle(dev, q, before);
 	return 0;
 }
 
@@ -115,6 +116,22 @@ int
 rte_vhost_vring_call_nonblock(int vid, uint16_t vring_idx)
 {
 	return call(vid, vring_idx, false);
+}
+
+void
+rte_vhost_notify_guest(int vid, uint16_t queue_id)
+{
+	struct vhost_device *dev = vhost_device_get(vid);
+	struct vhost_queue *q = queue_of(vid, queue_id);
+	bool raised;
+
+	if (q == NULL)
+		return;
+	vhost_vring_claim(&q->vring);
+	raised = q->vring.running && vhost_vring_raise(&q->vring) != 0;
+	vhost_vring_release(&q->vring);
+	if (raised && dev->ops.guest_notified != NULL)
+		dev->ops.guest_notified(vid);
 }
 
 /*
@@ -175,6 +192,8 @@ static const struct {
 	COUNTER("size_1519_max_packets", size_bins[7]),
 	COUNTER("guest_notifications", calls),
 	COUNTER("guest_notifications_suppressed", calls_suppressed),
+	COUNTER("guest_notifications_offloaded", calls_owed),
+	COUNTER("guest_notifications_error", calls_failed),
 	COUNTER("no_buffer_drops", drops[VHOST_VRING_DROP_NO_BUFFER]),
 	COUNTER("bad_chain_drops", drops[VHOST_VRING_DROP_BAD_CHAIN]),
 	COUNTER("bad_address_drops", drops[VHOST_VRING_DROP_BAD_ADDR]),

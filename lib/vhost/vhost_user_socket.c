@@ -451,6 +451,8 @@ try_connect(struct vhost_user_socket *s)
 	if (!s->complained && reconnects(s))
 		VHOST_LOG(INFO, "%s: cannot connect yet: %s; trying again until it works", s->path,
 			strerror(-ret));
+	else if (!s->complained)
+		VHOST_LOG(ERR, "%s: cannot connect: %s", s->path, strerror(-ret));
 	s->complained = true;
 	return ret;
 }
@@ -477,13 +479,12 @@ reconnect(void *arg)
 static int
 start_client(struct vhost_user_socket *s, struct event_loop *loop)
 {
-	int fd = try_connect(s);
+	const bool now = (s->flags & RTE_VHOST_USER_ASYNC_CONNECT) == 0;
+	int fd = now ? try_connect(s) : -EINPROGRESS;
 	int ret;
 
-	if (fd < 0 && !reconnects(s)) {
-		VHOST_LOG(ERR, "%s: cannot connect: %s", s->path, strerror(-fd));
+	if (fd < 0 && now && !reconnects(s))
 		return fd;
-	}
 	s->first_fd = fd;
 	s->timer = event_loop_add_timer(loop, reconnect, s);
 	if (s->timer == NULL) {
@@ -494,7 +495,7 @@ start_client(struct vhost_user_socket *s, struct event_loop *loop)
 		s->first_fd = -1;
 		return ret;
 	}
-	event_timer_arm(s->timer, fd >= 0 ? 0 : RETRY_MS);
+	event_timer_arm(s->timer, fd >= 0 || !now ? 0 : RETRY_MS);
 	return 0;
 }
 
@@ -529,6 +530,7 @@ vhost_user_socket_create(const char *path, uint64_t flags)
 			FEATURE(VIRTIO_NET_F_HOST_TSO6) | FEATURE(VIRTIO_NET_F_HOST_ECN) |
 			FEATURE(VIRTIO_NET_F_HOST_UFO));
 	s->offer.features = s->offer.supported;
+	s->offer.queue_num = VHOST_QUEUE_PAIRS_MAX;
 	s->offer.builtin_net = true;
 	s->offer.protocol_features = vhost_user_transport_protocol_features |
 		vhost_user_device_protocol_features;
@@ -606,6 +608,7 @@ offer_of_vdpa(const struct vhost_user_offer *offer, struct vhost_device_config *
 		rte_vdpa_get_protocol_features(offer->vdpa, &protocol_features) != 0 ||
 		rte_vdpa_get_queue_num(offer->vdpa, &config->queue_num) != 0)
 		return -EIO;
+	config->queue_num = RTE_MIN(config->queue_num, offer->queue_num);
 	features &= offer->builtin_net ? ~offer->disabled : offer->features;
 	features &= ~FEATURE(VIRTIO_F_ACCESS_PLATFORM);
 	config->features = features | FEATURE(VHOST_USER_FEATURE_PROTOCOL);
@@ -621,7 +624,7 @@ vhost_user_offer_config(const struct vhost_user_offer *offer, struct vhost_devic
 	*config = (struct vhost_device_config){
 		.features = offer->features,
 		.protocol_features = offer->protocol_features,
-		.queue_num = VHOST_QUEUE_PAIRS_MAX,
+		.queue_num = offer->queue_num,
 		.builtin_net = offer->builtin_net,
 		.ops = offer->ops,
 		.vdpa = offer->vdpa,

@@ -28,6 +28,7 @@ struct vhost_user_offer {
 	uint64_t features;  /**< those that are on */
 	uint64_t disabled;  /**< those that were turned off by name */
 	uint64_t protocol_features;
+	uint32_t queue_num;         /**< most that are offered; pairs of a network device */
 	bool builtin_net;           /**< until the application sets features of its own */
 	bool own_protocol_features; /**< the application set protocol features */
 	struct rte_vhost_device_ops ops;

@@ -48,7 +48,7 @@ vhost_vring_init(struct vhost_vring *vr, const char *name)
 void
 vhost_vring_set_features(struct vhost_vring *vr, uint64_t features)
 {
-	uint16_t flags = vr->flags & VHOST_VRING_STATS;
+	uint16_t flags = vr->flags & (VHOST_VRING_STATS | VHOST_VRING_CALLS_OWED);
 
 	for (size_t i = 0; i < RTE_DIM(feature_flags); i++) {
 		if ((features & feature_flags[i].features) != 0)
@@ -229,15 +229,28 @@ vring_log_hva(const struct vhost_vring *vr, const void *hva, uint64_t len)
 	}
 }
 
+int
+vhost_vring_raise(struct vhost_vring *vr)
+{
+	const uint64_t one = 1;
+
+	if (vr->callfd < 0)
+		return 0;
+	/* A full eventfd counter is an interrupt that is pending anyway. */
+	if (write(vr->callfd, &one, sizeof(one)) != sizeof(one)) {
+		vr->stats.calls_failed += errno != EAGAIN;
+		return 0;
+	}
+	vr->stats.calls++;
+	return 1;
+}
+
 static int
 raise_call(struct vhost_vring *vr)
 {
-	uint64_t one = 1;
-
-	/* A full eventfd counter is an interrupt that is pending anyway. */
-	if (vr->callfd < 0 || write(vr->callfd, &one, sizeof(one)) != sizeof(one))
-		return 0;
-	vr->stats.calls++;
+	if ((vr->flags & VHOST_VRING_CALLS_OWED) == 0)
+		return vhost_vring_raise(vr);
+	vr->stats.calls_owed++;
 	return 1;
 }
 
@@ -263,10 +276,10 @@ vhost_vring_call(struct vhost_vring *vr)
 	if ((vr->flags & VHOST_VRING_EVENT_IDX) != 0)
 		return raise_call(vr);
 
-	uint64_t calls = vr->stats.calls;
+	const uint64_t calls = vr->stats.calls + vr->stats.calls_owed;
 
 	vring_call_if_wanted(vr);
-	return vr->stats.calls != calls;
+	return vr->stats.calls + vr->stats.calls_owed != calls;
 }
 
 void

@@ -52,6 +52,7 @@ enum vhost_vring_flag {
 	VHOST_VRING_STATS =
 		1 << 6, /**< count size bins and casts, not only what is free to count */
 	VHOST_VRING_HOST_OFFLOAD = 1 << 7, /**< the guest may ask for checksums and segmentation */
+	VHOST_VRING_CALLS_OWED = 1 << 8,   /**< interrupts are counted, the owner raises them */
 };
 
 /** Why a frame went no further. Each has a counter and a name in the statistics. */
@@ -77,6 +78,8 @@ struct vhost_vring_stats {
 	uint64_t drops[VHOST_VRING_DROP_MAX];
 	uint64_t calls;            /**< interrupts raised */
 	uint64_t calls_suppressed; /**< interrupts that the driver asked not to get */
+	uint64_t calls_owed;       /**< interrupts left to somebody else to raise */
+	uint64_t calls_failed;     /**< interrupts that the kernel would not raise */
 	uint64_t kicks;            /**< notifications received, counted by whoever waits for them */
 	uint64_t broken;           /**< times the ring was found broken */
 };
@@ -159,7 +162,8 @@ void vhost_vring_init(struct vhost_vring *vr, const char *name);
 
 /**
  * Take over the negotiated virtio features (bit mask). The ring must be stopped.
- * VHOST_VRING_STATS is no feature: it is its owner's to set in @c flags, and stays as it is.
+ * VHOST_VRING_STATS and VHOST_VRING_CALLS_OWED are no features: they are the owner's to set in
+ * @c flags, and stay as they are.
  */
 void vhost_vring_set_features(struct vhost_vring *vr, uint64_t features);
 
@@ -247,9 +251,12 @@ uint16_t vhost_net_dequeue(struct vhost_vring *vr, struct rte_mempool *pool, str
  * their own as well: what this library gave back is interrupted for by the bursts themselves.
  * The caller holds the claim.
  *
- * @return 1 if the guest was interrupted, 0 if not
+ * @return 1 if the guest was interrupted, or is owed an interrupt; 0 if not
  */
 int vhost_vring_call(struct vhost_vring *vr);
+
+/** Interrupt the guest, whatever it wants. The caller holds the claim. @return 1, or 0 if it failed */
+int vhost_vring_raise(struct vhost_vring *vr);
 
 /** Ask the guest for kicks, or tell it that none are needed. The caller holds the claim. */
 void vhost_vring_enable_kicks(struct vhost_vring *vr, bool enable);

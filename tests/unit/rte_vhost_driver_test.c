@@ -18,6 +18,7 @@
 #include <cmocka.h>
 
 #include <dev_driver.h>
+#include <rte_errno.h>
 #include <rte_log.h>
 
 #include "frontend.h"
@@ -125,6 +126,37 @@ offer_is_what_the_next_front_end_gets(void **state)
 	assert_int_equal(rte_vhost_driver_get_queue_num(path, &n), 0);
 	assert_int_equal(n, VHOST_QUEUE_PAIRS_MAX);
 	assert_int_equal(rte_vhost_driver_get_features("/not/there", &features), -1);
+	assert_int_equal(rte_vhost_driver_unregister(path), 0);
+}
+
+static void
+queue_pairs_may_be_limited(void **state)
+{
+	struct frontend fe;
+	uint32_t n;
+
+	(void)state;
+	assert_int_equal(rte_vhost_driver_set_max_queue_num(path, 2), -1);
+	assert_int_equal(rte_errno, ENOENT);
+	serve(path, 0);
+	for (uint32_t bad = 0; bad <= VHOST_QUEUE_PAIRS_MAX + 1; bad += VHOST_QUEUE_PAIRS_MAX + 1) {
+		assert_int_equal(rte_vhost_driver_set_max_queue_num(path, bad), -1);
+		assert_int_equal(rte_errno, EINVAL);
+	}
+	assert_int_equal(rte_vhost_driver_set_max_queue_num(path, 2), 0);
+	assert_int_equal(rte_vhost_driver_get_queue_num(path, &n), 0);
+	assert_int_equal(n, 2);
+
+	fe_init(&fe, fe_connect(path), NULL);
+	assert_int_equal(fe_set_u64(&fe, VHOST_USER_SET_PROTOCOL_FEATURES,
+				 FEATURE(VHOST_USER_PF_MQ)),
+		0);
+	assert_int_equal(fe_get_u64(&fe, VHOST_USER_GET_QUEUE_NUM), 2);
+	assert_int_equal(fe_set_state(&fe, VHOST_USER_SET_VRING_NUM, 3, FE_RING_SIZE), 0);
+	assert_true(fe_get_u64(&fe, VHOST_USER_GET_FEATURES) & F_V1);
+	assert_int_equal(fe_set_state(&fe, VHOST_USER_SET_VRING_NUM, 4, FE_RING_SIZE), 0);
+	assert_closed_by_peer(&fe);
+	fe_fini(&fe);
 	assert_int_equal(rte_vhost_driver_unregister(path), 0);
 }
 
@@ -330,20 +362,21 @@ front_end_is_told_of_configuration_changes(void **state)
 					 FEATURE(VHOST_USER_PF_BACKEND_REQ)),
 		0);
 	sem_wait(&app.connected);
-	assert_int_equal(rte_vhost_slave_config_change(app.vid, false), -ENOTSUP);
+	assert_int_equal(rte_vhost_backend_config_change(app.vid, false), -ENOTSUP);
 
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
 	assert_int_equal(fe_set_backend_fd(&fe, fds[1]), 0);
 	close(fds[1]);
 	fe_get_u64(&fe, VHOST_USER_GET_FEATURES);
 	assert_int_equal(pthread_create(&thread, NULL, front_end_answers, fds), 0);
-	assert_int_equal(rte_vhost_slave_config_change(app.vid, true), 0);
-	assert_int_equal(rte_vhost_slave_config_change(app.vid, false), 0);
+	assert_int_equal(rte_vhost_backend_config_change(app.vid, true), 0);
+	assert_int_equal(rte_vhost_backend_config_change(app.vid, false), 0);
 	pthread_join(thread, &ok);
 	assert_non_null(ok);
 	close(fds[0]);
+	assert_int_equal(rte_vhost_backend_config_change(app.vid, true), -EPIPE);
+	assert_int_equal(rte_vhost_backend_config_change(-1, true), -ENODEV);
 	assert_int_equal(rte_vhost_slave_config_change(app.vid, true), -EPIPE);
-	assert_int_equal(rte_vhost_slave_config_change(-1, true), -ENODEV);
 	fe_fini(&fe);
 	assert_int_equal(rte_vhost_driver_unregister(path), 0);
 }
@@ -353,6 +386,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(offer_is_what_the_next_front_end_gets, setup),
+		cmocka_unit_test_setup(queue_pairs_may_be_limited, setup),
 		cmocka_unit_test_setup(linear_buffers_rule_out_segmentation, setup),
 		cmocka_unit_test_setup(vdpa_device_decides_the_offer_and_may_leave, setup),
 		cmocka_unit_test_setup(front_end_is_told_of_configuration_changes, setup),

@@ -474,6 +474,30 @@ client_that_shall_not_reconnect_tries_once(void **state)
 }
 
 static void
+client_may_leave_connecting_to_the_event_loop(void **state)
+{
+	const uint64_t flags = RTE_VHOST_USER_CLIENT | RTE_VHOST_USER_ASYNC_CONNECT;
+	struct frontend fe;
+	int fd;
+
+	(void)state;
+	/* Without another try, nothing more comes of a start that finds nobody. */
+	serve(path, flags | RTE_VHOST_USER_NO_RECONNECT);
+	assert_int_equal(rte_vhost_driver_unregister(path), 0);
+
+	serve(path, flags);
+	fd = listener();
+	fe_init(&fe, accept_client(fd), NULL);
+	handshake(&fe);
+	sem_wait(&app.called[NEW_DEVICE]);
+	fe_fini(&fe);
+	sem_wait(&app.called[DESTROY_CONNECTION]);
+	assert_int_equal(rte_vhost_driver_unregister(path), 0);
+	unlink(path);
+	close(fd);
+}
+
+static void
 socket_may_be_unregistered_in_any_callback(void **state)
 {
 	(void)state;
@@ -657,6 +681,7 @@ main(void)
 		cmocka_unit_test(
 			client_connects_when_the_front_end_comes_and_again_when_it_comes_back),
 		cmocka_unit_test(client_that_shall_not_reconnect_tries_once),
+		cmocka_unit_test(client_may_leave_connecting_to_the_event_loop),
 		cmocka_unit_test(socket_may_be_unregistered_in_any_callback),
 		cmocka_unit_test(unregistering_waits_for_a_callback_but_nothing_else_does),
 		cmocka_unit_test(any_thread_may_ask_while_devices_come_and_go),
