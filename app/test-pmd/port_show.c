@@ -114,7 +114,8 @@ port_show_summary(uint16_t id)
 	if (rte_eth_dev_info_get(id, &info) != 0)
 		return;
 	rte_eth_macaddr_get(id, &mac);
-	rte_eth_link_get_nowait(id, &link);
+	if (rte_eth_link_get_nowait(id, &link) != 0)
+		link.link_status = RTE_ETH_LINK_DOWN;
 	printf("%-4u " RTE_ETHER_ADDR_PRT_FMT " %-12s %-14s %-8s %s\n", id,
 		RTE_ETHER_ADDR_BYTES(&mac), port->device, info.driver_name,
 		link.link_status == RTE_ETH_LINK_UP ? "up" : "down",

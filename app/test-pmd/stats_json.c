@@ -51,7 +51,8 @@ write_port(struct json *json, uint16_t id)
 
 	if (port->closed || rte_eth_stats_get(id, &stats) != 0)
 		return;
-	rte_eth_link_get_nowait(id, &link);
+	if (rte_eth_link_get_nowait(id, &link) != 0)
+		link.link_status = RTE_ETH_LINK_DOWN;
 	json_object(json, NULL);
 	json_number(json, "port", id);
 	json_string(json, "device", port->device);
