@@ -16,7 +16,7 @@ usage() {
 	Options:
 	  --seconds N   how long frames go (default 10)
 	  --packed      packed rings instead of split ones
-	  --queues N    queue pairs (default 1)
+	  --queues N    queue pairs, 1 to 32 (default 1)
 	  --guest       Linux's virtio_net in a QEMU guest instead of the virtio-user port; the device
 	                is connected to a tap, behind which the guest fetches files. Needs root.
 	  --no-setup    do not call devtools/setup.sh
@@ -34,7 +34,10 @@ while [ $# -gt 0 ]; do
 	case $1 in
 	--seconds | --queues)
 		[ $# -ge 2 ] || die "$1 needs a value; see --help"
-		[[ $2 =~ ^[1-9][0-9]*$ ]] || die "$1 takes a number from 1 on, not '$2'"
+		most=32
+		[ "$1" = --queues ] || most=999999
+		[[ $2 =~ ^[1-9][0-9]{0,5}$ && $2 -le $most ]] ||
+			die "$1 takes a number from 1 to $most, not '$2'"
 		arguments+=("$1" "$2")
 		shift ;;
 	--packed) arguments+=("$1") ;;

@@ -357,7 +357,7 @@ virtio_ethdev_init(struct rte_eth_dev *eth, struct virtio_device *dev)
 	eth->rx_descriptor_status = virtio_ethdev_rx_status;
 	eth->tx_descriptor_status = virtio_ethdev_tx_status;
 	eth->data->mac_addrs = &dev->mac;
-	eth->data->dev_flags |= RTE_ETH_DEV_INTR_LSC | RTE_ETH_DEV_AUTOFILL_QUEUE_XSTATS;
+	eth->data->dev_flags |= RTE_ETH_DEV_INTR_LSC;
 	eth->data->dev_link = (struct rte_eth_link){
 		.link_speed = RTE_ETH_SPEED_NUM_NONE,
 		.link_duplex = RTE_ETH_LINK_FULL_DUPLEX,

@@ -76,15 +76,19 @@ virtio_ethdev_stats_reset(struct rte_eth_dev *eth)
 	return 0;
 }
 
-/* What ethdev does not show of each queue by itself. */
+/* Of each queue. What ethdev shows by itself ends at RTE_ETHDEV_QUEUE_STAT_CNTRS queues. */
 static const struct {
 	const char *name;
 	size_t offset;
 } rx_counters[] = {
+	{ "packets", offsetof(struct virtio_queue_counters, packets) },
+	{ "bytes", offsetof(struct virtio_queue_counters, bytes) },
 	{ "malformed", offsetof(struct virtio_queue_counters, errors) },
 	{ "no_mbuf", offsetof(struct virtio_queue_counters, no_mbuf) },
 	{ "kicks", offsetof(struct virtio_queue_counters, kicks) },
 }, tx_counters[] = {
+	{ "packets", offsetof(struct virtio_queue_counters, packets) },
+	{ "bytes", offsetof(struct virtio_queue_counters, bytes) },
 	{ "unsendable", offsetof(struct virtio_queue_counters, errors) },
 	{ "kicks", offsetof(struct virtio_queue_counters, kicks) },
 };
@@ -116,6 +120,14 @@ virtio_ethdev_xstats_names(struct rte_eth_dev *eth, struct rte_eth_xstat_name *n
 	return (int)count;
 }
 
+/* A queue that was configured but not set up has counted nothing. */
+static void
+add_value(struct rte_eth_xstat *stats, unsigned int at, const struct virtio_queue *q, size_t offset)
+{
+	stats[at].id = at;
+	stats[at].value = q != NULL ? since_reset(q, offset) : 0;
+}
+
 int
 virtio_ethdev_xstats_get(struct rte_eth_dev *eth, struct rte_eth_xstat *stats, unsigned int n)
 {
@@ -125,18 +137,10 @@ virtio_ethdev_xstats_get(struct rte_eth_dev *eth, struct rte_eth_xstat *stats, u
 	if (stats == NULL || n < count)
 		return (int)count;
 	for (uint16_t i = 0; i < eth->data->nb_rx_queues; i++)
-		for (unsigned int c = 0; c < RTE_DIM(rx_counters); c++, at++)
-			stats[at] = (struct rte_eth_xstat){
-				.id = at,
-				.value = since_reset(eth->data->rx_queues[i],
-					rx_counters[c].offset),
-			};
+		for (unsigned int c = 0; c < RTE_DIM(rx_counters); c++)
+			add_value(stats, at++, eth->data->rx_queues[i], rx_counters[c].offset);
 	for (uint16_t i = 0; i < eth->data->nb_tx_queues; i++)
-		for (unsigned int c = 0; c < RTE_DIM(tx_counters); c++, at++)
-			stats[at] = (struct rte_eth_xstat){
-				.id = at,
-				.value = since_reset(eth->data->tx_queues[i],
-					tx_counters[c].offset),
-			};
+		for (unsigned int c = 0; c < RTE_DIM(tx_counters); c++)
+			add_value(stats, at++, eth->data->tx_queues[i], tx_counters[c].offset);
 	return (int)count;
 }
