@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include <linux/virtio_config.h>
@@ -21,6 +22,9 @@
 RTE_LOG_REGISTER_SUFFIX(vhost_config_logtype, config, INFO);
 
 #define FEATURE(bit) (UINT64_C(1) << (bit))
+
+/* Where a packed ring begins: at its first entry, in round 1. */
+#define PACKED_BASE (1u << 15)
 
 struct vhost_device vhost_devices[RTE_MAX_VHOST_DEVICE] = {
 	[0 ... RTE_MAX_VHOST_DEVICE - 1] = {
@@ -155,19 +159,133 @@ check_split_base(struct vhost_device *dev, struct vhost_queue *q)
 	q->avail_base = q->used_base = used;
 }
 
+/* The part of the in-flight region that belongs to a ring; NULL if there is none. */
+static void *
+inflight_part(const struct vhost_device *dev, const struct vhost_queue *q, uint16_t size)
+{
+	const struct vhost_inflight_region *region = &dev->inflight;
+	const bool packed = vhost_device_has_feature(dev, VIRTIO_F_RING_PACKED);
+	const uint64_t part = vhost_inflight_size(packed, region->queue_size);
+
+	if (region->map.addr == NULL || q->index >= region->queues || size > region->queue_size ||
+		(q->index + 1) * part > region->size)
+		return NULL;
+	return region->map.at + q->index * part;
+}
+
+/* Find out where a back end before us left the ring, and what it left to be done. */
+static int
+recover_queue(struct vhost_device *dev, struct vhost_queue *q, struct vhost_inflight *fl)
+{
+	uint16_t base = q->used_base;
+	int ret;
+
+	if (!vhost_device_has_feature(dev, VIRTIO_F_RING_PACKED)) {
+		ret = vhost_inflight_recover_split(fl, q->used_base);
+		/* The library's data path takes again what it did not give back. */
+		if (ret == 0 && !dev->builtin_net)
+			q->avail_base = q->used_base + fl->resubmit.resubmit_num;
+		return ret;
+	}
+	ret = dev->builtin_net ? vhost_inflight_rewind_packed(fl, q->vring.packed_desc, &base) :
+				 vhost_inflight_recover_packed(fl, q->vring.packed_desc, &base);
+	if (ret != 0)
+		return ret;
+	if (base != q->used_base)
+		VHOST_LOG(WARNING,
+			"%s: ring %u: front end says to go on at %u, the in-flight region at %u: "
+			"going on at %u",
+			dev->name, q->index, q->used_base & 0x7fff, base & 0x7fff, base & 0x7fff);
+	q->avail_base = q->used_base = base;
+	return 0;
+}
+
+/* From here on, what the ring has in flight is tracked, if there is a region for that. */
+static int
+track_queue(struct vhost_device *dev, struct vhost_queue *q)
+{
+	struct vhost_inflight fl = { .size = q->size };
+	int ret;
+
+	if (dev->inflight.map.addr == NULL || q->index >= dev->inflight.queues)
+		return 0;
+	fl.region = inflight_part(dev, q, q->size);
+	if (fl.region == NULL)
+		return vhost_device_error(dev, -EINVAL,
+			"ring %u has %u entries, the in-flight region has room for %u", q->index,
+			q->size, dev->inflight.queue_size);
+	ret = recover_queue(dev, q, &fl);
+	if (ret != 0) {
+		vhost_inflight_fini(&fl);
+		return vhost_device_error(dev, ret, "ring %u: the in-flight region %s", q->index,
+			ret == -ENOMEM ? "takes more memory than there is" :
+					 "is damaged, or of an unknown version");
+	}
+	if (fl.resubmit.resubmit_num > 0)
+		VHOST_LOG(INFO, "%s: ring %u: %u buffers were left in flight", dev->name, q->index,
+			fl.resubmit.resubmit_num);
+	vhost_vring_claim(&q->vring);
+	q->inflight = fl;
+	vhost_vring_release(&q->vring);
+	return 0;
+}
+
+static void
+untrack_queue(struct vhost_queue *q)
+{
+	struct vhost_inflight fl;
+
+	vhost_vring_claim(&q->vring);
+	fl = q->inflight;
+	q->inflight = (struct vhost_inflight){ 0 };
+	vhost_vring_set_inflight(&q->vring, NULL);
+	vhost_vring_release(&q->vring);
+	vhost_inflight_fini(&fl);
+}
+
+/*
+ * The front end knows where the ring stopped, or that it begins anew: what the region says is of the
+ * past. An application knows its own.
+ */
+static void
+forget_inflight(struct vhost_device *dev, struct vhost_queue *q)
+{
+	struct vhost_inflight fl = { .region = inflight_part(dev, q, 0) };
+
+	if (dev->builtin_net)
+		vhost_inflight_forget(&fl);
+}
+
+/* A back end before us may have died between giving something back and telling of it. */
+static void
+call_for_the_dead(struct vhost_device *dev, struct vhost_queue *q)
+{
+	const bool packed = vhost_device_has_feature(dev, VIRTIO_F_RING_PACKED);
+
+	if (q->callfd >= 0 && q->used_base != (packed ? PACKED_BASE : 0))
+		eventfd_write(q->callfd, 1);
+}
+
 /* Let the data path at a ring that is placed. */
 static int
 start_vring(struct vhost_device *dev, struct vhost_queue *q)
 {
 	struct vhost_vring *vr = &q->vring;
+	int ret;
 
 	check_split_base(dev, q);
+	ret = track_queue(dev, q);
+	if (ret != 0)
+		return ret;
+	if (dev->builtin_net && vhost_device_has_feature(dev, VIRTIO_F_RING_PACKED))
+		vhost_vring_set_inflight(vr, q->inflight.packed);
 	if (vhost_vring_set_base(vr, q->avail_base, q->used_base) != 0)
 		return vhost_device_error(dev, -EINVAL, "ring %u of %u entries cannot start at %u",
 			q->index, q->size, q->avail_base & 0x7fff);
 	vhost_vring_set_callfd(vr, q->callfd);
 	vhost_vring_set_log(vr, vhost_device_has_feature(dev, VHOST_F_LOG_ALL) ? &dev->log : NULL);
 	vhost_vring_start(vr, dev->mem);
+	call_for_the_dead(dev, q);
 	if (q->kicks != VHOST_KICKS_AS_IS) {
 		vhost_vring_claim(vr);
 		vhost_vring_enable_kicks(vr, q->kicks == VHOST_KICKS_ON);
@@ -183,6 +301,7 @@ stop_vring(struct vhost_queue *q)
 		return;
 	vhost_vring_stop(&q->vring);
 	vhost_vring_get_base(&q->vring, &q->avail_base, &q->used_base);
+	untrack_queue(q);
 }
 
 static void
@@ -227,6 +346,8 @@ stop_queue(struct vhost_device *dev, struct vhost_queue *q)
 	tell_queue_state(dev, q, 0);
 	vhost_device_lock(dev);
 	stop_vring(q);
+	if (!q->has_kick)
+		forget_inflight(dev, q);
 	vhost_device_unlock(dev);
 }
 
@@ -467,8 +588,10 @@ vhost_device_reset(struct vhost_device *dev)
 	vhost_device_suspend(dev);
 	vhost_device_lock(dev);
 	for (uint16_t i = 0; i < dev->nr_queues; i++)
-		if (dev->queues[i] != NULL)
+		if (dev->queues[i] != NULL) {
+			forget_inflight(dev, dev->queues[i]);
 			reset_queue(dev->queues[i]);
+		}
 	dev->features = 0;
 	dev->has_features = false;
 	dev->status = 0;
@@ -523,6 +646,7 @@ vhost_device_create(const struct vhost_device_config *config)
 	dev->mem_repeats = 0;
 	dev->memory_shrank = false;
 	dev->nr_queues = 0;
+	dev->inflight = (struct vhost_inflight_region){ 0 };
 	dev->backend_fd = -1;
 	dev->suspended = dev->closing = false;
 	dev->engaged = dev->running = dev->refused = false;
@@ -571,6 +695,8 @@ vhost_device_destroy(struct vhost_device *dev)
 	vhost_memory_unmap_missing(mem, NULL);
 	vhost_memory_unmap(dev->log_map, dev->log_map_size);
 	dev->log_map = NULL;
+	vhost_memory_unmap(dev->inflight.map.addr, dev->inflight.map.len);
+	dev->inflight = (struct vhost_inflight_region){ 0 };
 	dev->log = (struct vhost_dirty_log){ 0 };
 	close_fd(&dev->backend_fd);
 	dev->vdpa = NULL;

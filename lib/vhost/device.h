@@ -27,6 +27,8 @@
 
 #include <linux/vhost.h>
 
+#include "inflight.h"
+#include "memory.h"
 #include "rte_vhost.h"
 #include "vhost_user_wire.h"
 #include "vring.h"
@@ -69,10 +71,19 @@ struct vhost_queue {
 	uint16_t used_base;
 
 	/* What follows from them. */
-	bool placed; /**< addresses are translated into vring */
-	bool live;   /**< said to be ready, to the application and the vDPA driver */
+	struct vhost_inflight inflight; /**< while the ring runs; whoever uses it has the claim */
+	bool placed;                    /**< addresses are translated into vring */
+	bool live; /**< said to be ready, to the application and the vDPA driver */
 
 	char name[VHOST_NAME_MAX + 16];
+};
+
+/** The in-flight region that the front end keeps: SET_INFLIGHT_FD. */
+struct vhost_inflight_region {
+	struct vhost_mapping map; /**< addr NULL: there is none */
+	uint64_t size;            /**< bytes from map.at on */
+	uint16_t queues;          /**< rings that it has parts for */
+	uint16_t queue_size;      /**< entries of a ring that there is room for */
 };
 
 /** What a device is born with: the registration of its socket at the time. */
@@ -126,6 +137,7 @@ struct vhost_device {
 	struct vhost_dirty_log log;
 	void *log_map; /**< mapping that holds the log */
 	uint64_t log_map_size;
+	struct vhost_inflight_region inflight;
 	int backend_fd;              /**< SET_BACKEND_REQ_FD, or -1 */
 	pthread_mutex_t answer_lock; /**< held by who waits for an answer on it */
 	bool suspended;              /**< stopped for a moment, while something of it changes */

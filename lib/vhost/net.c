@@ -44,7 +44,7 @@ vhost_net_choose(struct vhost_vring *vr)
 	unsigned int isa = isa_level(), mode = 0;
 
 	if ((vr->flags & VHOST_VRING_PACKED) != 0)
-		mode |= NET_BURST_PACKED;
+		mode |= NET_BURST_PACKED | (vr->inflight != NULL ? NET_BURST_TRACKED : 0);
 	vr->enqueue = bursts[isa].enqueue[mode];
 	if ((vr->flags & VHOST_VRING_IN_ORDER) != 0)
 		mode |= NET_BURST_IN_ORDER;

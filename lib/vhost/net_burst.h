@@ -31,11 +31,13 @@ enum net_burst_mode {
 	NET_BURST_PACKED = 1 << 0,
 	NET_BURST_IN_ORDER = 1 << 1, /**< dequeue: give back a batch with one used entry */
 	NET_BURST_OFFLOAD = 1 << 2,  /**< dequeue: look at the header */
-	NET_BURST_MODES = 1 << 3,
+	NET_BURST_TRACKED = 1 << 3, /**< packed: keep what is overwritten in the in-flight region */
+	NET_BURST_MODES = 1 << 4,
 };
 
-/** Functions of one instruction set, by mode; enqueueing, only the format makes a difference. */
-extern const vhost_vring_enqueue_t net_enqueue_base[2], net_enqueue_avx2[2], net_enqueue_avx512[2];
+/** Functions of one instruction set, by mode. */
+extern const vhost_vring_enqueue_t net_enqueue_base[NET_BURST_MODES],
+	net_enqueue_avx2[NET_BURST_MODES], net_enqueue_avx512[NET_BURST_MODES];
 extern const vhost_vring_dequeue_t net_dequeue_base[NET_BURST_MODES],
 	net_dequeue_avx2[NET_BURST_MODES], net_dequeue_avx512[NET_BURST_MODES];
 
@@ -171,6 +173,8 @@ net_give(struct vhost_vring *vr, struct net_given *given, const struct net_used 
 	uint16_t direction, const unsigned int mode)
 {
 	if (mode & NET_BURST_PACKED) {
+		if ((mode & NET_BURST_TRACKED) && !(mode & NET_BURST_IN_ORDER))
+			packed_used_keep(vr, &given->packed);
 		if (mode & NET_BURST_IN_ORDER)
 			packed_used_extend(vr, &given->packed, used->id, used->slots);
 		else
@@ -190,7 +194,10 @@ static __rte_always_inline bool
 net_publish(struct vhost_vring *vr, struct net_given *given, const unsigned int mode)
 {
 	if (mode & NET_BURST_PACKED) {
-		packed_publish(vr, &given->packed);
+		if (mode & NET_BURST_TRACKED)
+			packed_publish_tracked(vr, &given->packed);
+		else
+			packed_publish(vr, &given->packed);
 		return given->packed.any;
 	}
 	if (given->split == vr->used_idx)

@@ -204,6 +204,11 @@ DEQUEUE(packed_plain, NET_BURST_PACKED)
 DEQUEUE(packed_in_order, NET_BURST_PACKED | NET_BURST_IN_ORDER)
 DEQUEUE(packed_offload, NET_BURST_PACKED | NET_BURST_OFFLOAD)
 DEQUEUE(packed_in_order_offload, NET_BURST_PACKED | NET_BURST_IN_ORDER | NET_BURST_OFFLOAD)
+#define PACKED_TRACKED (NET_BURST_PACKED | NET_BURST_TRACKED)
+DEQUEUE(tracked_plain, PACKED_TRACKED)
+DEQUEUE(tracked_in_order, PACKED_TRACKED | NET_BURST_IN_ORDER)
+DEQUEUE(tracked_offload, PACKED_TRACKED | NET_BURST_OFFLOAD)
+DEQUEUE(tracked_in_order_offload, PACKED_TRACKED | NET_BURST_IN_ORDER | NET_BURST_OFFLOAD)
 
 const vhost_vring_dequeue_t NET_BURST_NAME(net_dequeue)[NET_BURST_MODES] = {
 	[0] = split_plain,
@@ -214,4 +219,8 @@ const vhost_vring_dequeue_t NET_BURST_NAME(net_dequeue)[NET_BURST_MODES] = {
 	[NET_BURST_PACKED | NET_BURST_IN_ORDER] = packed_in_order,
 	[NET_BURST_PACKED | NET_BURST_OFFLOAD] = packed_offload,
 	[NET_BURST_PACKED | NET_BURST_IN_ORDER | NET_BURST_OFFLOAD] = packed_in_order_offload,
+	[PACKED_TRACKED] = tracked_plain,
+	[PACKED_TRACKED | NET_BURST_IN_ORDER] = tracked_in_order,
+	[PACKED_TRACKED | NET_BURST_OFFLOAD] = tracked_offload,
+	[PACKED_TRACKED | NET_BURST_IN_ORDER | NET_BURST_OFFLOAD] = tracked_in_order_offload,
 };

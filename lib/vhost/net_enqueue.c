@@ -141,20 +141,18 @@ enqueue_burst(struct vhost_vring *vr, struct rte_mbuf **pkts, uint16_t n, const 
 	return sum.frames;
 }
 
-static uint16_t
-enqueue_split(struct vhost_vring *vr, struct rte_mbuf **pkts, uint16_t n)
-{
-	return enqueue_burst(vr, pkts, n, 0);
-}
+#define ENQUEUE(name, mode) \
+	static uint16_t name(struct vhost_vring *vr, struct rte_mbuf **pkts, uint16_t n) \
+	{ \
+		return enqueue_burst(vr, pkts, n, mode); \
+	}
 
-static uint16_t
-enqueue_packed(struct vhost_vring *vr, struct rte_mbuf **pkts, uint16_t n)
-{
-	return enqueue_burst(vr, pkts, n, NET_BURST_PACKED);
-}
+ENQUEUE(split, 0)
+ENQUEUE(packed, NET_BURST_PACKED)
+ENQUEUE(packed_tracked, NET_BURST_PACKED | NET_BURST_TRACKED)
 
-/* Only the ring format makes a difference in this direction. */
-const vhost_vring_enqueue_t NET_BURST_NAME(net_enqueue)[2] = {
-	[0] = enqueue_split,
-	[NET_BURST_PACKED] = enqueue_packed,
+const vhost_vring_enqueue_t NET_BURST_NAME(net_enqueue)[NET_BURST_MODES] = {
+	[0] = split,
+	[NET_BURST_PACKED] = packed,
+	[NET_BURST_PACKED | NET_BURST_TRACKED] = packed_tracked,
 };

@@ -3,6 +3,7 @@
 #include <rte_atomic.h>
 
 #include "dirty_log.h"
+#include "inflight.h"
 #include "packed.h"
 
 /** Slots from one position to another, going forward; positions differ by one round at most. */
@@ -102,4 +103,30 @@ packed_log_used(const struct vhost_vring *vr, uint16_t first)
 		first = 0;
 	}
 	vring_log_hva(vr, &ring[first], (vr->used_idx - first) * sizeof(*ring));
+}
+
+void
+packed_publish_tracked(struct vhost_vring *vr, struct packed_used *used)
+{
+	struct rte_vhost_inflight_info_packed *info = vr->inflight;
+	union vhost_inflight_used note = { .old_idx = used->first, .old_wrap = vr->used_wrap };
+	uint16_t pos = used->first;
+	bool wrap = vr->used_wrap;
+
+	if (!used->any)
+		return;
+	/* Noted first: from the moment of publication on, this is where the ring goes on. */
+	note.idx = used->idx;
+	note.wrap = used->wrap;
+	vhost_inflight_set_used(info, note);
+	packed_publish(vr, used);
+	/* What was kept is of no use now, and must be gone before the old position is. */
+	do {
+		if (info->desc[pos].inflight != 0)
+			__atomic_store_n(&info->desc[pos].inflight, 0, __ATOMIC_RELEASE);
+		packed_advance(vr, &pos, &wrap, 1);
+	} while (pos != used->idx);
+	note.old_idx = used->idx;
+	note.old_wrap = used->wrap;
+	vhost_inflight_set_used(info, note);
 }

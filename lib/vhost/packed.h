@@ -13,6 +13,7 @@
 #ifndef VHOST_PACKED_H
 #define VHOST_PACKED_H
 
+#include <rte_atomic.h>
 #include <rte_branch_prediction.h>
 
 #include "vring.h"
@@ -139,5 +140,29 @@ packed_publish(struct vhost_vring *vr, struct packed_used *used)
 	if (unlikely(vr->flags & VHOST_VRING_LOG))
 		packed_log_used(vr, used->first);
 }
+
+/**
+ * Keep what the driver wrote where the next used descriptor will be written, for a ring with an
+ * in-flight region. The first one of a burst needs no keeping: writing it is what publishes.
+ */
+static __rte_always_inline void
+packed_used_keep(const struct vhost_vring *vr, const struct packed_used *used)
+{
+	struct rte_vhost_inflight_desc_packed *kept = &vr->inflight->desc[used->idx];
+	uint64_t word;
+
+	if (!used->any)
+		return;
+	word = __atomic_load_n(vring_desc_word(vr->packed_desc, used->idx), __ATOMIC_RELAXED);
+	kept->len = (uint32_t)word;
+	kept->id = (uint16_t)(word >> 32);
+	kept->flags = (uint16_t)(word >> PACKED_FLAGS_SHIFT);
+	__atomic_store_n(&kept->inflight, 1, __ATOMIC_RELEASE);
+	/* It is kept before it is overwritten: whenever this ends, one of both is there. */
+	rte_atomic_thread_fence(__ATOMIC_RELEASE);
+}
+
+/** As packed_publish(), noting in the region what is about to happen, and what has: packed.c. */
+void packed_publish_tracked(struct vhost_vring *vr, struct packed_used *used);
 
 #endif /* VHOST_PACKED_H */

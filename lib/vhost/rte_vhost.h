@@ -262,6 +262,10 @@ struct rte_vhost_power_monitor_cond {
 	uint8_t match;       /**< 1: do not sleep if the values are equal; 0: if they differ */
 };
 
+/* --- Buffers in flight, for crash recovery --------------------------------------------------- */
+
+#include <rte_vhost_inflight.h>
+
 /* --- Callbacks ----------------------------------------------------------------------------- */
 
 /** What a handler of messages did, struct rte_vhost_user_extern_ops. */

@@ -14,6 +14,8 @@
 #define U64 FIXED(sizeof(uint64_t))
 #define STATE FIXED(sizeof(struct vhost_vring_state))
 #define ADDR FIXED(sizeof(struct vhost_vring_addr))
+#define INFLIGHT \
+	.size_min = VHOST_USER_INFLIGHT_SIZE, .size_max = sizeof(struct vhost_user_inflight)
 #define NEEDS(pf) .protocol_feature = VHOST_USER_PF_##pf
 #define ALWAYS .protocol_feature = NO_PROTOCOL_FEATURE
 
@@ -45,6 +47,11 @@ static const struct vhost_user_rule rules[VHOST_USER_REQUEST_MAX] = {
 	[VHOST_USER_SET_LOG_BASE] = { vhost_user_set_log_base, FIXED(sizeof(struct vhost_user_log)),
 		NEEDS(LOG_SHMFD), .fds = FDS_ONE, .replies = true },
 	[VHOST_USER_SET_LOG_FD] = { vhost_user_set_log_fd, ALWAYS, .fds = FDS_ONE },
+
+	[VHOST_USER_GET_INFLIGHT_FD] = { vhost_user_get_inflight_fd, INFLIGHT,
+		NEEDS(INFLIGHT_SHMFD), .replies = true, .replies_fds = true },
+	[VHOST_USER_SET_INFLIGHT_FD] = { vhost_user_set_inflight_fd, INFLIGHT,
+		NEEDS(INFLIGHT_SHMFD), .fds = FDS_ONE },
 
 	[VHOST_USER_SET_VRING_NUM] = { vhost_user_set_vring_num, STATE, ALWAYS,
 		.ring = RING_IN_STATE, .ring_stopped = true },
@@ -181,7 +188,6 @@ send_reply(struct vhost_device *dev, int sock, struct vhost_user_message *msg)
 {
 	int ret;
 
-	vhost_user_message_close_fds(msg);
 	msg->header.flags = VHOST_USER_VERSION | VHOST_USER_FLAG_REPLY;
 	ret = vhost_user_send(sock, msg);
 	if (ret != 0)
@@ -222,6 +228,7 @@ offer(struct vhost_device *dev, int sock, struct vhost_user_message *msg,
 	case RTE_VHOST_MSG_RESULT_OK:
 		return HANDLED;
 	case RTE_VHOST_MSG_RESULT_REPLY:
+		vhost_user_message_close_fds(msg);
 		ret = send_reply(dev, sock, msg);
 		return ret != 0 ? ret : ANSWERED;
 	default:
@@ -243,6 +250,8 @@ handle(struct vhost_device *dev, int sock, struct vhost_user_message *msg)
 		return ret;
 	if (ret != VHOST_USER_REPLY)
 		return HANDLED;
+	if (!rule->replies_fds)
+		vhost_user_message_close_fds(msg);
 	ret = send_reply(dev, sock, msg);
 	return ret != 0 ? ret : ANSWERED;
 }

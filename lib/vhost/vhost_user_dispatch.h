@@ -87,6 +87,7 @@ struct vhost_user_rule {
 	enum vhost_user_ring ring;
 	bool ring_stopped;        /**< refused while the ring is live */
 	bool replies;             /**< has an answer of its own, so no acknowledgement */
+	bool replies_fds;         /**< with the descriptors that the handler left in the message */
 	uint8_t protocol_feature; /**< which must be negotiated, or NO_PROTOCOL_FEATURE */
 };
 
@@ -105,6 +106,9 @@ vhost_user_handler vhost_user_set_mtu, vhost_user_get_status, vhost_user_set_sta
 vhost_user_handler vhost_user_set_mem_table, vhost_user_get_max_mem_slots;
 vhost_user_handler vhost_user_add_mem_reg, vhost_user_rem_mem_reg;
 vhost_user_handler vhost_user_set_log_base, vhost_user_set_log_fd;
+
+/* vhost_user_inflight.c */
+vhost_user_handler vhost_user_get_inflight_fd, vhost_user_set_inflight_fd;
 
 /* vhost_user_vring.c */
 vhost_user_handler vhost_user_set_vring_num, vhost_user_set_vring_addr;

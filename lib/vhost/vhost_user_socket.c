@@ -157,8 +157,8 @@ find_robbed(void)
 
 	TAILQ_FOREACH(c, &connections, link)
 		if (!c->busy &&
-			(vhost_memory_lost(c->dev->mem) ||
-				(c->dev->log_map != NULL && vhost_guard_lost(c->dev->log_map))))
+			(vhost_memory_lost(c->dev->mem) || vhost_guard_lost(c->dev->log_map) ||
+				vhost_guard_lost(c->dev->inflight.map.addr)))
 			return c;
 	return NULL;
 }

@@ -157,11 +157,15 @@ struct vhost_user_vring_area {
 };
 
 struct vhost_user_inflight {
-	uint64_t mmap_size;
-	uint64_t mmap_offset;
+	uint64_t mmap_size;   /**< bytes of the region */
+	uint64_t mmap_offset; /**< where it begins in its file, bytes */
 	uint16_t num_queues;
-	uint16_t queue_size;
-} __attribute__((packed));
+	uint16_t queue_size; /**< most entries that a ring has */
+	uint32_t padding;    /**< QEMU sends it */
+};
+
+/** Bytes of it that the protocol document has. */
+#define VHOST_USER_INFLIGHT_SIZE 20
 
 struct vhost_user_device_state {
 	uint32_t direction; /**< 0 the back end saves, 1 it loads */

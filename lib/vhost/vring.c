@@ -121,6 +121,12 @@ vhost_vring_set_base(struct vhost_vring *vr, uint16_t avail, uint16_t used)
 }
 
 void
+vhost_vring_set_inflight(struct vhost_vring *vr, struct rte_vhost_inflight_info_packed *info)
+{
+	vr->inflight = info;
+}
+
+void
 vhost_vring_get_base(const struct vhost_vring *vr, uint16_t *avail, uint16_t *used)
 {
 	*avail = vr->avail_idx;

@@ -152,6 +152,8 @@ struct vhost_vring {
 	uint64_t features;
 	uint64_t log_gpa;
 	struct vhost_dirty_log log;
+	/** Packed rings: where to keep what a burst overwrites (inflight.h), or NULL. */
+	struct rte_vhost_inflight_info_packed *inflight;
 	const char *name; /**< for the log: device and queue; owned by whoever owns the ring */
 	uint64_t
 		mbuf_flags; /**< RTE_VHOST_USER_{EXTBUF,LINEARBUF}_SUPPORT, NET_COMPLIANT_OL_FLAGS */
@@ -187,6 +189,12 @@ void vhost_vring_area_sizes(uint64_t features, uint16_t size, uint64_t *desc, ui
  * @return 0; -EINVAL a packed position that is not within the ring
  */
 int vhost_vring_set_base(struct vhost_vring *vr, uint16_t avail, uint16_t used);
+
+/**
+ * Packed rings: keep track in an in-flight region that has room for the ring, or do not (NULL). The
+ * ring must be stopped.
+ */
+void vhost_vring_set_inflight(struct vhost_vring *vr, struct rte_vhost_inflight_info_packed *info);
 
 /** What vhost_vring_set_base() would need to go on from here. */
 void vhost_vring_get_base(const struct vhost_vring *vr, uint16_t *avail, uint16_t *used);

@@ -38,6 +38,50 @@ memory(void)
 static void
 rings(void)
 {
+	SIZE(struct rte_vhost_inflight_desc_split);
+	FIELD(struct rte_vhost_inflight_desc_split, inflight);
+	FIELD(struct rte_vhost_inflight_desc_split, next);
+	FIELD(struct rte_vhost_inflight_desc_split, counter);
+	SIZE(struct rte_vhost_inflight_info_split);
+	FIELD(struct rte_vhost_inflight_info_split, features);
+	FIELD(struct rte_vhost_inflight_info_split, version);
+	FIELD(struct rte_vhost_inflight_info_split, desc_num);
+	FIELD(struct rte_vhost_inflight_info_split, last_inflight_io);
+	FIELD(struct rte_vhost_inflight_info_split, used_idx);
+	printf("struct rte_vhost_inflight_info_split.desc: %zu\n",
+		offsetof(struct rte_vhost_inflight_info_split, desc));
+	SIZE(struct rte_vhost_inflight_desc_packed);
+	FIELD(struct rte_vhost_inflight_desc_packed, inflight);
+	FIELD(struct rte_vhost_inflight_desc_packed, next);
+	FIELD(struct rte_vhost_inflight_desc_packed, last);
+	FIELD(struct rte_vhost_inflight_desc_packed, num);
+	FIELD(struct rte_vhost_inflight_desc_packed, counter);
+	FIELD(struct rte_vhost_inflight_desc_packed, id);
+	FIELD(struct rte_vhost_inflight_desc_packed, flags);
+	FIELD(struct rte_vhost_inflight_desc_packed, len);
+	FIELD(struct rte_vhost_inflight_desc_packed, addr);
+	SIZE(struct rte_vhost_inflight_info_packed);
+	FIELD(struct rte_vhost_inflight_info_packed, features);
+	FIELD(struct rte_vhost_inflight_info_packed, version);
+	FIELD(struct rte_vhost_inflight_info_packed, desc_num);
+	FIELD(struct rte_vhost_inflight_info_packed, free_head);
+	FIELD(struct rte_vhost_inflight_info_packed, old_free_head);
+	FIELD(struct rte_vhost_inflight_info_packed, used_idx);
+	FIELD(struct rte_vhost_inflight_info_packed, old_used_idx);
+	FIELD(struct rte_vhost_inflight_info_packed, used_wrap_counter);
+	FIELD(struct rte_vhost_inflight_info_packed, old_used_wrap_counter);
+	printf("struct rte_vhost_inflight_info_packed.desc: %zu\n",
+		offsetof(struct rte_vhost_inflight_info_packed, desc));
+	SIZE(struct rte_vhost_resubmit_desc);
+	FIELD(struct rte_vhost_resubmit_desc, index);
+	FIELD(struct rte_vhost_resubmit_desc, counter);
+	SIZE(struct rte_vhost_resubmit_info);
+	FIELD(struct rte_vhost_resubmit_info, resubmit_list);
+	FIELD(struct rte_vhost_resubmit_info, resubmit_num);
+	SIZE(struct rte_vhost_ring_inflight);
+	FIELD(struct rte_vhost_ring_inflight, inflight_split);
+	FIELD(struct rte_vhost_ring_inflight, inflight_packed);
+	FIELD(struct rte_vhost_ring_inflight, resubmit_inflight);
 	SIZE(struct rte_vhost_vring);
 	FIELD(struct rte_vhost_vring, desc);
 	FIELD(struct rte_vhost_vring, desc_packed);
