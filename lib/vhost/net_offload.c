@@ -44,6 +44,7 @@ static const struct gso_kind {
 struct frame_layers {
 	uint16_t l2_len;
 	uint16_t l3_len;
+	uint8_t l4_len; /**< only where segmentation is asked for */
 	bool ipv6;
 	const struct l4_kind *l4;
 };
@@ -135,6 +136,7 @@ find_layers(const struct rte_mbuf *m, uint16_t l4_start, uint16_t csum_offset,
 		return false;
 	layers->l2_len = offset;
 	layers->l3_len = l4_start - offset;
+	layers->l4_len = 0;
 
 	/* Behind IPv6 extension headers the protocol is not looked for: the offset must do. */
 	if (!peek(m,
@@ -152,13 +154,6 @@ find_layers(const struct rte_mbuf *m, uint16_t l4_start, uint16_t csum_offset,
 		}
 	}
 	return false;
-}
-
-static bool
-gso_fits(const struct gso_kind *gso, const struct frame_layers *layers)
-{
-	return gso->protocol == layers->l4->protocol &&
-		(gso->ip_version == 0 || gso->ip_version == (layers->ipv6 ? 6 : 4));
 }
 
 static const struct gso_kind *
@@ -188,8 +183,20 @@ l4_header_len(const struct rte_mbuf *m, const struct frame_layers *layers)
 	return data_off < sizeof(struct rte_tcp_hdr) ? 0 : data_off;
 }
 
-/** Describe the frame as one that is to be sent, with everything yet to be done to it. */
+/** Can the frame be cut up so: is it of that kind, and has it all the headers to copy? */
 static bool
+gso_fits(const struct rte_mbuf *m, const struct gso_kind *gso, struct frame_layers *layers)
+{
+	if (gso->protocol != layers->l4->protocol ||
+		(gso->ip_version != 0 && gso->ip_version != (layers->ipv6 ? 6 : 4)))
+		return false;
+	layers->l4_len = l4_header_len(m, layers);
+	return layers->l4_len != 0 &&
+		(uint32_t)layers->l2_len + layers->l3_len + layers->l4_len <= m->pkt_len;
+}
+
+/** Describe the frame as one that is to be sent, with everything yet to be done to it. */
+static void
 mark_for_transmit(struct rte_mbuf *m, const struct frame_layers *layers, const struct gso_kind *gso,
 	uint16_t gso_size)
 {
@@ -199,13 +206,10 @@ mark_for_transmit(struct rte_mbuf *m, const struct frame_layers *layers, const s
 	m->ol_flags |= layers->l4->tx_flag |
 		(layers->ipv6 ? RTE_MBUF_F_TX_IPV6 : RTE_MBUF_F_TX_IPV4);
 	if (gso != NULL) {
-		m->l4_len = l4_header_len(m, layers);
-		if (m->l4_len == 0)
-			return false;
+		m->l4_len = layers->l4_len;
 		m->tso_segsz = gso_size;
 		m->ol_flags |= gso->tx_flag | (layers->ipv6 ? 0 : RTE_MBUF_F_TX_IP_CKSUM);
 	}
-	return true;
 }
 
 /** Describe the frame as one that was received. */
@@ -255,11 +259,12 @@ net_offload_from_header(const struct vhost_vring *vr, const struct virtio_net_hd
 			m->ol_flags |= RTE_MBUF_F_RX_L4_CKSUM_GOOD;
 		return true;
 	}
-	if (gso != NULL && !gso_fits(gso, &layers))
+	if (gso != NULL && !gso_fits(m, gso, &layers))
 		return false;
-	if (!compliant)
-		return mark_for_transmit(m, &layers, gso, hdr->gso_size);
-	mark_as_received(m, &layers, gso, hdr->gso_size);
+	if (compliant)
+		mark_as_received(m, &layers, gso, hdr->gso_size);
+	else
+		mark_for_transmit(m, &layers, gso, hdr->gso_size);
 	return true;
 }
 

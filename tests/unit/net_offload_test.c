@@ -305,6 +305,29 @@ headers_that_contradict_the_frame_are_refused(void **state)
 	rte_pktmbuf_free(m);
 }
 
+/* Whoever cuts the frame up copies all of its headers to each piece. */
+static void
+a_header_longer_than_the_frame_cannot_be_segmented(void **state)
+{
+	static const uint64_t flags[] = { 0, RTE_VHOST_USER_NET_COMPLIANT_OL_FLAGS };
+
+	(void)state;
+	for (size_t i = 0; i < RTE_DIM(flags); i++) {
+		struct virtio_net_hdr hdr = gso_header(&tcp4, VIRTIO_NET_HDR_GSO_TCPV4);
+		struct rte_mbuf *m = make_frame(&tcp4);
+
+		*rte_pktmbuf_mtod_offset(m, uint8_t *, l4_start(&tcp4) + 12) = 15 << 4;
+		use(0, flags[i]);
+		rte_pktmbuf_trim(m, m->pkt_len - l4_start(&tcp4) - 60);
+		assert_true(net_offload_from_header(&vr, &hdr, m));
+		rte_pktmbuf_trim(m, 1);
+		m->ol_flags = 0;
+		assert_false(net_offload_from_header(&vr, &hdr, m));
+		assert_int_equal(m->ol_flags, 0);
+		rte_pktmbuf_free(m);
+	}
+}
+
 static void
 ask_for(struct rte_mbuf *m, const struct shape *s, uint64_t flags)
 {
@@ -470,6 +493,7 @@ main(void)
 		cmocka_unit_test(compliant_applications_get_receive_flags),
 		cmocka_unit_test(a_checksum_that_no_flag_can_tell_of_is_done),
 		cmocka_unit_test(headers_that_contradict_the_frame_are_refused),
+		cmocka_unit_test(a_header_longer_than_the_frame_cannot_be_segmented),
 		cmocka_unit_test(a_guest_that_agreed_is_left_the_checksum),
 		cmocka_unit_test(a_guest_that_did_not_agree_gets_a_finished_frame),
 		cmocka_unit_test(a_checksum_is_finished_over_segments),
