@@ -68,6 +68,8 @@ packed_enable_kicks(struct vhost_vring *vr, bool enable)
 	}
 	/* Release: the offset is written before the flags that give it a meaning. */
 	__atomic_store_n(&vr->device_event->flags, flags, __ATOMIC_RELEASE);
+	if ((vr->flags & VHOST_VRING_LOG) != 0)
+		vring_log_hva(vr, vr->device_event, sizeof(*vr->device_event));
 	/*
 	 * Full fence: suppression is written before the caller's last look at the ring. Pairs with
 	 * the driver's fence between making descriptors available and reading suppression.

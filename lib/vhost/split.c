@@ -43,14 +43,20 @@ split_wants_call(struct vhost_vring *vr)
 void
 split_enable_kicks(struct vhost_vring *vr, bool enable)
 {
+	uint64_t offset = offsetof(struct vring_used, flags);
+
 	if ((vr->flags & VHOST_VRING_EVENT_IDX) != 0) {
 		/* An index that the driver has passed already keeps it silent. */
 		__atomic_store_n((uint16_t *)(void *)&vr->used->ring[vr->size],
 			enable ? vr->avail_idx : (uint16_t)(vr->avail_idx - 1), __ATOMIC_RELAXED);
+		offset = offsetof(struct vring_used, ring) +
+			vr->size * sizeof(struct vring_used_elem);
 	} else {
 		__atomic_store_n(&vr->used->flags, enable ? 0 : VRING_USED_F_NO_NOTIFY,
 			__ATOMIC_RELAXED);
 	}
+	if ((vr->flags & VHOST_VRING_LOG) != 0)
+		vhost_dirty_log_mark(&vr->log, vr->log_gpa + offset, sizeof(uint16_t));
 	/*
 	 * Full fence: suppression is written before the caller's last look at the avail index.
 	 * Pairs with the driver's fence between writing that index and reading suppression.

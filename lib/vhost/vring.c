@@ -291,7 +291,7 @@ vhost_vring_call(struct vhost_vring *vr)
 void
 vhost_vring_enable_kicks(struct vhost_vring *vr, bool enable)
 {
-	if (!vr->running)
+	if (!vr->running || vr->mem == NULL)
 		return;
 	if ((vr->flags & VHOST_VRING_PACKED) != 0)
 		packed_enable_kicks(vr, enable);

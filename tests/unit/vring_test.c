@@ -464,6 +464,31 @@ kicks_are_asked_for_where_the_driver_looks(void **state)
 	rig_stop();
 }
 
+/* A migrating guest has to take them along: they are the last that a sleeping device wrote. */
+static void
+kicks_that_are_asked_for_are_in_the_dirty_log(void **state)
+{
+	static const uint64_t features[] = { 0, EVENT, PACKED, PACKED | EVENT };
+	static uint8_t bitmap[(GUEST_MEMORY_BASE >> 15) + 4096];
+	const struct vhost_dirty_log log = { bitmap, sizeof(bitmap) };
+
+	(void)state;
+	for (size_t i = 0; i < RTE_DIM(features); i++) {
+		for (int enable = 0; enable < 2; enable++) {
+			uint64_t page, first = GUEST_MEMORY_BASE >> 12;
+
+			rig_start(features[i] | F(VHOST_F_LOG_ALL), 0);
+			page = rig.driver.layout.log_gpa >> 12;
+			memset(bitmap, 0, sizeof(bitmap));
+			vhost_vring_set_log(&rig.vr, &log);
+			vhost_vring_enable_kicks(&rig.vr, enable);
+			for (uint64_t k = first; k < first + 16; k++)
+				assert_int_equal(bitmap[k / 8] >> (k % 8) & 1, k == page);
+			rig_stop();
+		}
+	}
+}
+
 static void
 an_explicit_call_obeys_the_driver(void **state)
 {
@@ -509,6 +534,7 @@ main(void)
 		cmocka_unit_test(a_packed_driver_says_yes_no_or_where),
 		cmocka_unit_test(without_event_index_a_packed_position_means_yes),
 		cmocka_unit_test(kicks_are_asked_for_where_the_driver_looks),
+		cmocka_unit_test(kicks_that_are_asked_for_are_in_the_dirty_log),
 		cmocka_unit_test(an_explicit_call_obeys_the_driver),
 	};
 
