@@ -5,7 +5,9 @@
 BUILD ?= build
 PREFIX ?= /usr/local
 
-.PHONY: all demo test quick bench lint docs install clean help
+SECONDS ?= 60
+
+.PHONY: all demo test quick bench fuzz lint docs install clean help
 
 all: $(BUILD)/build.ninja ## build everything in build/
 	ninja -C $(BUILD)
@@ -24,6 +26,9 @@ quick: ## build and run the unit tests only
 
 bench: all ## compare throughput with the distribution's DPDK (ARGS=--help)
 	devtools/bench/bench.py $(ARGS)
+
+fuzz: ## fuzz the vhost library, each target for SECONDS (ARGS=--help)
+	devtools/fuzz/run.sh --seconds $(SECONDS) $(ARGS)
 
 lint: ## check format, licence lines, scripts, spelling, documentation
 	devtools/lint.sh
