@@ -5,15 +5,15 @@ distribution's dpdk-testpmd."""
 import re
 import shutil
 import stat
-import subprocess
 from pathlib import Path
 
 from harness.backends import vhost_port
+from harness.drop_in import preload
 from harness.numbered import frames, run_numbered
 from harness.result import check
 from harness.runner import run
 from harness.testpmd import Testpmd, distribution, ours, vdev
-from harness.workspace import built, ldd, sanitized
+from harness.workspace import built, ldd
 
 FRAMES = 1_000_000
 
@@ -23,15 +23,6 @@ def program_needs_no_dpdk_library(_workspace) -> None:
     check("libc.so.6" in needed, f"a list of libraries, got {needed}")
     check(not [name for name in needed if name.startswith("librte_")],
           f"no librte_* among {needed}")
-
-
-def preload() -> dict[str, str]:
-    """A program that is not sanitized needs the sanitizer's run time before its libraries."""
-    if not sanitized():
-        return {}
-    library = subprocess.run(["gcc", "-print-file-name=libasan.so"], capture_output=True, text=True,
-                             check=True).stdout.strip()
-    return {"LD_PRELOAD": library, "ASAN_OPTIONS": "detect_leaks=0"}
 
 
 def loadable(workspace, library: Path) -> Path:
