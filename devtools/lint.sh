@@ -45,13 +45,13 @@ files() {
 	done
 }
 
-# Scripts, by name or by their first line.
+# scripts SUFFIX INTERPRETER: scripts, by name or by their first line.
 scripts() {
 	files | while IFS= read -r file; do
 		case $file in
-		*.sh) echo "$file" ;;
+		*".$1") echo "$file" ;;
 		*.*) ;;
-		*) head -n 1 "$file" | grep -qE '^#!.*\b(ba)?sh\b' && echo "$file" ;;
+		*) head -n 1 "$file" | grep -qE "^#!.*\\b$2\\b" && echo "$file" ;;
 		esac
 	done
 }
@@ -89,18 +89,18 @@ check_spdx() {
 
 check_shell() {
 	need shellcheck || return 1
-	scripts | xargs -r shellcheck -x
+	scripts sh '(ba)?sh' | xargs -r shellcheck -x
 }
 
 check_python() {
 	local bad=0 tool
 	for tool in pyflakes3 pyflakes; do
 		if command -v $tool >/dev/null; then
-			files '*.py' | xargs -r $tool || bad=1
+			scripts py python3 | xargs -r $tool || bad=1
 			return $bad
 		fi
 	done
-	files '*.py' | xargs -r /usr/bin/python3 -c '
+	scripts py python3 | xargs -r /usr/bin/python3 -c '
 import sys
 for name in sys.argv[1:]:
     with open(name, encoding="utf-8") as source:

@@ -15,7 +15,8 @@ declare -A packages=(
 	[build]="gcc libc6-dev make dpkg-dev pkgconf meson ninja-build libdpdk-dev python3 python3-pyelftools
 		ca-certificates xz-utils"
 	[test]="libcmocka-dev clang libclang-rt-dev dpdk dpdk-dev abigail-tools procps socat"
-	[guest]="qemu-system-x86 ipxe-qemu seabios busybox-static iproute2 iputils-ping kmod cpio"
+	[guest]="qemu-system-x86 ipxe-qemu seabios busybox-static iproute2 iputils-ping kmod cpio
+		make libelf1 xz-utils"
 	[lint]="clang-format shellcheck codespell pyflakes3"
 	[docs]="python3-sphinx doxygen"
 )

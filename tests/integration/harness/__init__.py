@@ -8,4 +8,10 @@ testpmd     a testpmd, ours or the distribution's
 vhost_user  the protocol as a scripted peer
 vring       virtqueues as a driver in Python fills them
 runner      the cases of a test file, and its exit status
+
+Guests come from devtools/lab, the package lab.
 """
+import sys
+from pathlib import Path
+
+sys.path.append(str(Path(__file__).resolve().parents[3] / "devtools"))

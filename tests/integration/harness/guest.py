@@ -4,15 +4,17 @@
 Always emulated (TCG): it behaves the same on every machine.
 """
 import re
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+from lab.devices import Netdev, VirtioNet
+from lab.kernel import NotPrepared, prepared
+from lab.machine import Machine, NoEmulator
+
 from .process import Process
 from .result import Failure, Skip
-from .workspace import SOURCE_ROOT, Workspace, installed
+from .workspace import Workspace, installed
 
-LAB = SOURCE_ROOT / "devtools" / "lab"
 BOOT_SECONDS = 120
 
 
@@ -25,56 +27,38 @@ class Nic:
     properties: str = ""    # more properties of virtio-net-pci, such as packed=on
     server: bool = False    # QEMU listens on the socket instead of connecting to it
 
-    def qemu_args(self, index: int) -> list[str]:
-        listen = ",server=on,wait=off" if self.server else ""
-        # No MSI-X: without KVM, QEMU 7.2 (7.2+dfsg-7+deb12u18) dies of a null pointer when it
-        # passes a vhost-user device's interrupts to MSI-X vectors; INTx takes another path.
-        device = (f"virtio-net-pci,netdev=net{index},mac={self.mac},vectors=0,romfile=,"
-                  f"mq={onoff(self.queues > 1)}")
-        return ["-chardev", f"socket,id=chr{index},path={self.socket}{listen}",
-                "-netdev", f"vhost-user,id=net{index},chardev=chr{index},queues={self.queues}",
-                "-device", device + (f",{self.properties}" if self.properties else "")]
-
-
-def onoff(value: bool) -> str:
-    return "on" if value else "off"
-
-
-def lab_script(name: str, *args, timeout: float = 600) -> str:
-    """Run a script of devtools/lab; returns the last line that it prints."""
-    done = subprocess.run([LAB / name, *map(str, args)], capture_output=True, text=True,
-                          timeout=timeout, check=False)
-    if done.returncode != 0:
-        raise Skip(f"devtools/lab/{name}: {done.stderr.strip()}")
-    return (done.stdout.splitlines() or [""])[-1]
+    def device(self) -> VirtioNet:
+        kind = "vhost-user-server" if self.server else "vhost-user"
+        return VirtioNet(Netdev(kind, str(self.socket)), self.queues, mac=self.mac,
+                         properties=tuple(filter(None, self.properties.split(","))))
 
 
 class Guest(Process):
     """Boots a guest with these NICs and waits for its shell.
 
-    modules are loaded after those that virtio-net over PCI needs; cpus and memory_mb size it.
+    It has nothing but busybox: not the host's files, as the guests of devtools/lab/run have.
+    cpus and memory_mb size it; qemu are more arguments for the emulator.
     """
 
-    def __init__(self, workspace: Workspace, name: str, nics: list[Nic], modules: list[str] = (),
-                 cpus: int = 2, memory_mb: int = 256):
-        qemu = installed("qemu-system-x86_64", "qemu-system-x86")
+    def __init__(self, workspace: Workspace, name: str, nics: list[Nic], cpus: int = 2,
+                 memory_mb: int = 256, files: dict[str, bytes] | None = None,
+                 qemu: list[str] = (), wait: bool = True):
+        """files are put into the guest's /lab; wait: until its shell is there."""
         installed("busybox", "busybox-static")
-        kernel = Path(lab_script("prepare"))
-        initramfs = workspace.path(workspace.unique(name) + ".initramfs")
-        lab_script("initramfs", kernel, initramfs, "virtio_pci", "virtio_net", *modules)
-        argv = [qemu, "-nodefaults", "-no-user-config", "-no-reboot", "-nographic",
-                "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", str(cpus),
-                "-m", f"{memory_mb}M", "-object",
-                f"memory-backend-memfd,id=mem,size={memory_mb}M,share=on",
-                "-machine", "pc,memory-backend=mem", "-serial", "stdio", "-monitor", "none",
-                "-kernel", kernel / "vmlinuz", "-initrd", initramfs,
-                "-append", "console=ttyS0 panic=-1 quiet"]
-        for index, nic in enumerate(nics):
-            argv += nic.qemu_args(index)
-        super().__init__(name, argv, workspace.path(workspace.unique(name) + ".log"))
+        machine = Machine(cpus, memory_mb, tuple(nic.device() for nic in nics))
+        try:
+            kernel = prepared()
+            initrd = workspace.path(workspace.unique(name) + ".initrd")
+            initrd.write_bytes(kernel.initrd(files or {}))
+            argv = machine.qemu_args(kernel, initrd)
+        except (NotPrepared, NoEmulator) as why:
+            raise Skip(str(why)) from why
+        super().__init__(name, argv + ["-serial", "stdio", *qemu],
+                         workspace.path(workspace.unique(name) + ".log"))
         workspace.adopt(self)
-        self.expect(r"init: ready$", BOOT_SECONDS)
         self._commands = 0
+        if wait:
+            self.expect(r"init: ready$", BOOT_SECONDS)
 
     def run(self, command: str, timeout: float = 60) -> tuple[int, str]:
         """Run a shell command in the guest; returns its status and what it printed."""

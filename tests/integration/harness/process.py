@@ -8,7 +8,6 @@ event (a line, the end) and always bounded by a deadline.
 No child outlives its test: the kernel kills it when the test's process dies, whatever the reason.
 """
 import codecs
-import ctypes
 import os
 import pty
 import re
@@ -20,11 +19,11 @@ import time
 import tty
 from pathlib import Path
 
+from lab.child import LIBC, die_with
+
 from .result import Failure
 
-PR_SET_PDEATHSIG = 1
 CLONE_NEWNET = 0x40000000
-LIBC = ctypes.CDLL(None, use_errno=True)
 
 # Terminal control that line editors emit around what they echo.
 ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b[()][A-Z0-9]|\x1bc|[\r\x07]")
@@ -52,9 +51,7 @@ class Process:
 
         def in_child() -> None:
             # Runs between fork and exec, so only direct calls into libc.
-            LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-            if os.getppid() != parent:
-                os._exit(127)
+            die_with(parent)
             if netns is not None and LIBC.setns(netns, CLONE_NEWNET) != 0:
                 os._exit(126)
 
