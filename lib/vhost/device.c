@@ -305,16 +305,8 @@ stop_vring(struct vhost_queue *q)
 }
 
 static void
-tell_queue_state(struct vhost_device *dev, struct vhost_queue *q, int state)
+tell_application(struct vhost_device *dev, const struct vhost_queue *q, int state)
 {
-	int ret;
-
-	if (dev->vdpa != NULL) {
-		ret = dev->vdpa->ops->set_vring_state(dev->vid, q->index, state);
-		if (ret != 0)
-			VHOST_LOG(ERR, "%s: vDPA driver cannot %s ring %u (%d)", dev->name,
-				state ? "take up" : "stop", q->index, ret);
-	}
 	if (dev->ops.vring_state_changed != NULL)
 		dev->ops.vring_state_changed(dev->vid, q->index, state);
 }
@@ -324,17 +316,24 @@ start_queue(struct vhost_device *dev, struct vhost_queue *q)
 {
 	int ret;
 
+	q->live = true;
 	/* With a vDPA device, the ring is the device's. */
 	if (dev->vdpa == NULL) {
 		vhost_device_lock(dev);
 		ret = start_vring(dev, q);
 		vhost_device_unlock(dev);
+	} else {
+		ret = dev->vdpa->ops->set_vring_state(dev->vid, q->index, 1);
 		if (ret != 0)
-			return ret;
+			ret = vhost_device_error(dev, -EIO,
+				"vDPA driver cannot take up ring %u (%d)", q->index, ret);
 	}
-	q->live = true;
+	if (ret != 0) {
+		q->live = false;
+		return ret;
+	}
 	VHOST_LOG(DEBUG, "%s: ring %u is up, %u entries", dev->name, q->index, q->size);
-	tell_queue_state(dev, q, 1);
+	tell_application(dev, q, 1);
 	return 0;
 }
 
@@ -343,7 +342,14 @@ stop_queue(struct vhost_device *dev, struct vhost_queue *q)
 {
 	q->live = false;
 	VHOST_LOG(DEBUG, "%s: ring %u is down", dev->name, q->index);
-	tell_queue_state(dev, q, 0);
+	if (dev->vdpa != NULL) {
+		int ret = dev->vdpa->ops->set_vring_state(dev->vid, q->index, 0);
+
+		if (ret != 0)
+			VHOST_LOG(ERR, "%s: vDPA driver cannot stop ring %u (%d)", dev->name,
+				q->index, ret);
+	}
+	tell_application(dev, q, 0);
 	vhost_device_lock(dev);
 	stop_vring(q);
 	if (!q->has_kick)

@@ -390,6 +390,29 @@ driver_that_cannot_start_ends_the_connection(void **state)
 	recorder_end(&fe);
 }
 
+/* A ring that nobody serves is no ring: the front end is to know, and to try again. */
+static void
+driver_that_cannot_take_up_a_ring_ends_the_connection(void **state)
+{
+	const struct vhost_device_config cfg = recorder_config(true);
+	struct frontend fe;
+
+	(void)state;
+	recorder_begin(&fe, &cfg);
+	assert_int_equal(fe_set_features(&fe, F_V1), 0);
+	assert_int_equal(fe_set_memory(&fe), 0);
+	assert_int_equal(fe_setup_ring(&fe, 0), 0);
+	vring_up_result = -EBUSY;
+	assert_int_equal(fe_set_state(&fe, VHOST_USER_SET_VRING_NUM, 1, FE_RING_SIZE), 0);
+	assert_int_equal(fe_set_addr(&fe, 1), 0);
+	assert_int_equal(fe_set_kick(&fe, 1), -EIO);
+	assert_int_equal(told.ring_up[1], 0);
+	assert_int_equal(told.new_device, 0);
+	vring_up_result = 0;
+	/* Only what was taken up is given back, which the recorder checks. */
+	recorder_end(&fe);
+}
+
 static void
 reset_stops_and_forgets(void **state)
 {
@@ -458,6 +481,7 @@ main(void)
 		cmocka_unit_test(application_may_refuse_a_device),
 		cmocka_unit_test(application_may_refuse_a_connection),
 		cmocka_unit_test(driver_that_cannot_start_ends_the_connection),
+		cmocka_unit_test(driver_that_cannot_take_up_a_ring_ends_the_connection),
 		cmocka_unit_test(reset_stops_and_forgets),
 		cmocka_unit_test(application_with_rings_of_its_own_waits_for_all_of_them),
 	};

@@ -21,7 +21,7 @@
 
 struct told told;
 
-int new_device_result, new_connection_result, conf_result;
+int new_device_result, new_connection_result, conf_result, vring_up_result;
 
 static int
 on_new_device(int vid)
@@ -154,6 +154,8 @@ on_set_vring_state(int vid, int index, int state)
 {
 	struct rte_vhost_vring vring;
 
+	if (state && vring_up_result != 0)
+		return vring_up_result;
 	assert_int_equal(told.vring[index], !state);
 	told.vring[index] = state;
 	(state ? told.vring_up : told.vring_down)[index]++;
