@@ -82,14 +82,6 @@ for name in loaded linked; do
 		fail "$name loads librte_vhost from '$(vhost_of $name)', not from $lib"
 done
 
-# A program of the distribution, and all drivers of its that need librte_vhost, on this one.
-if command -v dpdk-testpmd >/dev/null; then
-	echo quit | LD_LIBRARY_PATH=$lib dpdk-testpmd "${eal[@]}" \
-		--vdev "net_vhost0,iface=$dir/socket" -- -i --total-num-mbufs=2048 >"$dir/log" 2>&1 ||
-		{ cat "$dir/log"; fail "the distribution's dpdk-testpmd does not run on this librte_vhost"; }
-	echo "dpdk-testpmd: ok"
-fi
-
 compile static --static libdpdk-vdpa
 run static
 ldd "$dir/static" | grep librte_ && fail "the static program needs shared libraries of DPDK"
