@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include <rte_eal.h>
 #include <rte_errno.h>
@@ -34,6 +35,18 @@ find_separator(int argc, char **argv)
 	while (i < argc && strcmp(argv[i], "--") != 0)
 		i++;
 	return i;
+}
+
+/* A front end with all its queues hands over some 800 descriptors; shells allow 1024 by default. */
+static void
+allow_descriptors(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+		limit.rlim_cur = limit.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &limit);
+	}
 }
 
 static int
@@ -117,6 +130,7 @@ main(int argc, char **argv)
 		options_help(argv[0]);
 		return EXIT_SUCCESS;
 	}
+	allow_descriptors();
 	if (session_init() < 0)
 		return EXIT_FAILURE;
 	rte_set_application_usage_hook(options_help);

@@ -169,7 +169,7 @@ extern "C" {
 #endif
 /** @} */
 
-/** Most devices at a time; a vid is below it. */
+/** Most devices at a time; a vid is below it. One socket serves an eighth of them at most. */
 #define RTE_MAX_VHOST_DEVICE 1024
 
 /** Types of vDPA devices, rte_vhost_driver_get_vdpa_dev_type(). */

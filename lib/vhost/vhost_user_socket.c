@@ -112,6 +112,7 @@ connection_close(struct vhost_user_connection *c)
 		vhost_user_message_close_fds(&c->msg);
 	close(c->fd);
 	TAILQ_REMOVE(&s->connections, c, next);
+	s->nr_connections--;
 	TAILQ_REMOVE(&connections, c, link);
 	free(c);
 	if (reconnects(s))
@@ -185,10 +186,18 @@ memory_taken_away(void *arg)
 static void
 connection_open(struct vhost_user_socket *s, int fd)
 {
-	struct vhost_user_connection *c = calloc(1, sizeof(*c));
+	struct vhost_user_connection *c;
 	struct vhost_user_offer offer;
 	struct vhost_device_config config;
 
+	if (s->nr_connections >= VHOST_USER_CONNECTIONS_MAX) {
+		VHOST_LOG(ERR, "%s: connection refused: %u front ends are connected", s->path,
+			s->nr_connections);
+		vhost_count(&s->counters.refused);
+		close(fd);
+		return;
+	}
+	c = calloc(1, sizeof(*c));
 	if (c == NULL) {
 		VHOST_LOG(ERR, "%s: connection refused: out of memory", s->path);
 		vhost_count(&s->counters.refused);
@@ -218,6 +227,7 @@ connection_open(struct vhost_user_socket *s, int fd)
 	vhost_count(&s->counters.connected);
 	s->references++;
 	TAILQ_INSERT_TAIL(&s->connections, c, next);
+	s->nr_connections++;
 	TAILQ_INSERT_TAIL(&connections, c, link);
 	c->source = event_loop_add_fd(vhost_user_event_loop(), fd, connection_readable, c);
 	if (c->source == NULL)

@@ -43,6 +43,9 @@ struct vhost_user_socket_counters {
 	uint64_t attempts;  /**< to connect that failed, of a client */
 };
 
+/** Front ends that one socket serves at a time: nobody can take the numbers of all sockets. */
+#define VHOST_USER_CONNECTIONS_MAX (RTE_MAX_VHOST_DEVICE / 8)
+
 struct vhost_user_socket {
 	TAILQ_ENTRY(vhost_user_socket) next; /**< for the registry in rte_vhost_driver.c */
 	char path[VHOST_PATH_MAX];
@@ -64,6 +67,7 @@ struct vhost_user_socket {
 	struct event_source *listener;
 	struct event_source *timer; /**< retries */
 	TAILQ_HEAD(vhost_user_connections, vhost_user_connection) connections;
+	unsigned int nr_connections;
 };
 
 /**

@@ -644,6 +644,40 @@ each_connection_has_a_number_of_its_own(void **state)
 }
 
 static void
+crowd_on_one_socket_leaves_room_on_others(void **state)
+{
+	struct frontend fe;
+	int crowd[VHOST_USER_CONNECTIONS_MAX];
+	int fds, refused;
+	char end;
+
+	(void)state;
+	serve(path, 0);
+	serve(other_path, 0);
+	fds = fe_next_fd();
+	for (size_t i = 0; i < RTE_DIM(crowd); i++)
+		crowd[i] = fe_connect(path);
+	refused = fe_connect(path);
+	assert_int_equal(read(refused, &end, 1), 0);
+	assert_int_equal(app.calls[NEW_CONNECTION], RTE_DIM(crowd));
+	fe_init(&fe, fe_connect(other_path), NULL);
+	handshake(&fe);
+	fe_fini(&fe);
+	close(refused);
+	for (size_t i = 0; i < RTE_DIM(crowd); i++)
+		close(crowd[i]);
+	for (size_t i = 0; i <= RTE_DIM(crowd); i++)
+		sem_wait(&app.called[DESTROY_CONNECTION]);
+	fe_init(&fe, fe_connect(path), NULL);
+	handshake(&fe);
+	fe_fini(&fe);
+	sem_wait(&app.called[DESTROY_CONNECTION]);
+	assert_true(fe_next_fd() <= fds);
+	assert_int_equal(rte_vhost_driver_unregister(other_path), 0);
+	assert_int_equal(rte_vhost_driver_unregister(path), 0);
+}
+
+static void
 kicks_may_be_chosen_before_the_ring_runs(void **state)
 {
 	struct frontend fe;
@@ -686,6 +720,7 @@ main(void)
 		cmocka_unit_test(unregistering_waits_for_a_callback_but_nothing_else_does),
 		cmocka_unit_test(any_thread_may_ask_while_devices_come_and_go),
 		cmocka_unit_test(each_connection_has_a_number_of_its_own),
+		cmocka_unit_test(crowd_on_one_socket_leaves_room_on_others),
 		cmocka_unit_test(kicks_may_be_chosen_before_the_ring_runs),
 	};
 	struct CMUnitTest with_setup[RTE_DIM(tests)];
