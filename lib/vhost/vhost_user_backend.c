@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "vhost_user_backend.h"
@@ -15,9 +16,6 @@ vhost_user_backend_set_fd(struct vhost_device *dev, int fd)
 {
 	int old;
 
-	/* A front end that does not read costs us a request, not a thread. */
-	if (fd >= 0)
-		fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
 	vhost_device_lock(dev);
 	old = dev->backend_fd;
 	dev->backend_fd = fd;
@@ -26,19 +24,30 @@ vhost_user_backend_set_fd(struct vhost_device *dev, int fd)
 		close(old);
 }
 
+static int64_t
+now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* Wait for all of an answer, however many pieces it comes in. */
 static int
 receive_answer(int fd, uint32_t request)
 {
+	const int64_t deadline = now_ms() + ANSWER_MS;
 	struct pollfd pfd = { .fd = fd, .events = POLLIN };
 	struct vhost_user_message answer;
 	uint32_t have = 0;
-	int ret;
+	int ret = -EAGAIN;
 
-	do {
-		if (poll(&pfd, 1, ANSWER_MS) != 1)
-			return -EIO;
-		ret = vhost_user_receive_part(fd, &answer, &have);
-	} while (ret == -EAGAIN);
+	for (int64_t left = ANSWER_MS; ret == -EAGAIN && left > 0; left = deadline - now_ms())
+		if (poll(&pfd, 1, (int)left) == 1)
+			ret = vhost_user_receive_part(fd, &answer, &have);
+	if (ret == -EAGAIN && have > 0)
+		vhost_user_message_close_fds(&answer);
 	if (ret != 1)
 		return -EIO;
 	vhost_user_message_close_fds(&answer);
@@ -54,7 +63,7 @@ send_and_wait(struct vhost_device *dev, int fd, const struct vhost_user_message 
 
 	/* Answers are told apart by their request only: one is waited for at a time. */
 	pthread_mutex_lock(&dev->answer_lock);
-	ret = vhost_user_send(fd, msg);
+	ret = vhost_user_send_now(fd, msg);
 	if (ret == 0)
 		ret = receive_answer(fd, msg->header.request);
 	pthread_mutex_unlock(&dev->answer_lock);
@@ -78,7 +87,7 @@ vhost_user_backend_request(struct vhost_device *dev, struct vhost_user_message *
 	if (fd < 0)
 		return ret;
 	ret = msg->header.flags & VHOST_USER_FLAG_NEED_REPLY ? send_and_wait(dev, fd, msg) :
-							       vhost_user_send(fd, msg);
+							       vhost_user_send_now(fd, msg);
 	close(fd);
 	return ret;
 }

@@ -194,8 +194,8 @@ vhost_user_receive(int sock, struct vhost_user_message *msg)
 	return ret;
 }
 
-int
-vhost_user_send(int sock, const struct vhost_user_message *msg)
+static int
+send_message(int sock, const struct vhost_user_message *msg, int flags)
 {
 	union {
 		char space[CMSG_SPACE(VHOST_USER_MEM_TABLE_MAX * sizeof(int))];
@@ -217,7 +217,7 @@ vhost_user_send(int sock, const struct vhost_user_message *msg)
 	}
 
 	while (iov.iov_len > 0) {
-		ssize_t n = sendmsg(sock, &mh, MSG_NOSIGNAL);
+		ssize_t n = sendmsg(sock, &mh, flags | MSG_NOSIGNAL);
 
 		if (n < 0) {
 			if (errno == EINTR)
@@ -231,4 +231,16 @@ vhost_user_send(int sock, const struct vhost_user_message *msg)
 		iov.iov_len -= n;
 	}
 	return 0;
+}
+
+int
+vhost_user_send(int sock, const struct vhost_user_message *msg)
+{
+	return send_message(sock, msg, 0);
+}
+
+int
+vhost_user_send_now(int sock, const struct vhost_user_message *msg)
+{
+	return send_message(sock, msg, MSG_DONTWAIT);
 }

@@ -247,6 +247,9 @@ int vhost_user_receive_part(int sock, struct vhost_user_message *msg, uint32_t *
  */
 int vhost_user_send(int sock, const struct vhost_user_message *msg);
 
+/** The same as if the socket were non-blocking, which one from a peer is only as long as it likes. */
+int vhost_user_send_now(int sock, const struct vhost_user_message *msg);
+
 /** Close the descriptors that nobody took out of @a msg. */
 void vhost_user_message_close_fds(struct vhost_user_message *msg);
 

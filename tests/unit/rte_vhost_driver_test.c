@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <semaphore.h>
 #include <setjmp.h>
@@ -381,6 +382,34 @@ front_end_is_told_of_configuration_changes(void **state)
 	assert_int_equal(rte_vhost_driver_unregister(path), 0);
 }
 
+/* What the descriptor says of blocking is the front end's to change at any time. */
+static void
+front_end_that_does_not_read_blocks_nobody(void **state)
+{
+	struct frontend fe;
+	int fds[2], ret;
+
+	(void)state;
+	serve(path, 0);
+	fe_init(&fe, fe_connect(path), NULL);
+	assert_int_equal(fe_set_u64(&fe, VHOST_USER_SET_PROTOCOL_FEATURES,
+				 FEATURE(VHOST_USER_PF_BACKEND_REQ)),
+		0);
+	sem_wait(&app.connected);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
+	assert_int_equal(fe_set_backend_fd(&fe, fds[1]), 0);
+	fe_get_u64(&fe, VHOST_USER_GET_FEATURES);
+	assert_int_equal(fcntl(fds[1], F_SETFL, 0), 0);
+	do
+		ret = rte_vhost_backend_config_change(app.vid, false);
+	while (ret == 0);
+	assert_int_equal(ret, -EAGAIN);
+	close(fds[0]);
+	close(fds[1]);
+	fe_fini(&fe);
+	assert_int_equal(rte_vhost_driver_unregister(path), 0);
+}
+
 int
 main(void)
 {
@@ -390,6 +419,7 @@ main(void)
 		cmocka_unit_test_setup(linear_buffers_rule_out_segmentation, setup),
 		cmocka_unit_test_setup(vdpa_device_decides_the_offer_and_may_leave, setup),
 		cmocka_unit_test_setup(front_end_is_told_of_configuration_changes, setup),
+		cmocka_unit_test_setup(front_end_that_does_not_read_blocks_nobody, setup),
 	};
 	char dir[] = "/tmp/rte-vhost-driver-test-XXXXXX";
 	int ret;
