@@ -8,7 +8,11 @@
  *
  * A burst works in batches. First it gathers: it reads descriptors, translates addresses and starts
  * fetching buffers, so that the cache misses of a whole batch overlap. Then it copies frame by frame
- * and writes used entries, and at the end it publishes all of them with one store.
+ * and writes used entries, and at the end it publishes all of them with one store. Last it gathers
+ * for the next burst what the driver is known to have made available already.
+ *
+ * What counts on two cores is how often a cache line changes sides, and how many do so at a time.
+ * So nothing is written that has the value already, and what will be written is fetched for it.
  */
 
 #ifndef VHOST_NET_BURST_H
@@ -41,29 +45,37 @@ extern const vhost_vring_enqueue_t net_enqueue_base[NET_BURST_MODES],
 extern const vhost_vring_dequeue_t net_dequeue_base[NET_BURST_MODES],
 	net_dequeue_avx2[NET_BURST_MODES], net_dequeue_avx512[NET_BURST_MODES];
 
-/** Chains gathered for one batch. */
-struct net_batch {
-	uint8_t *at[VHOST_NET_BATCH]; /**< the one plain buffer of a chain; NULL: not so simple */
-	uint32_t len[VHOST_NET_BATCH];
-	uint16_t id[VHOST_NET_BATCH];
-	uint16_t n;
-};
-
-/** Start fetching a frame's first lines: header and the beginning of its data. */
+/**
+ * Start fetching a frame's first lines.
+ *
+ * Data is fetched for writing in both directions: the buffer that a frame was taken out of comes
+ * back to receive one, and then its line is here already. A header is fetched for reading, as it is
+ * seldom written: see write_plain_header().
+ */
 static __rte_always_inline void
-net_prefetch(const uint8_t *at, uint16_t direction, uint32_t hdr_len)
+net_prefetch(const uint8_t *at, uint32_t hdr_len, uint16_t direction)
 {
-	if (direction == VRING_DESC_F_WRITE) {
-		rte_prefetch0_write(at);
-		rte_prefetch0_write(at + hdr_len);
-	} else {
-		rte_prefetch0(at + hdr_len);
-	}
+	if (direction == VRING_DESC_F_WRITE)
+		rte_prefetch0(at);
+	rte_prefetch0_write(at + hdr_len);
 }
 
-/** A plain buffer for this direction, translated; NULL if it is anything else. */
-static __rte_always_inline uint8_t *
-net_plain_buffer(struct vhost_vring *vr, struct vring_region *hint, const struct vring_desc_copy *d,
+/** Bytes of a frame that are worth fetching early; the length that a guest tells has no bound. */
+#define NET_PREFETCH_MAX 1536
+
+/** Start fetching what is behind the first line of @a len bytes of data. */
+static __rte_always_inline void
+net_prefetch_rest(const uint8_t *data, uint32_t len)
+{
+	len = RTE_MIN(len, NET_PREFETCH_MAX);
+	for (uint32_t i = RTE_CACHE_LINE_SIZE; i < len; i += RTE_CACHE_LINE_SIZE)
+		rte_prefetch0_write(data + i);
+}
+
+/** Put a chain's first descriptor behind those that are gathered. */
+static __rte_always_inline void
+net_append(struct vhost_vring *vr, struct vhost_vring_batch *b, uint16_t to, uint16_t id,
+	const struct vring_desc_copy *d, struct vring_region *hint, uint32_t hdr_len,
 	uint16_t direction)
 {
 	uint8_t *at = NULL;
@@ -71,74 +83,105 @@ net_plain_buffer(struct vhost_vring *vr, struct vring_region *hint, const struct
 	if (likely((d->flags & (VRING_DESC_F_CHAINED | VRING_DESC_F_WRITE)) == direction))
 		at = vring_translate(vr, hint, d->addr, d->len);
 	if (likely(at != NULL))
-		net_prefetch(at, direction, vr->net_hdr_len);
-	return at;
+		net_prefetch(at, hdr_len, direction);
+	b->at[to] = at;
+	b->len[to] = d->len;
+	b->id[to] = id;
 }
 
 static __rte_always_inline void
-net_gather_split(struct vhost_vring *vr, struct net_batch *b, uint16_t want, uint16_t direction)
+net_gather_split(struct vhost_vring *vr, uint16_t want, bool ahead, uint16_t direction)
 {
+	uint16_t known = ahead ? vr->avail_seen - vr->avail_idx : split_available(vr, want);
 	struct vring_region hint = vring_region_hint(vr);
-	uint16_t n = split_available(vr, want);
+	struct vhost_vring_batch *b = &vr->ahead;
+	const uint16_t *heads = vr->avail->ring;
+	const void *table = vr->desc;
+	const uint32_t hdr_len = vr->net_hdr_len;
+	const uint16_t size = vr->size;
+	uint16_t idx = vr->avail_idx + b->n;
+	uint16_t to = b->first + b->n;
+	uint16_t end = b->first + RTE_MIN(known, want);
 
-	n = RTE_MIN(n, want);
-	b->n = n;
-	for (uint16_t i = 0; i < n; i++) {
-		uint16_t head = split_head(vr, vr->avail_idx + i);
+	for (; to < end; to++, idx++) {
+		uint16_t head = __atomic_load_n(&heads[idx & (size - 1)], __ATOMIC_RELAXED);
 
-		if (unlikely(head >= vr->size)) {
-			/* What came before it is good; it is told about when it comes first. */
-			b->n = i;
-			if (i == 0)
+		if (unlikely(head >= size)) {
+			/* What comes before it is good. */
+			if (to == b->first)
 				vring_set_broken(vr, "available chain begins outside of the table");
-			return;
+			break;
 		}
 
-		struct vring_desc_copy d = vring_desc_read(vr->desc, head, false);
+		struct vring_desc_copy d = vring_desc_read(table, head, false);
 
-		b->id[i] = head;
-		b->len[i] = d.len;
-		b->at[i] = net_plain_buffer(vr, &hint, &d, direction);
+		net_append(vr, b, to, head, &d, &hint, hdr_len, direction);
 	}
+	b->n = to - b->first;
 }
 
-/** Stops before a chain of several descriptors: where the next one begins is not known yet. */
+/** Stops before a chain of several descriptors: where the one after it begins is not known yet. */
 static __rte_always_inline void
-net_gather_packed(struct vhost_vring *vr, struct net_batch *b, uint16_t want, uint16_t direction)
+net_gather_packed(struct vhost_vring *vr, uint16_t want, uint16_t direction)
 {
 	struct vring_region hint = vring_region_hint(vr);
-	uint16_t pos = vr->avail_idx;
-	bool wrap = vr->avail_wrap;
-	uint16_t i;
+	struct vhost_vring_batch *b = &vr->ahead;
+	struct packed_position pos = packed_avail_position(vr);
+	const struct vring_packed_desc *ring = vr->packed_desc;
+	const uint32_t hdr_len = vr->net_hdr_len;
+	const uint16_t size = vr->size;
+	uint16_t to = b->first + b->n;
+	uint16_t end = b->first + want;
 
-	for (i = 0; i < want; i++) {
-		uint64_t word = packed_load_word(vr, pos);
+	packed_advance(&pos, b->n, size);
+	for (; to < end; to++) {
+		uint64_t word = packed_load_word(ring, pos.idx);
 		uint16_t flags = word >> PACKED_FLAGS_SHIFT;
 
-		if (!packed_flags_available(flags, wrap) || (flags & VRING_DESC_F_NEXT) != 0)
+		if (!packed_flags_available(flags, pos.wrap) || (flags & VRING_DESC_F_NEXT) != 0)
 			break;
 
-		struct vring_desc_copy d = vring_desc_from_words(vring_desc_addr(vr->packed_desc,
-									 pos),
+		struct vring_desc_copy d = vring_desc_from_words(vring_desc_addr(ring, pos.idx),
 			word, true);
 
-		b->id[i] = d.link;
-		b->len[i] = d.len;
-		b->at[i] = net_plain_buffer(vr, &hint, &d, direction);
-		packed_advance(vr, &pos, &wrap, 1);
+		net_append(vr, b, to, d.link, &d, &hint, hdr_len, direction);
+		packed_advance(&pos, 1, size);
 	}
-	b->n = i;
+	b->n = to - b->first;
 }
 
+/** Have @a want chains gathered, or as many as there are; ahead: as many as cost no waiting. */
 static __rte_always_inline void
-net_gather(struct vhost_vring *vr, struct net_batch *b, uint16_t want, uint16_t direction,
+net_gather(struct vhost_vring *vr, uint16_t want, bool ahead, uint16_t direction,
 	const unsigned int mode)
 {
-	want = RTE_MIN(want, VHOST_NET_BATCH);
+	struct vhost_vring_batch *b = &vr->ahead;
+
+	if (b->n >= want)
+		return;
+	if (unlikely(b->first != 0)) {
+		memmove(b->at, b->at + b->first, b->n * sizeof(b->at[0]));
+		memmove(b->len, b->len + b->first, b->n * sizeof(b->len[0]));
+		memmove(b->id, b->id + b->first, b->n * sizeof(b->id[0]));
+		b->first = 0;
+	}
 	if (mode & NET_BURST_PACKED)
-		net_gather_packed(vr, b, want, direction);
+		net_gather_packed(vr, want, direction);
 	else
-		net_gather_split(vr, b, want, direction);
+		net_gather_split(vr, want, ahead, direction);
+}
+
+/** The first @a n gathered chains are done with. */
+static __rte_always_inline void
+net_forget(struct vhost_vring_batch *b, uint16_t n)
+{
+	if (likely(n >= b->n)) {
+		b->first = 0;
+		b->n = 0;
+	} else {
+		b->first += n;
+		b->n -= n;
+	}
 }
 
 /** Move the avail position over @a n chains of one slot each. */
@@ -146,7 +189,7 @@ static __rte_always_inline void
 net_take(struct vhost_vring *vr, uint16_t n, const unsigned int mode)
 {
 	if (mode & NET_BURST_PACKED)
-		packed_advance(vr, &vr->avail_idx, &vr->avail_wrap, n);
+		packed_take(vr, n);
 	else
 		vr->avail_idx += n;
 }
@@ -154,39 +197,41 @@ net_take(struct vhost_vring *vr, uint16_t n, const unsigned int mode)
 /** What a burst has given back so far. */
 struct net_given {
 	struct packed_used packed;
-	uint16_t split;
+	struct vring_used_elem *ring; /**< split */
+	uint16_t mask;
+	uint16_t idx;
 	uint16_t last; /**< split, in order: the head that stands for the whole batch */
 };
 
 static __rte_always_inline struct net_given
 net_given_begin(const struct vhost_vring *vr, const unsigned int mode)
 {
-	struct net_given given = { .split = vr->used_idx };
-
 	if (mode & NET_BURST_PACKED)
-		given.packed = packed_used_begin(vr);
-	return given;
+		return (struct net_given){ .packed = packed_used_begin(vr,
+						   mode & NET_BURST_TRACKED) };
+	return (struct net_given){ .ring = vr->used->ring,
+		.mask = vr->size - 1,
+		.idx = vr->used_idx };
 }
 
 static __rte_always_inline void
-net_give(struct vhost_vring *vr, struct net_given *given, const struct net_used *used,
-	uint16_t direction, const unsigned int mode)
+net_give(struct net_given *given, uint16_t id, uint32_t len, uint16_t slots, uint16_t direction,
+	const unsigned int mode)
 {
 	if (mode & NET_BURST_PACKED) {
 		if ((mode & NET_BURST_TRACKED) && !(mode & NET_BURST_IN_ORDER))
-			packed_used_keep(vr, &given->packed);
+			packed_used_keep(&given->packed);
 		if (mode & NET_BURST_IN_ORDER)
-			packed_used_extend(vr, &given->packed, used->id, used->slots);
+			packed_used_extend(&given->packed, id, slots);
 		else
-			packed_used_write(vr, &given->packed, used->id, used->len, used->slots,
-				direction);
+			packed_used_write(&given->packed, id, len, slots, direction);
 		return;
 	}
 	if (mode & NET_BURST_IN_ORDER)
-		given->last = used->id;
+		given->last = id;
 	else
-		split_used_write(vr, given->split, used->id, used->len);
-	given->split++;
+		split_used_write(&given->ring[given->idx & given->mask], id, len);
+	given->idx++;
 }
 
 /** @return true if the driver got something back */
@@ -200,12 +245,49 @@ net_publish(struct vhost_vring *vr, struct net_given *given, const unsigned int 
 			packed_publish(vr, &given->packed);
 		return given->packed.any;
 	}
-	if (given->split == vr->used_idx)
+	if (given->idx == vr->used_idx)
 		return false;
 	if (mode & NET_BURST_IN_ORDER)
-		split_used_write(vr, vr->used_idx, given->last, 0);
-	split_publish(vr, given->split);
+		split_used_write(&given->ring[vr->used_idx & given->mask], given->last, 0);
+	split_publish(vr, given->idx);
 	return true;
+}
+
+/** Descriptors in a cache line. */
+#define NET_DESCS_PER_LINE (RTE_CACHE_LINE_SIZE / sizeof(struct vring_desc))
+
+/** Start fetching the descriptors behind those that are gathered. */
+static __rte_always_inline void
+net_prefetch_descs(const struct vhost_vring *vr, uint16_t n, const unsigned int mode)
+{
+	if (mode & NET_BURST_PACKED) {
+		struct packed_position pos = packed_avail_position(vr);
+
+		packed_advance(&pos, vr->ahead.n, vr->size);
+		for (uint16_t i = 0; i < n; i += NET_DESCS_PER_LINE) {
+			rte_prefetch0_write(&vr->packed_desc[pos.idx]);
+			packed_advance(&pos, NET_DESCS_PER_LINE, vr->size);
+		}
+		return;
+	}
+
+	uint16_t idx = vr->avail_idx + vr->ahead.n;
+	uint16_t known = vr->avail_seen - idx;
+
+	if (known < n)
+		rte_prefetch0(&vr->avail->idx);
+	n = RTE_MIN(known, n);
+	for (uint16_t i = 0; i < n; i += NET_DESCS_PER_LINE)
+		rte_prefetch0(&vr->desc[split_head(vr, idx + i) & (vr->size - 1)]);
+}
+
+/** Prepare the burst that comes after one of @a n chains. */
+static __rte_always_inline void
+net_look_ahead(struct vhost_vring *vr, uint16_t n, uint16_t direction, const unsigned int mode)
+{
+	n = RTE_MIN(n, VHOST_VRING_BATCH);
+	net_gather(vr, n, true, direction, mode);
+	net_prefetch_descs(vr, n, mode);
 }
 
 #endif /* VHOST_NET_BURST_H */

@@ -48,9 +48,8 @@ fresh_mbuf(struct rte_mbuf *m, uint32_t len)
 /** The frame of a plain buffer at @a at; false if it takes the careful way. */
 static __rte_always_inline bool
 copy_plain(struct vhost_vring *vr, struct rte_mbuf *m, const uint8_t *at, uint32_t buf_len,
-	const unsigned int mode)
+	uint32_t hdr_len, const unsigned int mode)
 {
-	uint32_t hdr_len = vr->net_hdr_len;
 	uint32_t len = buf_len - hdr_len;
 
 	if (unlikely(at == NULL || buf_len < hdr_len + NET_FRAME_MIN ||
@@ -86,7 +85,7 @@ dequeue_careful(struct vhost_vring *vr, struct rte_mempool *pool, struct rte_mbu
 	used->id = c.id;
 	used->slots = c.slots;
 	if (packed)
-		packed_advance(vr, &vr->avail_idx, &vr->avail_wrap, c.slots);
+		packed_take(vr, c.slots);
 	else
 		vr->avail_idx++;
 	return got;
@@ -99,13 +98,13 @@ struct dequeued {
 	uint64_t bytes;
 };
 
-/** One chain of several descriptors, which a packed ring's batch stops before. */
+/** One chain of several descriptors, which gathering a packed ring stops before. */
 static __rte_always_inline void
 dequeue_one(struct vhost_vring *vr, struct rte_mempool *pool, struct rte_mbuf **pkts,
 	struct net_given *given, struct dequeued *sum, const unsigned int mode)
 {
-	uint16_t flags = packed_load_word(vr, vr->avail_idx) >> PACKED_FLAGS_SHIFT;
-	struct net_used used = { 0 };
+	uint16_t flags = packed_load_word(vr->packed_desc, vr->avail_idx) >> PACKED_FLAGS_SHIFT;
+	struct net_used used;
 
 	if (!packed_flags_available(flags, vr->avail_wrap) || take_mbufs(pool, pkts, 1) == 0)
 		return;
@@ -118,55 +117,65 @@ dequeue_one(struct vhost_vring *vr, struct rte_mempool *pool, struct rte_mbuf **
 	if (vr->broken)
 		return;
 	sum->chains++;
-	net_give(vr, given, &used, 0, mode);
+	net_give(given, used.id, 0, used.slots, 0, mode);
 }
 
 static __rte_always_inline void
 dequeue_batch(struct vhost_vring *vr, struct rte_mempool *pool, struct rte_mbuf **pkts, uint16_t n,
 	struct net_given *given, struct dequeued *sum, const unsigned int mode)
 {
-	struct net_used used = { .slots = 1 };
+	struct vhost_vring_batch *b = &vr->ahead;
+	const uint32_t hdr_len = vr->net_hdr_len;
 	uint16_t got = 0, plain = 0, i;
-	struct net_batch b;
+	bool moved = false;
 
-	net_gather(vr, &b, n, 0, mode);
-	if (b.n == 0) {
+	n = RTE_MIN(n, VHOST_VRING_BATCH);
+	net_gather(vr, n, false, 0, mode);
+	n = RTE_MIN(n, b->n);
+	if (n == 0) {
 		if (mode & NET_BURST_PACKED)
 			dequeue_one(vr, pool, pkts, given, sum, mode);
 		return;
 	}
-	b.n = take_mbufs(pool, pkts, b.n);
+	n = take_mbufs(pool, pkts, n);
 
-	for (i = 0; i < b.n; i++) {
+	for (i = 0; i < n && !moved; i++) {
+		uint16_t entry = b->first + i, slots = 1;
+		uint16_t id = b->id[entry];
 		struct rte_mbuf *m = pkts[got];
-		bool good = copy_plain(vr, m, b.at[i], b.len[i], mode);
+		bool good;
 
-		used.id = b.id[i];
+		if (i + 1 < n && b->at[entry + 1] != NULL)
+			net_prefetch_rest(b->at[entry + 1] + hdr_len, b->len[entry + 1]);
+		good = copy_plain(vr, m, b->at[entry], b->len[entry], hdr_len, mode);
+
 		if (likely(good)) {
 			plain++;
 		} else {
+			struct net_used used;
+
 			net_take(vr, plain, mode);
 			plain = 0;
-			good = dequeue_careful(vr, pool, m, b.id[i], &used);
+			good = dequeue_careful(vr, pool, m, id, &used);
 			if (unlikely(vr->broken))
 				break;
+			id = used.id;
+			slots = used.slots;
+			/* Not what it was when it was gathered: what follows lies elsewhere. */
+			moved = (mode & NET_BURST_PACKED) && slots != 1;
 		}
-		if (good) {
+		if (likely(good)) {
 			sum->bytes += m->pkt_len;
 			got++;
 		}
-		net_give(vr, given, &used, 0, mode);
-		if ((mode & NET_BURST_PACKED) && unlikely(used.slots != 1)) {
-			/* Not what it was when it was gathered: what follows lies elsewhere. */
-			i++;
-			break;
-		}
+		net_give(given, id, 0, slots, 0, mode);
 	}
 	net_take(vr, plain, mode);
+	net_forget(b, moved ? b->n : i);
 	sum->frames += got;
 	sum->chains += i;
-	if (unlikely(got < b.n))
-		rte_mempool_put_bulk(pool, (void **)&pkts[got], b.n - got);
+	if (unlikely(got < n))
+		rte_mempool_put_bulk(pool, (void **)&pkts[got], n - got);
 }
 
 static __rte_always_inline uint16_t
@@ -182,8 +191,10 @@ dequeue_burst(struct vhost_vring *vr, struct rte_mempool *pool, struct rte_mbuf 
 		if (sum.chains == before)
 			break;
 	}
-	if (net_publish(vr, &given, mode))
-		vring_call_if_wanted(vr);
+	if (!net_publish(vr, &given, mode))
+		return 0;
+	vring_call_if_wanted(vr);
+	net_look_ahead(vr, sum.chains, 0, mode);
 	vr->stats.packets += sum.frames;
 	vr->stats.bytes += sum.bytes;
 	return sum.frames;

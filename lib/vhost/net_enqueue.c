@@ -39,10 +39,8 @@ write_plain_header(uint8_t *at, uint32_t hdr_len)
 
 /** Put a frame into a plain buffer at @a at; false if it takes the careful way. */
 static __rte_always_inline bool
-copy_plain(const struct vhost_vring *vr, const struct rte_mbuf *m, uint8_t *at, uint32_t buf_len)
+copy_plain(const struct rte_mbuf *m, uint8_t *at, uint32_t buf_len, uint32_t hdr_len)
 {
-	uint32_t hdr_len = vr->net_hdr_len;
-
 	if (unlikely(at == NULL || m->nb_segs != 1 || buf_len < hdr_len ||
 		    m->pkt_len > buf_len - hdr_len || (m->ol_flags & NET_OFFLOAD_TX_FLAGS) != 0))
 		return false;
@@ -60,16 +58,16 @@ struct enqueued {
 };
 
 /** The careful way for one frame; @return slots of the ring that it took. */
-static __rte_noinline uint16_t
+static __rte_always_inline uint16_t
 enqueue_careful(struct vhost_vring *vr, struct rte_mbuf *m, struct net_given *given,
-	struct enqueued *sum, unsigned int mode)
+	struct enqueued *sum, const unsigned int mode)
 {
 	struct net_used used[NET_FRAME_CHAINS_MAX];
 	uint16_t n, slots = 0;
 	enum net_frame_result result = net_frame_write(vr, m, used, &n);
 
 	for (uint16_t i = 0; i < n; i++) {
-		net_give(vr, given, &used[i], VRING_DESC_F_WRITE, mode);
+		net_give(given, used[i].id, used[i].len, used[i].slots, VRING_DESC_F_WRITE, mode);
 		slots += (mode & NET_BURST_PACKED) ? used[i].slots : 1;
 	}
 	if (result == NET_FRAME_NO_BUFFER) {
@@ -88,11 +86,13 @@ static __rte_always_inline void
 enqueue_batch(struct vhost_vring *vr, struct rte_mbuf **pkts, uint16_t n, struct net_given *given,
 	struct enqueued *sum, const unsigned int mode)
 {
+	struct vhost_vring_batch *b = &vr->ahead;
+	const uint32_t hdr_len = vr->net_hdr_len;
 	uint16_t plain = 0, slot = 0;
-	struct net_batch b;
 
-	net_gather(vr, &b, n, VRING_DESC_F_WRITE, mode);
-	if (b.n == 0) {
+	n = RTE_MIN(n, VHOST_VRING_BATCH);
+	net_gather(vr, n, false, VRING_DESC_F_WRITE, mode);
+	if (b->n == 0) {
 		/* A packed ring may have a chain of several descriptors there. */
 		if (mode & NET_BURST_PACKED)
 			enqueue_careful(vr, pkts[0], given, sum, mode);
@@ -100,27 +100,31 @@ enqueue_batch(struct vhost_vring *vr, struct rte_mbuf **pkts, uint16_t n, struct
 			sum->full = true;
 		return;
 	}
-	for (uint16_t i = 0; i < n && slot < b.n && !sum->full; i++) {
-		const struct rte_mbuf *m = pkts[i];
+	for (uint16_t i = 0; i < n && slot < b->n && !sum->full; i++) {
+		struct rte_mbuf *m = pkts[i];
+		uint16_t entry = b->first + slot;
 
-		if (likely(copy_plain(vr, m, b.at[slot], b.len[slot]))) {
-			struct net_used used = { .len = m->pkt_len + vr->net_hdr_len,
-				.id = b.id[slot],
-				.slots = 1 };
+		if (i + 1 < n && slot + 1 < b->n && b->at[entry + 1] != NULL)
+			net_prefetch_rest(b->at[entry + 1] + hdr_len, pkts[i + 1]->data_len);
+		if (likely(copy_plain(m, b->at[entry], b->len[entry], hdr_len))) {
+			uint32_t len = m->data_len;
 
-			net_give(vr, given, &used, VRING_DESC_F_WRITE, mode);
-			sum->bytes += m->pkt_len;
-			sum->packets++;
-			sum->frames++;
+			net_give(given, b->id[entry], len + hdr_len, 1, VRING_DESC_F_WRITE, mode);
+			sum->bytes += len;
 			plain++;
 			slot++;
 		} else {
 			net_take(vr, plain, mode);
+			sum->packets += plain;
+			sum->frames += plain;
 			plain = 0;
-			slot += enqueue_careful(vr, pkts[i], given, sum, mode);
+			slot += enqueue_careful(vr, m, given, sum, mode);
 		}
 	}
 	net_take(vr, plain, mode);
+	sum->packets += plain;
+	sum->frames += plain;
+	net_forget(b, slot);
 }
 
 static __rte_always_inline uint16_t
@@ -133,11 +137,13 @@ enqueue_burst(struct vhost_vring *vr, struct rte_mbuf **pkts, uint16_t n, const 
 	while (sum.frames < n && !sum.full && !vr->broken)
 		enqueue_batch(vr, &pkts[sum.frames], n - sum.frames, &given, &sum, mode);
 
-	if (net_publish(vr, &given, mode))
-		vring_call_if_wanted(vr);
+	vr->stats.drops[VHOST_VRING_DROP_NO_BUFFER] += n - sum.frames;
+	if (!net_publish(vr, &given, mode))
+		return sum.frames;
+	vring_call_if_wanted(vr);
+	net_look_ahead(vr, sum.frames, VRING_DESC_F_WRITE, mode);
 	vr->stats.packets += sum.packets;
 	vr->stats.bytes += sum.bytes;
-	vr->stats.drops[VHOST_VRING_DROP_NO_BUFFER] += n - sum.frames;
 	return sum.frames;
 }
 

@@ -90,18 +90,12 @@ net_frame_read(struct vhost_vring *vr, struct vring_chain *c, struct rte_mempool
 	return false;
 }
 
-/** Position in the ring of the chain to be taken next. */
-struct avail_position {
-	uint16_t idx;
-	bool wrap;
-};
-
 /** Begin the chain at @a pos. False if there is none, or the ring is broken. */
 static bool
-begin_chain(struct vhost_vring *vr, const struct avail_position *pos, struct vring_chain *c)
+begin_chain(struct vhost_vring *vr, const struct packed_position *pos, struct vring_chain *c)
 {
 	if ((vr->flags & VHOST_VRING_PACKED) != 0) {
-		uint16_t flags = packed_load_word(vr, pos->idx) >> PACKED_FLAGS_SHIFT;
+		uint16_t flags = packed_load_word(vr->packed_desc, pos->idx) >> PACKED_FLAGS_SHIFT;
 
 		if (!packed_flags_available(flags, pos->wrap))
 			return false;
@@ -110,8 +104,9 @@ begin_chain(struct vhost_vring *vr, const struct avail_position *pos, struct vri
 	}
 
 	/* More than this one are asked for, so that the index is read when none is known. */
-	if (split_available(vr, (uint16_t)(pos->idx - vr->avail_idx) + 1) <=
-		(uint16_t)(pos->idx - vr->avail_idx))
+	uint16_t before = pos->idx - vr->avail_idx;
+
+	if (split_available(vr, before + 1) <= before)
 		return false;
 
 	uint16_t head = split_head(vr, pos->idx);
@@ -125,10 +120,10 @@ begin_chain(struct vhost_vring *vr, const struct avail_position *pos, struct vri
 }
 
 static void
-step_over(const struct vhost_vring *vr, struct avail_position *pos, const struct vring_chain *c)
+step_over(const struct vhost_vring *vr, struct packed_position *pos, const struct vring_chain *c)
 {
 	if ((vr->flags & VHOST_VRING_PACKED) != 0)
-		packed_advance(vr, &pos->idx, &pos->wrap, c->slots);
+		packed_advance(pos, c->slots, vr->size);
 	else
 		pos->idx++;
 }
@@ -216,7 +211,7 @@ enum attempt_result {
 /** One attempt at a frame; @a used begins with the first chain of it. */
 static enum attempt_result
 attempt(struct vhost_vring *vr, struct rte_mbuf *m, const struct virtio_net_hdr *offload,
-	struct avail_position *pos, struct net_used *used, uint16_t room, uint16_t *n)
+	struct packed_position *pos, struct net_used *used, uint16_t room, uint16_t *n)
 {
 	struct virtio_net_hdr_mrg_rxbuf hdr = { .hdr = *offload };
 	struct frame_position from = { .seg = m };
@@ -259,7 +254,7 @@ attempt(struct vhost_vring *vr, struct rte_mbuf *m, const struct virtio_net_hdr 
 enum net_frame_result
 net_frame_write(struct vhost_vring *vr, struct rte_mbuf *m, struct net_used *used, uint16_t *n)
 {
-	struct avail_position pos = { .idx = vr->avail_idx, .wrap = vr->avail_wrap };
+	struct packed_position pos = packed_avail_position(vr);
 	struct virtio_net_hdr offload = { 0 };
 	enum attempt_result result;
 	uint16_t taken;

@@ -80,16 +80,16 @@ packed_enable_kicks(struct vhost_vring *vr, bool enable)
 uint16_t
 packed_count_available(const struct vhost_vring *vr)
 {
-	uint16_t pos = vr->avail_idx, n = 0;
-	bool wrap = vr->avail_wrap;
+	struct packed_position pos = packed_avail_position(vr);
+	uint16_t n = 0;
 
 	for (uint16_t i = 0; i < vr->size; i++) {
-		uint16_t flags = packed_load_word(vr, pos) >> PACKED_FLAGS_SHIFT;
+		uint16_t flags = packed_load_word(vr->packed_desc, pos.idx) >> PACKED_FLAGS_SHIFT;
 
-		if (!packed_flags_available(flags, wrap))
+		if (!packed_flags_available(flags, pos.wrap))
 			break;
 		n += (flags & VRING_DESC_F_NEXT) == 0;
-		packed_advance(vr, &pos, &wrap, 1);
+		packed_advance(&pos, 1, vr->size);
 	}
 	return n;
 }
@@ -108,27 +108,27 @@ packed_log_used(const struct vhost_vring *vr, uint16_t first)
 }
 
 void
-packed_publish_tracked(struct vhost_vring *vr, struct packed_used *used)
+packed_publish_tracked(struct vhost_vring *vr, const struct packed_used *used)
 {
 	struct rte_vhost_inflight_info_packed *info = vr->inflight;
-	union vhost_inflight_used note = { .old_idx = used->first, .old_wrap = vr->used_wrap };
-	uint16_t pos = used->first;
-	bool wrap = vr->used_wrap;
+	union vhost_inflight_used note = { .old_idx = used->first.idx,
+		.old_wrap = used->first.wrap };
+	struct packed_position pos = used->first;
 
 	if (!used->any)
 		return;
 	/* Noted first: from the moment of publication on, this is where the ring goes on. */
-	note.idx = used->idx;
-	note.wrap = used->wrap;
+	note.idx = used->next.idx;
+	note.wrap = used->next.wrap;
 	vhost_inflight_set_used(info, note);
 	packed_publish(vr, used);
 	/* What was kept is of no use now, and must be gone before the old position is. */
 	do {
-		if (info->desc[pos].inflight != 0)
-			__atomic_store_n(&info->desc[pos].inflight, 0, __ATOMIC_RELEASE);
-		packed_advance(vr, &pos, &wrap, 1);
-	} while (pos != used->idx);
-	note.old_idx = used->idx;
-	note.old_wrap = used->wrap;
+		if (info->desc[pos.idx].inflight != 0)
+			__atomic_store_n(&info->desc[pos.idx].inflight, 0, __ATOMIC_RELEASE);
+		packed_advance(&pos, 1, vr->size);
+	} while (pos.idx != used->next.idx);
+	note.old_idx = note.idx;
+	note.old_wrap = note.wrap;
 	vhost_inflight_set_used(info, note);
 }

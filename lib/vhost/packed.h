@@ -48,64 +48,100 @@ packed_flags_available(uint16_t flags, bool wrap)
 
 /** Second word of the descriptor at @a pos, whose flags say whether all of it may be used. */
 static __rte_always_inline uint64_t
-packed_load_word(const struct vhost_vring *vr, uint16_t pos)
+packed_load_word(const struct vring_packed_desc *ring, uint16_t pos)
 {
 	/*
 	 * Acquire: the rest of the descriptor and of its chain are read after the flags. Pairs
 	 * with the driver's release of the flags of a chain's first descriptor.
 	 */
-	return __atomic_load_n(vring_desc_word(vr->packed_desc, pos), __ATOMIC_ACQUIRE);
+	return __atomic_load_n(vring_desc_word(ring, pos), __ATOMIC_ACQUIRE);
 }
 
-/** Step over @a slots descriptors, at most one ring length. */
-static __rte_always_inline void
-packed_advance(const struct vhost_vring *vr, uint16_t *pos, bool *wrap, uint16_t slots)
-{
-	uint32_t next = (uint32_t)*pos + slots;
+/** A place in the ring, and the wrap counter that belongs to it. */
+struct packed_position {
+	uint16_t idx;
+	bool wrap;
+};
 
-	if (next >= vr->size) {
-		next -= vr->size;
-		*wrap = !*wrap;
+/** Step over @a slots descriptors of a ring of @a size; a second round at the most. */
+static __rte_always_inline void
+packed_advance(struct packed_position *pos, uint16_t slots, uint16_t size)
+{
+	uint32_t next = (uint32_t)pos->idx + slots;
+
+	while (unlikely(next >= size)) {
+		next -= size;
+		pos->wrap = !pos->wrap;
 	}
-	*pos = (uint16_t)next;
+	pos->idx = (uint16_t)next;
+}
+
+static __rte_always_inline struct packed_position
+packed_avail_position(const struct vhost_vring *vr)
+{
+	return (struct packed_position){ .idx = vr->avail_idx, .wrap = vr->avail_wrap };
+}
+
+/** Move the avail position over @a slots descriptors. */
+static __rte_always_inline void
+packed_take(struct vhost_vring *vr, uint16_t slots)
+{
+	struct packed_position pos = packed_avail_position(vr);
+
+	packed_advance(&pos, slots, vr->size);
+	vr->avail_idx = pos.idx;
+	vr->avail_wrap = pos.wrap;
 }
 
 /** What a burst gives back, and the driver cannot see yet. */
 struct packed_used {
+	struct vring_packed_desc *ring;
+	/** Of the in-flight region, where there is one. */
+	struct rte_vhost_inflight_desc_packed *kept;
 	uint64_t word; /**< what will be stored at the first position */
-	uint16_t first;
-	uint16_t idx; /**< where the next one is written */
-	bool wrap;
+	struct packed_position next;
+	struct packed_position first;
+	uint16_t size;
 	bool any;
 };
 
 static __rte_always_inline struct packed_used
-packed_used_begin(const struct vhost_vring *vr)
+packed_used_begin(const struct vhost_vring *vr, bool tracked)
 {
-	return (struct packed_used){ .first = vr->used_idx,
-		.idx = vr->used_idx,
-		.wrap = vr->used_wrap };
+	struct packed_position at = { .idx = vr->used_idx, .wrap = vr->used_wrap };
+
+	return (struct packed_used){ .ring = vr->packed_desc,
+		.kept = tracked ? vr->inflight->desc : NULL,
+		.next = at,
+		.first = at,
+		.size = vr->size };
+}
+
+/** A used descriptor's second word. */
+static __rte_always_inline uint64_t
+packed_used_word(bool wrap, uint16_t id, uint32_t len, uint16_t flags)
+{
+	if (wrap)
+		flags |= PACKED_DESC_F_AVAIL | PACKED_DESC_F_USED;
+	return (uint64_t)flags << PACKED_FLAGS_SHIFT | (uint64_t)id << 32 | len;
 }
 
 /** Give back a chain of @a slots descriptors; @a flags is VRING_DESC_F_WRITE if @a len counts. */
 static __rte_always_inline void
-packed_used_write(const struct vhost_vring *vr, struct packed_used *used, uint16_t id, uint32_t len,
-	uint16_t slots, uint16_t flags)
+packed_used_write(struct packed_used *used, uint16_t id, uint32_t len, uint16_t slots,
+	uint16_t flags)
 {
-	uint64_t word = (uint64_t)id << 32 | len;
+	uint64_t word = packed_used_word(used->next.wrap, id, len, flags);
 
-	if (used->wrap)
-		flags |= PACKED_DESC_F_AVAIL | PACKED_DESC_F_USED;
-	word |= (uint64_t)flags << PACKED_FLAGS_SHIFT;
 	if (used->any) {
 		/* Not looked at by the driver before it has seen the first one. */
-		__atomic_store_n(vring_desc_word(vr->packed_desc, used->idx), word,
+		__atomic_store_n(vring_desc_word(used->ring, used->next.idx), word,
 			__ATOMIC_RELAXED);
 	} else {
 		used->word = word;
 		used->any = true;
 	}
-	packed_advance(vr, &used->idx, &used->wrap, slots);
+	packed_advance(&used->next, slots, used->size);
 }
 
 /**
@@ -113,19 +149,16 @@ packed_used_write(const struct vhost_vring *vr, struct packed_used *used, uint16
  * carries the id of the last chain, at the place of the first. For buffers that were only read.
  */
 static __rte_always_inline void
-packed_used_extend(const struct vhost_vring *vr, struct packed_used *used, uint16_t id,
-	uint16_t slots)
+packed_used_extend(struct packed_used *used, uint16_t id, uint16_t slots)
 {
-	uint16_t flags = vr->used_wrap ? PACKED_DESC_F_AVAIL | PACKED_DESC_F_USED : 0;
-
-	used->word = (uint64_t)flags << PACKED_FLAGS_SHIFT | (uint64_t)id << 32;
+	used->word = packed_used_word(used->first.wrap, id, 0, 0);
 	used->any = true;
-	packed_advance(vr, &used->idx, &used->wrap, slots);
+	packed_advance(&used->next, slots, used->size);
 }
 
 /** Make all of it visible to the driver. */
 static __rte_always_inline void
-packed_publish(struct vhost_vring *vr, struct packed_used *used)
+packed_publish(struct vhost_vring *vr, const struct packed_used *used)
 {
 	if (!used->any)
 		return;
@@ -133,12 +166,12 @@ packed_publish(struct vhost_vring *vr, struct packed_used *used)
 	 * Release: buffers and the other used descriptors are written before this one. Pairs with
 	 * the driver's acquire of a descriptor's flags.
 	 */
-	__atomic_store_n(vring_desc_word(vr->packed_desc, used->first), used->word,
+	__atomic_store_n(vring_desc_word(used->ring, used->first.idx), used->word,
 		__ATOMIC_RELEASE);
-	vr->used_idx = used->idx;
-	vr->used_wrap = used->wrap;
+	vr->used_idx = used->next.idx;
+	vr->used_wrap = used->next.wrap;
 	if (unlikely(vr->flags & VHOST_VRING_LOG))
-		packed_log_used(vr, used->first);
+		packed_log_used(vr, used->first.idx);
 }
 
 /**
@@ -146,14 +179,14 @@ packed_publish(struct vhost_vring *vr, struct packed_used *used)
  * in-flight region. The first one of a burst needs no keeping: writing it is what publishes.
  */
 static __rte_always_inline void
-packed_used_keep(const struct vhost_vring *vr, const struct packed_used *used)
+packed_used_keep(const struct packed_used *used)
 {
-	struct rte_vhost_inflight_desc_packed *kept = &vr->inflight->desc[used->idx];
+	struct rte_vhost_inflight_desc_packed *kept = &used->kept[used->next.idx];
 	uint64_t word;
 
 	if (!used->any)
 		return;
-	word = __atomic_load_n(vring_desc_word(vr->packed_desc, used->idx), __ATOMIC_RELAXED);
+	word = __atomic_load_n(vring_desc_word(used->ring, used->next.idx), __ATOMIC_RELAXED);
 	kept->len = (uint32_t)word;
 	kept->id = (uint16_t)(word >> 32);
 	kept->flags = (uint16_t)(word >> PACKED_FLAGS_SHIFT);
@@ -163,6 +196,6 @@ packed_used_keep(const struct vhost_vring *vr, const struct packed_used *used)
 }
 
 /** As packed_publish(), noting in the region what is about to happen, and what has: packed.c. */
-void packed_publish_tracked(struct vhost_vring *vr, struct packed_used *used);
+void packed_publish_tracked(struct vhost_vring *vr, const struct packed_used *used);
 
 #endif /* VHOST_PACKED_H */

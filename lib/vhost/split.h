@@ -30,33 +30,37 @@ split_head(const struct vhost_vring *vr, uint16_t idx)
 	return __atomic_load_n(&vr->avail->ring[idx & (vr->size - 1)], __ATOMIC_RELAXED);
 }
 
+/** Look at the driver's index; @return chains that wait, 0 if the index is nonsense. */
+static __rte_always_inline uint16_t
+split_refresh(struct vhost_vring *vr)
+{
+	/*
+	 * Acquire: avail ring and descriptors are read after the index that covers them. Pairs
+	 * with the driver's release of avail->idx.
+	 */
+	uint16_t seen = __atomic_load_n(&vr->avail->idx, __ATOMIC_ACQUIRE);
+
+	if (unlikely((uint16_t)(seen - vr->avail_idx) > vr->size)) {
+		vring_set_broken(vr, "available index further ahead than the ring is long");
+		return 0;
+	}
+	vr->avail_seen = seen;
+	return seen - vr->avail_idx;
+}
+
 /** Chains that wait, looking at the driver's index only when fewer than @a want are known. */
 static __rte_always_inline uint16_t
 split_available(struct vhost_vring *vr, uint16_t want)
 {
 	uint16_t n = vr->avail_seen - vr->avail_idx;
 
-	if (n >= want)
-		return n;
-	/*
-	 * Acquire: avail ring and descriptors are read after the index that covers them. Pairs
-	 * with the driver's release of avail->idx.
-	 */
-	vr->avail_seen = __atomic_load_n(&vr->avail->idx, __ATOMIC_ACQUIRE);
-	n = vr->avail_seen - vr->avail_idx;
-	if (unlikely(n > vr->size)) {
-		vr->avail_seen = vr->avail_idx;
-		vring_set_broken(vr, "available index further ahead than the ring is long");
-		return 0;
-	}
-	return n;
+	return n >= want ? n : split_refresh(vr);
 }
 
-/** Write the used element at @a idx; the driver sees it after split_publish(). */
+/** Write a used element of @a ring; the driver sees it after split_publish(). */
 static __rte_always_inline void
-split_used_write(struct vhost_vring *vr, uint16_t idx, uint16_t head, uint32_t len)
+split_used_write(struct vring_used_elem *elem, uint16_t head, uint32_t len)
 {
-	struct vring_used_elem *elem = &vr->used->ring[idx & (vr->size - 1)];
 	uint64_t word = (uint64_t)len << 32 | head;
 	uint64_t old;
 

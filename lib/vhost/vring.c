@@ -36,6 +36,14 @@ static const struct {
 		VHOST_VRING_HOST_OFFLOAD },
 };
 
+/** What was read and translated ahead of its turn is to be read and translated again. */
+static void
+forget_ahead(struct vhost_vring *vr)
+{
+	vr->ahead.first = 0;
+	vr->ahead.n = 0;
+}
+
 void
 vhost_vring_init(struct vhost_vring *vr, const char *name)
 {
@@ -56,6 +64,7 @@ vhost_vring_set_features(struct vhost_vring *vr, uint64_t features)
 	}
 	vr->features = features;
 	vr->flags = flags;
+	forget_ahead(vr);
 	/* virtio 1.2, 5.1.6: num_buffers is in the header with either of these. */
 	vr->net_hdr_len =
 		(features & (FEATURE(VIRTIO_F_VERSION_1) | FEATURE(VIRTIO_NET_F_MRG_RXBUF))) != 0 ?
@@ -150,6 +159,7 @@ vhost_vring_start(struct vhost_vring *vr, const struct rte_vhost_memory *mem)
 	vhost_vring_claim(vr);
 	vr->mem = mem;
 	vr->region = NULL;
+	forget_ahead(vr);
 	vr->avail_seen = vr->avail_idx;
 	vr->call_valid = false;
 	vr->broken = false;
@@ -180,6 +190,7 @@ vhost_vring_set_memory(struct vhost_vring *vr, const struct rte_vhost_memory *me
 	vhost_vring_claim(vr);
 	vr->mem = mem;
 	vr->region = NULL;
+	forget_ahead(vr);
 	vhost_vring_release(vr);
 }
 
@@ -188,6 +199,7 @@ vhost_vring_set_log(struct vhost_vring *vr, const struct vhost_dirty_log *log)
 {
 	vhost_vring_claim(vr);
 	vr->log = log != NULL ? *log : (struct vhost_dirty_log){ 0 };
+	forget_ahead(vr);
 	vhost_vring_release(vr);
 }
 

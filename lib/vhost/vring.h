@@ -99,6 +99,21 @@ struct vhost_dirty_log {
 	uint64_t size; /**< bytes */
 };
 
+/** Chains that a batch of the data path works on. */
+#define VHOST_VRING_BATCH 32
+
+/**
+ * Chains at the avail position, read and translated before their turn: the first ones of the next
+ * burst are, so that their cache lines are on the way while the application works.
+ */
+struct vhost_vring_batch {
+	uint8_t *at[VHOST_VRING_BATCH]; /**< the one plain buffer of a chain; NULL: not so simple */
+	uint32_t len[VHOST_VRING_BATCH];
+	uint16_t id[VHOST_VRING_BATCH]; /**< split: head; packed: buffer id */
+	uint16_t first;                 /**< entry that stands at the avail position */
+	uint16_t n;
+};
+
 struct vhost_vring;
 
 typedef uint16_t (
@@ -147,6 +162,8 @@ struct vhost_vring {
 	const struct rte_vhost_mem_region *region;
 
 	struct vhost_vring_stats stats __rte_cache_aligned;
+
+	struct vhost_vring_batch ahead __rte_cache_aligned;
 
 	/* Seldom touched. */
 	uint64_t features;

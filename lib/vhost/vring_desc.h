@@ -59,9 +59,9 @@ vring_desc_addr(const void *table, uint32_t i)
 
 /** The second word of descriptor @a i. */
 static __rte_always_inline vring_word *
-vring_desc_word(void *table, uint32_t i)
+vring_desc_word(const void *table, uint32_t i)
 {
-	return (vring_word *)table + 2 * (size_t)i + 1;
+	return (vring_word *)(uintptr_t)table + 2 * (size_t)i + 1;
 }
 
 static __rte_always_inline struct vring_desc_copy

@@ -16,9 +16,6 @@
 extern int vhost_data_logtype;
 #define VRING_LOG(level, ...) VDPA_LOG(vhost_data_logtype, level, __VA_ARGS__)
 
-/** Frames that a burst works on at a time: what its arrays on the stack hold. */
-#define VHOST_NET_BATCH 32
-
 /** Refuse bursts from now on; told once. */
 void vring_set_broken(struct vhost_vring *vr, const char *why);
 
