@@ -183,7 +183,7 @@ mutate_once(void)
 		memcpy(current.data + at, &edges[random_below(RTE_DIM(edges))], len);
 		break;
 	case 3:
-		replace(at, len, NULL, 0);
+		replace(at, len, current.data, 0);
 		break;
 	case 4:
 		for (size_t i = 0; i < sizeof(bytes); i++)
