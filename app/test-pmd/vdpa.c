@@ -1,15 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "vdpa.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/un.h>
-#include <unistd.h>
 
 #include <rte_common.h>
 #include <rte_dev.h>
@@ -98,37 +94,6 @@ static const struct rte_vhost_device_ops device_ops = {
 	.destroy_device = destroy_device,
 };
 
-/* A socket that nobody listens on is what a killed process leaves behind: it is taken over. */
-static int
-clear_stale_socket(const char *path)
-{
-	struct sockaddr_un addr = { .sun_family = AF_UNIX };
-	struct stat st;
-	int fd, ret;
-
-	if (lstat(path, &st) < 0)
-		return 0;
-	if (!S_ISSOCK(st.st_mode)) {
-		printf("%s is there and is not a socket: choose another path\n", path);
-		return -1;
-	}
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (fd < 0) {
-		printf("%s: no socket to be had (%s)\n", path, strerror(errno));
-		return -1;
-	}
-	strcpy(addr.sun_path, path);
-	ret = connect(fd, (struct sockaddr *)&addr, sizeof(addr));
-	if (ret == 0) {
-		printf("%s is in use: another process listens on it\n", path);
-		ret = -1;
-	} else if (errno == ECONNREFUSED) {
-		ret = unlink(path);
-	}
-	close(fd);
-	return ret;
-}
-
 static int
 serve(struct attachment *a)
 {
@@ -136,8 +101,6 @@ serve(struct attachment *a)
 	const char *what = "register";
 	int ret;
 
-	if (!a->client && clear_stale_socket(a->socket) < 0)
-		return -1;
 	ret = rte_vhost_driver_register(a->socket, flags);
 	if (ret != 0)
 		goto failed;
@@ -156,8 +119,7 @@ serve(struct attachment *a)
 unregister:
 	rte_vhost_driver_unregister(a->socket);
 failed:
-	printf("vDPA device %s: cannot %s %s: is the directory there, and may you write to it?\n",
-		a->device, what, a->socket);
+	printf("vDPA device %s: cannot %s %s: see above why\n", a->device, what, a->socket);
 	return -1;
 }
 
@@ -215,9 +177,10 @@ vdpa_attach_option(const char *text)
 	const char *equals = strchr(text, '='), *comma = strrchr(text, ',');
 	bool client = comma != NULL && strcmp(comma, ",client") == 0;
 	bool server = comma != NULL && strcmp(comma, ",server") == 0;
-	size_t end = client || server ? (size_t)(comma - text) : strlen(text);
+	size_t end = comma != NULL ? (size_t)(comma - text) : strlen(text);
 
 	if (equals == NULL || equals == text || (size_t)(equals - text) + 1 >= end ||
+		(comma != NULL && !client && !server) ||
 		(size_t)(equals - text) >= sizeof(device)) {
 		printf("--vdpa %s: it is --vdpa DEVICE=SOCKET[,client|,server]\n", text);
 		return -1;

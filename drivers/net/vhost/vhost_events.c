@@ -353,7 +353,7 @@ setup_socket(const struct vhost_devargs *args, const char **attempt)
 	*attempt = "register callbacks";
 	if (rte_vhost_driver_callback_register(args->iface, &device_ops) != 0)
 		return -EINVAL;
-	*attempt = args->client ? "connect" : "listen";
+	*attempt = args->client ? "connect" : "listen on";
 	errno = 0;
 	if (rte_vhost_driver_start(args->iface) != 0)
 		return errno != 0 ? -errno : -EIO;
