@@ -131,6 +131,9 @@ dequeue_batch(struct vhost_vring *vr, struct rte_mempool *pool, struct rte_mbuf 
 
 	n = RTE_MIN(n, VHOST_VRING_BATCH);
 	net_gather(vr, n, false, 0, mode);
+	/* Of a ring that is broken by now, what was gathered earlier is of no use either. */
+	if (unlikely(vr->broken))
+		return;
 	n = RTE_MIN(n, b->n);
 	if (n == 0) {
 		if (mode & NET_BURST_PACKED)

@@ -92,6 +92,9 @@ enqueue_batch(struct vhost_vring *vr, struct rte_mbuf **pkts, uint16_t n, struct
 
 	n = RTE_MIN(n, VHOST_VRING_BATCH);
 	net_gather(vr, n, false, VRING_DESC_F_WRITE, mode);
+	/* Of a ring that is broken by now, what was gathered earlier is of no use either. */
+	if (unlikely(vr->broken))
+		return;
 	if (b->n == 0) {
 		/* A packed ring may have a chain of several descriptors there. */
 		if (mode & NET_BURST_PACKED)

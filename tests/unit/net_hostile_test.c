@@ -484,6 +484,29 @@ frames_before_a_bad_head_still_arrive(void **state)
 	rig_stop();
 }
 
+/* The chain behind the first frame was read ahead, and a frame of several mbufs is in it. */
+static void
+what_was_gathered_goes_with_a_ring_that_breaks(void **state)
+{
+	struct desc d;
+	struct rte_mbuf *pkts[4];
+
+	(void)state;
+	rig_start(0);
+	struct vring_avail *avail = rig.driver.layout.driver;
+
+	ring_at = 0;
+	d = (struct desc){ rig.good, HDR + 3 * RTE_MBUF_DEFAULT_DATAROOM, 0, 0 };
+	offer(&d, 1);
+	offer(&d, 1);
+	assert_int_equal(vhost_net_dequeue(&rig.vr, pool, pkts, 1), 1);
+	rte_pktmbuf_free(pkts[0]);
+	avail->idx = SIZE + 2;
+	assert_int_equal(vhost_net_dequeue(&rig.vr, pool, pkts, 4), 0);
+	assert_int_equal(rig.vr.stats.broken, 1);
+	rig_stop();
+}
+
 static void
 a_packed_chain_without_an_end_breaks_the_ring(void **state)
 {
@@ -757,6 +780,7 @@ main(void)
 		cmocka_unit_test(an_index_that_jumps_breaks_the_ring),
 		cmocka_unit_test(a_head_outside_of_the_table_breaks_the_ring),
 		cmocka_unit_test(frames_before_a_bad_head_still_arrive),
+		cmocka_unit_test(what_was_gathered_goes_with_a_ring_that_breaks),
 		cmocka_unit_test(a_packed_chain_without_an_end_breaks_the_ring),
 		cmocka_unit_test(a_broken_ring_serves_again_after_a_restart),
 		cmocka_unit_test(a_frame_that_fits_no_buffer_does_not_hold_up_others),
