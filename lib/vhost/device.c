@@ -476,11 +476,13 @@ vhost_device_suspend(struct vhost_device *dev)
 void
 vhost_device_resume(struct vhost_device *dev)
 {
+	vhost_device_lock(dev);
 	dev->suspended = false;
 	/* Memory or features changed: where rings lie has to be found out anew. */
 	for (uint16_t i = 0; i < dev->nr_queues; i++)
 		if (dev->queues[i] != NULL)
 			dev->queues[i]->placed = false;
+	vhost_device_unlock(dev);
 }
 
 void
@@ -578,10 +580,11 @@ vhost_device_name_queue(struct vhost_device *dev, uint32_t index)
 		q->vring.flags |= VHOST_VRING_CALLS_OWED;
 	vhost_vring_claim(&q->vring);
 	memset(&q->vring.stats, 0, sizeof(q->vring.stats));
+	q->vring.unsettled = 0;
 	vhost_vring_release(&q->vring);
 
 	vhost_device_lock(dev);
-	q->named = true;
+	__atomic_store_n(&q->named, true, __ATOMIC_RELEASE);
 	__atomic_store_n(&dev->queues[index], q, __ATOMIC_RELEASE);
 	dev->nr_queues = RTE_MAX(dev->nr_queues, (uint16_t)(index + 1));
 	vhost_device_unlock(dev);

@@ -186,7 +186,7 @@ vhost_device_find_queue(struct vhost_device *dev, uint32_t index)
 	if (index >= VHOST_QUEUES_MAX)
 		return NULL;
 	q = __atomic_load_n(&dev->queues[index], __ATOMIC_ACQUIRE);
-	return q != NULL && q->named ? q : NULL;
+	return q != NULL && __atomic_load_n(&q->named, __ATOMIC_ACQUIRE) ? q : NULL;
 }
 
 static inline void

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 #include <errno.h>
+#include <limits.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/queue.h>
-#include <sys/timerfd.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -18,10 +18,12 @@ struct event_source {
 	struct event_loop *loop;
 	event_fn fn;
 	void *arg;
-	int fd;
-	bool timer; /* fd is a timerfd of ours */
+	int fd;       /* -1: a timer */
+	bool armed;   /* timer: in the list of timers */
+	uint64_t due; /* timer: in nanoseconds of CLOCK_MONOTONIC */
 	bool removed;
 	TAILQ_ENTRY(event_source) next;
+	TAILQ_ENTRY(event_source) next_timer;
 };
 
 TAILQ_HEAD(source_list, event_source);
@@ -38,15 +40,19 @@ struct errand {
  * The thread takes one event at a time from epoll. So a source that was removed can still be in
  * the thread's hands once (between epoll_wait() and the lock), where its `removed` is seen, but
  * never a second time: the thread frees removed sources before it asks for the next event.
+ *
+ * Timers cost no descriptor, so that a process may have thousands of sockets with one each. Most are
+ * armed with one and the same delay: they are kept sorted, and a place is searched for from the end.
  */
 struct event_loop {
 	int epoll;
-	int wake; /* eventfd: errands are waiting, or the loop is to stop */
+	int wake; /* eventfd: errands or an earlier timer are waiting, or the loop is to stop */
 	rte_thread_t thread;
 	pthread_mutex_t lock; /* all below; not held while a callback runs */
 	pthread_cond_t progress;
 	struct source_list sources;
 	struct source_list removed;
+	struct source_list timers; /* those that are armed, the first due first */
 	TAILQ_HEAD(, errand) errands;
 	struct event_source *running;
 	uint64_t turns; /* callbacks begun: tells apart two sources at one address */
@@ -62,21 +68,13 @@ event_loop_is_current(const struct event_loop *loop)
 }
 
 static void
-source_free(struct event_source *source)
-{
-	if (source->timer)
-		close(source->fd);
-	free(source);
-}
-
-static void
 free_all(struct source_list *list)
 {
 	struct event_source *source;
 
 	while ((source = TAILQ_FIRST(list)) != NULL) {
 		TAILQ_REMOVE(list, source, next);
-		source_free(source);
+		free(source);
 	}
 }
 
@@ -100,12 +98,7 @@ run_errands(struct event_loop *loop)
 static void
 run_source(struct event_loop *loop, struct event_source *source)
 {
-	uint64_t expirations;
-
 	if (source->removed)
-		return;
-	/* A timer that was armed anew since it expired is not due. */
-	if (source->timer && read(source->fd, &expirations, sizeof(expirations)) < 0)
 		return;
 	loop->running = source;
 	loop->turns++;
@@ -116,6 +109,51 @@ run_source(struct event_loop *loop, struct event_source *source)
 	pthread_cond_broadcast(&loop->progress);
 }
 
+static uint64_t
+now(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
+}
+
+static void
+disarm(struct event_source *timer)
+{
+	if (timer->armed)
+		TAILQ_REMOVE(&timer->loop->timers, timer, next_timer);
+	timer->armed = false;
+}
+
+/* Run the first timer if it is due; with the lock held. */
+static void
+run_timer(struct event_loop *loop)
+{
+	struct event_source *timer = TAILQ_FIRST(&loop->timers);
+
+	if (timer == NULL || timer->due > now())
+		return;
+	disarm(timer);
+	run_source(loop, timer);
+}
+
+/* Milliseconds until the first timer is due, rounded up; -1 if there is none. */
+static int
+time_to_wait(const struct event_loop *loop)
+{
+	const struct event_source *timer = TAILQ_FIRST(&loop->timers);
+	uint64_t at;
+
+	if (timer == NULL)
+		return -1;
+	at = now();
+	return timer->due <= at ?
+		0 :
+		(int)RTE_MIN((timer->due - at + 999999) / 1000000, (uint64_t)INT_MAX);
+}
+
+/* One timer and one event at a time, so that neither kind keeps the other from its turn. */
 static uint32_t
 loop_main(void *arg)
 {
@@ -126,11 +164,13 @@ loop_main(void *arg)
 	current_loop = loop;
 	pthread_mutex_lock(&loop->lock);
 	while (!loop->stop) {
-		int n;
+		int n, timeout;
 
+		run_timer(loop);
 		free_all(&loop->removed);
+		timeout = time_to_wait(loop);
 		pthread_mutex_unlock(&loop->lock);
-		n = epoll_wait(loop->epoll, &event, 1, -1);
+		n = epoll_wait(loop->epoll, &event, 1, timeout);
 		pthread_mutex_lock(&loop->lock);
 		if (n <= 0)
 			continue;
@@ -156,6 +196,7 @@ event_loop_create(const char *name)
 		return NULL;
 	TAILQ_INIT(&loop->sources);
 	TAILQ_INIT(&loop->removed);
+	TAILQ_INIT(&loop->timers);
 	TAILQ_INIT(&loop->errands);
 	pthread_mutex_init(&loop->lock, NULL);
 	pthread_cond_init(&loop->progress, NULL);
@@ -205,7 +246,7 @@ event_loop_destroy(struct event_loop *loop)
 }
 
 static struct event_source *
-add_source(struct event_loop *loop, int fd, bool timer, event_fn fn, void *arg)
+add_source(struct event_loop *loop, int fd, event_fn fn, void *arg)
 {
 	struct event_source *source = calloc(1, sizeof(*source));
 	struct epoll_event event = { .events = EPOLLIN, .data.ptr = source };
@@ -216,10 +257,9 @@ add_source(struct event_loop *loop, int fd, bool timer, event_fn fn, void *arg)
 	source->fn = fn;
 	source->arg = arg;
 	source->fd = fd;
-	source->timer = timer;
 
 	pthread_mutex_lock(&loop->lock);
-	if (epoll_ctl(loop->epoll, EPOLL_CTL_ADD, fd, &event) != 0) {
+	if (fd >= 0 && epoll_ctl(loop->epoll, EPOLL_CTL_ADD, fd, &event) != 0) {
 		pthread_mutex_unlock(&loop->lock);
 		free(source);
 		return NULL;
@@ -232,45 +272,46 @@ add_source(struct event_loop *loop, int fd, bool timer, event_fn fn, void *arg)
 struct event_source *
 event_loop_add_fd(struct event_loop *loop, int fd, event_fn fn, void *arg)
 {
-	return add_source(loop, fd, false, fn, arg);
+	if (fd < 0) {
+		errno = EBADF;
+		return NULL;
+	}
+	return add_source(loop, fd, fn, arg);
 }
 
 struct event_source *
 event_loop_add_timer(struct event_loop *loop, event_fn fn, void *arg)
 {
-	struct event_source *source;
-	int fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
-
-	if (fd < 0)
-		return NULL;
-	source = add_source(loop, fd, true, fn, arg);
-	if (source == NULL) {
-		int err = errno;
-
-		close(fd);
-		errno = err;
-	}
-	return source;
+	return add_source(loop, -1, fn, arg);
 }
 
-int
+void
 event_timer_arm(struct event_source *timer, uint32_t delay_ms)
 {
-	struct itimerspec when = { .it_value = {
-					   .tv_sec = delay_ms / 1000,
-					   /* All zero would disarm. */
-					   .tv_nsec = delay_ms == 0 ?
-						   1 :
-						   (long)(delay_ms % 1000) * 1000000,
-				   } };
-
-	int ret;
+	struct event_loop *loop = timer->loop;
+	struct event_source *before;
 
 	/* Under the lock, so that the callback sees what was written before. */
-	pthread_mutex_lock(&timer->loop->lock);
-	ret = timerfd_settime(timer->fd, 0, &when, NULL) == 0 ? 0 : -errno;
-	pthread_mutex_unlock(&timer->loop->lock);
-	return ret;
+	pthread_mutex_lock(&loop->lock);
+	/* Its own callback may do this while another thread removes it. */
+	if (timer->removed) {
+		pthread_mutex_unlock(&loop->lock);
+		return;
+	}
+	disarm(timer);
+	timer->due = now() + (uint64_t)delay_ms * 1000000;
+	timer->armed = true;
+	before = TAILQ_LAST(&loop->timers, source_list);
+	while (before != NULL && before->due > timer->due)
+		before = TAILQ_PREV(before, source_list, next_timer);
+	if (before != NULL) {
+		TAILQ_INSERT_AFTER(&loop->timers, before, timer, next_timer);
+	} else {
+		TAILQ_INSERT_HEAD(&loop->timers, timer, next_timer);
+		if (!event_loop_is_current(loop))
+			eventfd_write(loop->wake, 1);
+	}
+	pthread_mutex_unlock(&loop->lock);
 }
 
 void
@@ -284,7 +325,10 @@ event_source_remove(struct event_source *source)
 	loop = source->loop;
 	pthread_mutex_lock(&loop->lock);
 	source->removed = true;
-	epoll_ctl(loop->epoll, EPOLL_CTL_DEL, source->fd, NULL);
+	if (source->fd >= 0)
+		epoll_ctl(loop->epoll, EPOLL_CTL_DEL, source->fd, NULL);
+	else
+		disarm(source);
 	TAILQ_REMOVE(&loop->sources, source, next);
 	TAILQ_INSERT_TAIL(&loop->removed, source, next);
 	turn = loop->turns;

@@ -33,11 +33,12 @@ void event_loop_destroy(struct event_loop *loop);
 struct event_source *event_loop_add_fd(struct event_loop *loop, int fd, event_fn fn, void *arg);
 
 /**
- * Call @a fn once after @a delay_ms milliseconds, in the loop's thread. The source stays valid,
- * to be armed again with event_timer_arm(), until it is removed.
+ * A timer, which uses no descriptor. Once armed, it calls @a fn once after @a delay_ms milliseconds, in
+ * the loop's thread; armed again before that, only after the new delay. It stays valid until it is
+ * removed. NULL with errno set.
  */
 struct event_source *event_loop_add_timer(struct event_loop *loop, event_fn fn, void *arg);
-int event_timer_arm(struct event_source *timer, uint32_t delay_ms);
+void event_timer_arm(struct event_source *timer, uint32_t delay_ms);
 
 /** Remove a source, as described above; the descriptor stays the caller's. NULL is ignored. */
 void event_source_remove(struct event_source *source);

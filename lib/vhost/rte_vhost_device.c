@@ -30,7 +30,7 @@ lock_device(int vid)
 	if (dev == NULL)
 		return NULL;
 	vhost_device_lock(dev);
-	if (!dev->used) {
+	if (vhost_device_get(vid) == NULL) {
 		vhost_device_unlock(dev);
 		return NULL;
 	}

@@ -21,16 +21,14 @@ uint16_t
 rte_vhost_enqueue_burst(int vid, uint16_t queue_id, struct rte_mbuf **pkts, uint16_t count)
 {
 	struct vhost_queue *q = queue_of(vid, queue_id);
-	uint64_t calls;
 	uint16_t n;
 
 	/* The guest receives on even rings (virtio 1.2, 5.1.2). */
 	if (unlikely(q == NULL || (queue_id & 1) != 0))
 		return 0;
-	calls = vhost_notify_count(q);
 	n = vhost_net_enqueue(&q->vring, pkts, count);
 	if (unlikely(vhost_notify_wanted(&vhost_devices[vid])))
-		vhost_notify_settle(&vhost_devices[vid], q, calls);
+		vhost_notify_settle(&vhost_devices[vid], q);
 	return n;
 }
 
@@ -39,14 +37,12 @@ rte_vhost_dequeue_burst(int vid, uint16_t queue_id, struct rte_mempool *mbuf_poo
 	struct rte_mbuf **pkts, uint16_t count)
 {
 	struct vhost_queue *q = queue_of(vid, queue_id);
-	uint64_t calls;
 	uint16_t n;
 
 	if (unlikely(q == NULL || (queue_id & 1) == 0))
 		return 0;
-	calls = vhost_notify_count(q);
 	n = vhost_net_dequeue(&q->vring, mbuf_pool, pkts, count);
 	if (unlikely(vhost_notify_wanted(&vhost_devices[vid])))
-		vhost_notify_settle(&vhost_devices[vid], q, calls);
+		vhost_notify_settle(&vhost_devices[vid], q);
 	return n;
 }

@@ -86,7 +86,6 @@ call(int vid, uint16_t vring_idx, bool wait)
 {
 	struct vhost_device *dev = vhost_device_get(vid);
 	struct vhost_queue *q = queue_of(vid, vring_idx);
-	uint64_t before;
 
 	if (q == NULL)
 		return -1;
@@ -99,10 +98,9 @@ call(int vid, uint16_t vring_idx, bool wait)
 		vhost_vring_claim(&q->vring);
 	else if (!vhost_vring_try_claim(&q->vring))
 		return -EAGAIN;
-	before = vhost_notify_count(q);
 	vhost_vring_call(&q->vring);
 	vhost_vring_release(&q->vring);
-	vhost_notify_settle(dev, q, before);
+	vhost_notify_settle(dev, q);
 	return 0;
 }
 

@@ -16,13 +16,18 @@ pay(struct vhost_queue *q)
 }
 
 void
-vhost_notify_settle(struct vhost_device *dev, struct vhost_queue *q, uint64_t before)
+vhost_notify_settle(struct vhost_device *dev, struct vhost_queue *q)
 {
-	for (uint64_t n = vhost_notify_count(q) - before; n > 0; n--) {
-		if (dev->ops.guest_notify != NULL &&
-			(dev->ops.guest_notify(dev->vid, q->index) || !pay(q)))
+	/* Read once: a late burst may find the callbacks of another connection here. */
+	const typeof(dev->ops.guest_notify) notify = __atomic_load_n(&dev->ops.guest_notify,
+		__ATOMIC_RELAXED);
+	const typeof(dev->ops.guest_notified) notified = __atomic_load_n(&dev->ops.guest_notified,
+		__ATOMIC_RELAXED);
+
+	for (uint32_t n = vhost_vring_take_unsettled(&q->vring); n > 0; n--) {
+		if (notify != NULL && (notify(dev->vid, q->index) || !pay(q)))
 			continue;
-		if (dev->ops.guest_notified != NULL)
-			dev->ops.guest_notified(dev->vid);
+		if (notified != NULL)
+			notified(dev->vid);
 	}
 }

@@ -7,7 +7,7 @@
  *
  * A ring whose device has a guest_notify callback (VHOST_VRING_CALLS_OWED) raises nothing during a
  * burst, only counts what it owes, because no callback is made while a ring is claimed. Whoever
- * called the ring looks at the count before and after, and settles the difference here.
+ * called the ring settles that here.
  */
 
 #ifndef VHOST_NOTIFY_H
@@ -24,14 +24,7 @@ vhost_notify_wanted(const struct vhost_device *dev)
 	return dev->ops.guest_notified != NULL || dev->ops.guest_notify != NULL;
 }
 
-/** Interrupts that the ring has raised or owes, ever. */
-static inline uint64_t
-vhost_notify_count(const struct vhost_queue *q)
-{
-	return q->vring.stats.calls + q->vring.stats.calls_owed;
-}
-
-/** Settle the interrupts since vhost_notify_count() was @a before. Any thread, no claim held. */
-void vhost_notify_settle(struct vhost_device *dev, struct vhost_queue *q, uint64_t before);
+/** Settle the interrupts that a ring has raised or owes. Any thread, no claim held. */
+void vhost_notify_settle(struct vhost_device *dev, struct vhost_queue *q);
 
 #endif /* VHOST_NOTIFY_H */

@@ -105,7 +105,7 @@ lock_device(const char **params)
 	if (dev == NULL)
 		return NULL;
 	vhost_device_lock(dev);
-	if (dev->used)
+	if (vhost_device_get(dev->vid) != NULL)
 		return dev;
 	vhost_device_unlock(dev);
 	return NULL;
@@ -294,7 +294,7 @@ devices_of(const char *path)
 		if (dev == NULL)
 			continue;
 		vhost_device_lock(dev);
-		if (dev->used && strcmp(dev->path, path) == 0)
+		if (vhost_device_get(vid) != NULL && strcmp(dev->path, path) == 0)
 			rte_tel_data_add_array_int(d, vid);
 		vhost_device_unlock(dev);
 	}

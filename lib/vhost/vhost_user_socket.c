@@ -95,8 +95,8 @@ socket_put(struct vhost_user_socket *s)
 static void
 retry_later(struct vhost_user_socket *s)
 {
-	if (!s->removed && event_timer_arm(s->timer, RETRY_MS) != 0)
-		VHOST_LOG(ERR, "%s: cannot try again: timer: %s", s->path, strerror(errno));
+	if (!s->removed)
+		event_timer_arm(s->timer, RETRY_MS);
 }
 
 static void

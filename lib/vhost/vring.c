@@ -266,10 +266,27 @@ vhost_vring_raise(struct vhost_vring *vr)
 static int
 raise_call(struct vhost_vring *vr)
 {
-	if ((vr->flags & VHOST_VRING_CALLS_OWED) == 0)
-		return vhost_vring_raise(vr);
-	vr->stats.calls_owed++;
+	if ((vr->flags & VHOST_VRING_CALLS_OWED) != 0)
+		vr->stats.calls_owed++;
+	else if (vhost_vring_raise(vr) == 0)
+		return 0;
+	vr->unsettled++;
 	return 1;
+}
+
+uint32_t
+vhost_vring_take_unsettled(struct vhost_vring *vr)
+{
+	uint32_t n;
+
+	/* Seldom is there any, and then it is the caller's own. */
+	if (__atomic_load_n(&vr->unsettled, __ATOMIC_RELAXED) == 0)
+		return 0;
+	vhost_vring_claim(vr);
+	n = vr->unsettled;
+	vr->unsettled = 0;
+	vhost_vring_release(vr);
+	return n;
 }
 
 void
@@ -294,10 +311,10 @@ vhost_vring_call(struct vhost_vring *vr)
 	if ((vr->flags & VHOST_VRING_EVENT_IDX) != 0)
 		return raise_call(vr);
 
-	const uint64_t calls = vr->stats.calls + vr->stats.calls_owed;
+	const uint32_t before = vr->unsettled;
 
 	vring_call_if_wanted(vr);
-	return vr->stats.calls + vr->stats.calls_owed != calls;
+	return vr->unsettled != before;
 }
 
 void

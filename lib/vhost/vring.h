@@ -158,6 +158,7 @@ struct vhost_vring {
 	bool call_wrap;      /**< packed: used_wrap that belongs to call_idx */
 	bool call_valid;     /**< call_idx holds a position; cleared on start */
 	bool broken;         /**< refuses bursts until started again */
+	uint32_t unsettled;  /**< interrupts that vhost_vring_take_unsettled() was not told of */
 	/** Region that translated last and is tried first. Of the table that @a mem names, or NULL. */
 	const struct rte_vhost_mem_region *region;
 
@@ -282,6 +283,9 @@ int vhost_vring_call(struct vhost_vring *vr);
 
 /** Interrupt the guest, whatever it wants. The caller holds the claim. @return 1, or 0 if it failed */
 int vhost_vring_raise(struct vhost_vring *vr);
+
+/** Interrupts that bursts and vhost_vring_call() raised, or owe, since this was last called. */
+uint32_t vhost_vring_take_unsettled(struct vhost_vring *vr);
 
 /** Ask the guest for kicks, or tell it that none are needed. The caller holds the claim. */
 void vhost_vring_enable_kicks(struct vhost_vring *vr, bool enable);

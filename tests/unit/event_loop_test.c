@@ -253,7 +253,7 @@ timer_fires_once_for_each_time_it_is_armed(void **state)
 	c.source = event_loop_add_timer(*state, count, &c);
 	assert_non_null(c.source);
 	for (int i = 1; i <= 3; i++) {
-		assert_int_equal(event_timer_arm(c.source, i - 1), 0);
+		event_timer_arm(c.source, (uint32_t)i - 1);
 		sem_wait(&c.called);
 		settle(*state);
 		assert_int_equal(c.calls, i);
@@ -303,6 +303,58 @@ timer_that_is_not_due_does_not_fire(void **state)
 	event_source_remove(soon.source);
 	close(c.fd);
 	close(soon.fd);
+}
+
+/* What thousands of sockets need, each of which may have to try again. */
+#define MANY_TIMERS 5000
+
+static void
+timers_fire_when_due_and_use_no_descriptors(void **state)
+{
+	static struct counter c[MANY_TIMERS];
+	int fd = dup(0);
+
+	close(fd);
+	for (int i = 0; i < MANY_TIMERS; i++) {
+		c[i] = (struct counter){ .loop = *state, .fd = -1 };
+		sem_init(&c[i].called, 0, 0);
+		c[i].source = event_loop_add_timer(*state, count, &c[i]);
+		assert_non_null(c[i].source);
+		/* Out of order, and each armed twice: the second time counts. */
+		event_timer_arm(c[i].source, 3600 * 1000);
+		event_timer_arm(c[i].source, (uint32_t)(i * 7 % 50));
+	}
+	assert_int_equal(dup(0), fd);
+	close(fd);
+	/* Removed, an armed timer does not fire. */
+	for (int i = 0; i < MANY_TIMERS; i += 2)
+		event_source_remove(c[i].source);
+	for (int i = 1; i < MANY_TIMERS; i += 2)
+		sem_wait(&c[i].called);
+	settle(*state);
+	for (int i = 1; i < MANY_TIMERS; i += 2) {
+		assert_int_equal(c[i].calls, 1);
+		event_source_remove(c[i].source);
+	}
+}
+
+static void
+descriptors_are_served_while_a_timer_is_always_due(void **state)
+{
+	struct counter busy = counter(*state), c = counter(*state);
+
+	busy.source = event_loop_add_timer(*state, count_and_arm, &busy);
+	/* Never reaches five: it arms itself for as long as it is there. */
+	busy.calls = INT_MIN;
+	event_timer_arm(busy.source, 0);
+	c.source = event_loop_add_fd(*state, c.fd, count, &c);
+	eventfd_write(c.fd, 1);
+	sem_wait(&c.called);
+	sem_wait(&busy.called);
+	event_source_remove(busy.source);
+	event_source_remove(c.source);
+	close(busy.fd);
+	close(c.fd);
 }
 
 struct errand {
@@ -362,6 +414,8 @@ main(void)
 		cmocka_unit_test(timer_fires_once_for_each_time_it_is_armed),
 		cmocka_unit_test(timer_may_arm_itself),
 		cmocka_unit_test(timer_that_is_not_due_does_not_fire),
+		cmocka_unit_test(timers_fire_when_due_and_use_no_descriptors),
+		cmocka_unit_test(descriptors_are_served_while_a_timer_is_always_due),
 		cmocka_unit_test(function_is_run_in_the_loop_and_waited_for),
 		cmocka_unit_test(loop_may_be_destroyed_with_sources_in_it),
 	};
