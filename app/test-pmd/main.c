@@ -49,6 +49,23 @@ allow_descriptors(void)
 	}
 }
 
+static const char *
+eal_advice(int err)
+{
+	switch (err) {
+	case EACCES:
+	case ENOMEM:
+		return ": without hugepages, or without permission for them, use "
+		       "--no-huge --single-file-segments -m MB";
+	case EINVAL:
+		return ": see above why";
+	case ENOENT:
+		return ": see above why; XDG_RUNTIME_DIR names a run-time directory of your own";
+	default:
+		return "";
+	}
+}
+
 static int
 bring_up(void)
 {
@@ -136,10 +153,7 @@ main(int argc, char **argv)
 	rte_set_application_usage_hook(options_help);
 	if (rte_eal_init(separator, argv) < 0) {
 		fprintf(stderr, "testpmd: EAL does not start: %s%s\n", rte_strerror(rte_errno),
-			rte_errno == EACCES || rte_errno == ENOMEM ?
-				": without hugepages, or without permission for them, use "
-				"--no-huge --single-file-segments -m MB" :
-				"");
+			eal_advice(rte_errno));
 		return EXIT_FAILURE;
 	}
 	ret = options_check();

@@ -25,6 +25,8 @@ MEMORY_MB = 128
 RUNTIME_DIR = Path(os.environ.get("RUNTIME_DIRECTORY") or
                    ("/var/run" if os.geteuid() == 0 else
                     os.environ.get("XDG_RUNTIME_DIR") or "/tmp")) / "dpdk"
+# In /tmp it belongs to the first user who ran EAL, and no other one can run it there.
+OTHERS_RUNTIME_DIR = RUNTIME_DIR == Path("/tmp/dpdk")
 
 
 def sanitized() -> bool:
@@ -75,6 +77,8 @@ class Workspace:
         self._namespaces: list[int] = []
         self._directories: list[Path] = []
         self._counter = 0
+        if OTHERS_RUNTIME_DIR:
+            os.environ["XDG_RUNTIME_DIR"] = str(self.dir)
 
     def __enter__(self) -> "Workspace":
         return self
