@@ -8,6 +8,7 @@ declare -A why=(
 	[build]="compiling the libraries, drivers and programs against the distribution's DPDK"
 	[test]="unit tests, the second compiler, and the distribution's dpdk-testpmd as a peer"
 	[guest]="a QEMU guest whose virtio_net is a peer, and the network around it"
+	[switch]="the distribution's Open vSwitch, as a user of our librte_vhost"
 	[lint]="what 'make lint' runs"
 	[docs]="building the guides and the API documentation"
 )
@@ -17,10 +18,11 @@ declare -A packages=(
 	[test]="libcmocka-dev clang libclang-rt-dev dpdk dpdk-dev abigail-tools procps socat"
 	[guest]="qemu-system-x86 ipxe-qemu seabios busybox-static iproute2 iputils-ping kmod cpio
 		make libelf1 xz-utils"
+	[switch]="openvswitch-switch-dpdk"
 	[lint]="clang-format shellcheck codespell pyflakes3"
 	[docs]="python3-sphinx doxygen"
 )
-default_groups="build test guest"
+default_groups="build test guest switch"
 
 # Room for two testpmd-like processes with testpmd's own defaults, about 400 MB each. The tests and
 # the demo ask for 128 MB a process, so that a smaller machine does as well.
@@ -40,7 +42,7 @@ usage() {
 
 	Groups (default: $default_groups; 'all' for every one):
 	USAGE
-	for group in build test guest lint docs; do
+	for group in build test guest switch lint docs; do
 		printf '  %-6s %s:\n' "$group" "${why[$group]}"
 		# shellcheck disable=SC2086 # a list of words
 		printf '%s ' ${packages[$group]} | fold -s -w 84 | sed 's/^/         /'
@@ -64,7 +66,7 @@ while [ $# -gt 0 ]; do
 	--check) check_only=1 ;;
 	--no-hugepages) with_hugepages=0 ;;
 	-h | --help) usage; exit 0 ;;
-	all) groups="build test guest lint docs" ;;
+	all) groups="build test guest switch lint docs" ;;
 	-*) die "unknown option '$1'; see --help" ;;
 	*) [ -n "${packages[$1]:-}" ] || die "unknown group '$1'; see --help"; groups+=" $1" ;;
 	esac

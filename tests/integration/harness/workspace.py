@@ -130,9 +130,10 @@ class Workspace:
     def start(self, name: str, argv: list, **options) -> Process:
         return self.adopt(Process(name, argv, self.path(self.unique(name) + ".log"), **options))
 
-    def run(self, argv: list, timeout: float = 60, netns: int | None = None) -> str:
+    def run(self, argv: list, timeout: float = 60, netns: int | None = None,
+            env: dict | None = None) -> str:
         """Run a short command to its end and return what it printed; it must succeed."""
-        process = self.start(Path(str(argv[0])).name, argv, netns=netns)
+        process = self.start(Path(str(argv[0])).name, argv, netns=netns, env=env)
         status = process.wait(timeout)
         if status != 0:
             raise process.failure(f"ended with {status}")
