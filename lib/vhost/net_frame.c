@@ -4,6 +4,8 @@
 
 #include <linux/virtio_net.h>
 
+#include <rte_malloc.h>
+
 #include "dirty_log.h"
 #include "net_frame.h"
 #include "net_offload.h"
@@ -18,6 +20,75 @@ walk_error(const struct vring_chain *c, enum vhost_vring_drop otherwise)
 	return c->error != VHOST_VRING_DROP_MAX ? c->error : otherwise;
 }
 
+/** Bytes that are left of a chain, whose walk stays where it is; more than a frame has is enough. */
+static uint32_t
+count_left(const struct vring_chain *c)
+{
+	struct vring_chain ahead = *c;
+	uint32_t n = 0;
+
+	while (n <= NET_FRAME_MAX && vring_chain_fill(&ahead)) {
+		n += RTE_MIN(ahead.left, (uint32_t)NET_FRAME_MAX + 1);
+		vring_chain_advance(&ahead, ahead.left);
+	}
+	return n;
+}
+
+static void
+free_external(void *addr, void *opaque)
+{
+	(void)addr;
+	rte_free(opaque);
+}
+
+/**
+ * Move the frame's beginning, all that @a m holds, to a buffer of its own with @a more bytes of room.
+ * The application asked for it: the one place where the data path allocates.
+ * @return false if no mbuf can have such a buffer, or there is no memory
+ */
+static bool
+make_external(struct rte_mbuf *m, uint32_t more)
+{
+	uint32_t len = m->pkt_len + more;
+	uint32_t headroom = RTE_MIN((uint32_t)RTE_PKTMBUF_HEADROOM, UINT16_MAX - len);
+	uint32_t shared_at = RTE_ALIGN_CEIL(headroom + len, (uint32_t)sizeof(uintptr_t));
+	struct rte_mbuf_ext_shared_info *shared;
+	uint8_t *buf;
+
+	if (len > UINT16_MAX || RTE_MBUF_HAS_PINNED_EXTBUF(m))
+		return false;
+	buf = rte_malloc("vhost frame", shared_at + sizeof(*shared), RTE_CACHE_LINE_SIZE);
+	if (buf == NULL)
+		return false;
+	shared = (struct rte_mbuf_ext_shared_info *)(void *)(buf + shared_at);
+	shared->free_cb = free_external;
+	shared->fcb_opaque = buf;
+	rte_mbuf_ext_refcnt_set(shared, 1);
+
+	memcpy(buf + headroom, rte_pktmbuf_mtod(m, void *), m->pkt_len);
+	rte_pktmbuf_attach_extbuf(m, buf, rte_malloc_virt2iova(buf), headroom + len, shared);
+	m->data_off = headroom;
+	m->data_len = m->pkt_len;
+	return true;
+}
+
+/** More room for a frame that @a seg, its last segment, holds no more of; the segment with it. */
+static struct rte_mbuf *
+extend(struct vhost_vring *vr, const struct vring_chain *c, struct rte_mempool *pool,
+	struct rte_mbuf *m, struct rte_mbuf *seg)
+{
+	/* A chain that has grown since it was counted is its driver's doing, and ends here. */
+	if ((vr->mbuf_flags & RTE_VHOST_USER_EXTBUF_SUPPORT) != 0 && seg == m &&
+		!RTE_MBUF_HAS_EXTBUF(m) && make_external(m, count_left(c)))
+		return m;
+	if ((vr->mbuf_flags & RTE_VHOST_USER_LINEARBUF_SUPPORT) != 0)
+		return NULL;
+	seg->next = rte_pktmbuf_alloc(pool);
+	if (seg->next != NULL)
+		m->nb_segs++;
+	return seg->next;
+}
+
 /** Copy what is left of the chain into @a m. VHOST_VRING_DROP_MAX if that went well. */
 static enum vhost_vring_drop
 read_payload(struct vhost_vring *vr, struct vring_chain *c, struct rte_mempool *pool,
@@ -28,21 +99,17 @@ read_payload(struct vhost_vring *vr, struct vring_chain *c, struct rte_mempool *
 	while (vring_chain_fill(c)) {
 		uint32_t room = rte_pktmbuf_tailroom(seg);
 
+		if (m->pkt_len == NET_FRAME_MAX)
+			return VHOST_VRING_DROP_BAD_CHAIN;
 		if (room == 0) {
-			if ((vr->mbuf_flags & RTE_VHOST_USER_LINEARBUF_SUPPORT) != 0)
+			seg = extend(vr, c, pool, m, seg);
+			if (seg == NULL)
 				return VHOST_VRING_DROP_NO_MBUF;
-			seg->next = rte_pktmbuf_alloc(pool);
-			if (seg->next == NULL)
-				return VHOST_VRING_DROP_NO_MBUF;
-			seg = seg->next;
-			m->nb_segs++;
 			continue;
 		}
 
-		uint32_t n = RTE_MIN(c->left, room);
+		uint32_t n = RTE_MIN(RTE_MIN(c->left, room), NET_FRAME_MAX - m->pkt_len);
 
-		if (m->pkt_len + n > NET_FRAME_MAX)
-			return VHOST_VRING_DROP_BAD_CHAIN;
 		memcpy(rte_pktmbuf_mtod_offset(seg, uint8_t *, seg->data_len), c->at, n);
 		vring_chain_advance(c, n);
 		seg->data_len += n;
@@ -87,6 +154,8 @@ net_frame_read(struct vhost_vring *vr, struct vring_chain *c, struct rte_mempool
 	rte_pktmbuf_free(m->next);
 	m->next = NULL;
 	m->nb_segs = 1;
+	if (RTE_MBUF_HAS_EXTBUF(m) && !RTE_MBUF_HAS_PINNED_EXTBUF(m))
+		rte_pktmbuf_detach_extbuf(m);
 	return false;
 }
 

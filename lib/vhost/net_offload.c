@@ -272,17 +272,16 @@ net_offload_from_header(const struct vhost_vring *vr, const struct virtio_net_hd
 static bool
 finish_ipv4_checksum(struct rte_mbuf *m, uint32_t l3_start)
 {
-	uint32_t len = m->l3_len;
+	const uint32_t at = offsetof(struct rte_ipv4_hdr, hdr_checksum);
+	uint8_t header[15 * sizeof(uint32_t)];
+	uint16_t sum = 0;
 
-	if (len < sizeof(struct rte_ipv4_hdr) || l3_start + len > m->data_len)
+	if (m->l3_len < sizeof(struct rte_ipv4_hdr) || m->l3_len > sizeof(header) ||
+		!peek(m, l3_start, header, m->l3_len))
 		return false;
-
-	struct rte_ipv4_hdr *ip = rte_pktmbuf_mtod_offset(m, struct rte_ipv4_hdr *, l3_start);
-	uint16_t sum;
-
-	ip->hdr_checksum = 0;
-	sum = rte_raw_cksum(ip, len);
-	ip->hdr_checksum = (uint16_t)~sum;
+	memcpy(header + at, &sum, sizeof(sum));
+	sum = ~rte_raw_cksum(header, m->l3_len);
+	poke(m, l3_start + at, (const uint8_t *)&sum, sizeof(sum));
 	return true;
 }
 
