@@ -152,7 +152,8 @@ main(int argc, char **argv)
 		return EXIT_FAILURE;
 	rte_set_application_usage_hook(options_help);
 	if (rte_eal_init(separator, argv) < 0) {
-		fprintf(stderr, "testpmd: EAL does not start: %s%s\n", rte_strerror(rte_errno),
+		fprintf(stderr, "testpmd: EAL does not start: %s%s\n",
+			rte_errno != 0 ? rte_strerror(rte_errno) : "see above why",
 			eal_advice(rte_errno));
 		return EXIT_FAILURE;
 	}
