@@ -74,8 +74,8 @@ int
 vhost_user_get_inflight_fd(struct vhost_device *dev, struct vhost_queue *q,
 	struct vhost_user_message *msg)
 {
-	struct vhost_user_inflight *inflight = &msg->payload.inflight;
-	const int64_t size = region_size(dev, inflight);
+	struct vhost_user_inflight inflight = msg->payload.inflight;
+	const int64_t size = region_size(dev, &inflight);
 	struct vhost_inflight_region region;
 	int fd, ret;
 
@@ -92,12 +92,13 @@ vhost_user_get_inflight_fd(struct vhost_device *dev, struct vhost_queue *q,
 			strerror(errno));
 		goto close;
 	}
-	inflight->mmap_size = (uint64_t)size;
-	inflight->mmap_offset = 0;
-	ret = map_region(dev, fd, inflight, &region);
+	inflight.mmap_size = (uint64_t)size;
+	inflight.mmap_offset = 0;
+	ret = map_region(dev, fd, &inflight, &region);
 	if (ret != 0)
 		goto close;
 	replace_region(dev, &region);
+	msg->payload.inflight = inflight;
 	msg->fds[0] = fd;
 	msg->nfds = 1;
 	return VHOST_USER_REPLY;
@@ -111,20 +112,20 @@ int
 vhost_user_set_inflight_fd(struct vhost_device *dev, struct vhost_queue *q,
 	struct vhost_user_message *msg)
 {
-	const struct vhost_user_inflight *inflight = &msg->payload.inflight;
-	const int64_t size = region_size(dev, inflight);
+	const struct vhost_user_inflight inflight = msg->payload.inflight;
+	const int64_t size = region_size(dev, &inflight);
 	struct vhost_inflight_region region;
 	int ret;
 
 	(void)q;
 	if (size < 0)
 		return (int)size;
-	if (inflight->mmap_size < (uint64_t)size)
+	if (inflight.mmap_size < (uint64_t)size)
 		return vhost_device_error(dev, -EPROTO,
 			"in-flight region of %" PRIu64
 			" bytes, %u rings of %u entries need %" PRId64,
-			inflight->mmap_size, inflight->num_queues, inflight->queue_size, size);
-	ret = map_region(dev, msg->fds[0], inflight, &region);
+			inflight.mmap_size, inflight.num_queues, inflight.queue_size, size);
+	ret = map_region(dev, msg->fds[0], &inflight, &region);
 	if (ret == 0)
 		replace_region(dev, &region);
 	return ret;
