@@ -14,6 +14,7 @@
 #include <rte_dev.h>
 
 #include "device.h"
+#include "device_queue.h"
 #include "memory.h"
 #include "vdpa.h"
 #include "vhost_log.h"
@@ -22,9 +23,6 @@
 RTE_LOG_REGISTER_SUFFIX(vhost_config_logtype, config, INFO);
 
 #define FEATURE(bit) (UINT64_C(1) << (bit))
-
-/* Where a packed ring begins: at its first entry, in round 1. */
-#define PACKED_BASE (1u << 15)
 
 struct vhost_device vhost_devices[RTE_MAX_VHOST_DEVICE] = {
 	[0 ... RTE_MAX_VHOST_DEVICE - 1] = {
@@ -111,199 +109,6 @@ is_engaged(const struct vhost_device *dev)
 
 /* --- Transitions --------------------------------------------------------------------------- */
 
-/* Translate the addresses of a ring that is ready, so that they can be asked for. */
-static int
-place_queue(struct vhost_device *dev, struct vhost_queue *q)
-{
-	struct vhost_vring_layout layout = { .size = q->size, .log_gpa = q->addr.log_guest_addr };
-	uint64_t desc, driver, device;
-	int ret;
-
-	vhost_vring_area_sizes(dev->features, q->size, &desc, &driver, &device);
-	layout.desc = vhost_memory_from_fe_va(dev->mem, q->addr.desc_user_addr, desc);
-	layout.driver = vhost_memory_from_fe_va(dev->mem, q->addr.avail_user_addr, driver);
-	layout.device = vhost_memory_from_fe_va(dev->mem, q->addr.used_user_addr, device);
-	if (layout.desc == NULL || layout.driver == NULL || layout.device == NULL)
-		return vhost_device_error(dev, -EFAULT,
-			"ring %u of %u entries does not lie in guest memory", q->index, q->size);
-
-	vhost_device_lock(dev);
-	vhost_vring_set_features(&q->vring, dev->features);
-	ret = vhost_vring_set_layout(&q->vring, &layout);
-	q->placed = ret == 0;
-	vhost_device_unlock(dev);
-	if (ret != 0)
-		return vhost_device_error(dev, ret,
-			"ring %u has %u entries or addresses that no ring may have", q->index,
-			q->size);
-	return 0;
-}
-
-/*
- * A split ring says itself how far the device came. Where that is not what the front end says
- * (a back end before us died), the driver's view counts: entries from there on are not used yet.
- */
-static void
-check_split_base(struct vhost_device *dev, struct vhost_queue *q)
-{
-	uint16_t used;
-
-	if (vhost_device_has_feature(dev, VIRTIO_F_RING_PACKED))
-		return;
-	used = __atomic_load_n(&q->vring.used->idx, __ATOMIC_ACQUIRE);
-	if (used == q->used_base && used == q->avail_base)
-		return;
-	VHOST_LOG(WARNING,
-		"%s: ring %u: front end says to go on at %u, the ring at %u: going on at %u",
-		dev->name, q->index, q->avail_base, used, used);
-	q->avail_base = q->used_base = used;
-}
-
-/* The part of the in-flight region that belongs to a ring; NULL if there is none. */
-static void *
-inflight_part(const struct vhost_device *dev, const struct vhost_queue *q, uint16_t size)
-{
-	const struct vhost_inflight_region *region = &dev->inflight;
-	const bool packed = vhost_device_has_feature(dev, VIRTIO_F_RING_PACKED);
-	const uint64_t part = vhost_inflight_size(packed, region->queue_size);
-
-	if (region->map.addr == NULL || q->index >= region->queues || size > region->queue_size ||
-		(q->index + 1) * part > region->size)
-		return NULL;
-	return region->map.at + q->index * part;
-}
-
-/* Find out where a back end before us left the ring, and what it left to be done. */
-static int
-recover_queue(struct vhost_device *dev, struct vhost_queue *q, struct vhost_inflight *fl)
-{
-	uint16_t base = q->used_base;
-	int ret;
-
-	if (!vhost_device_has_feature(dev, VIRTIO_F_RING_PACKED)) {
-		ret = vhost_inflight_recover_split(fl, q->used_base);
-		/* The library's data path takes again what it did not give back. */
-		if (ret == 0 && !dev->builtin_net)
-			q->avail_base = q->used_base + fl->resubmit.resubmit_num;
-		return ret;
-	}
-	ret = dev->builtin_net ? vhost_inflight_rewind_packed(fl, q->vring.packed_desc, &base) :
-				 vhost_inflight_recover_packed(fl, q->vring.packed_desc, &base);
-	if (ret != 0)
-		return ret;
-	if (base != q->used_base)
-		VHOST_LOG(WARNING,
-			"%s: ring %u: front end says to go on at %u, the in-flight region at %u: "
-			"going on at %u",
-			dev->name, q->index, q->used_base & 0x7fff, base & 0x7fff, base & 0x7fff);
-	q->avail_base = q->used_base = base;
-	return 0;
-}
-
-/* From here on, what the ring has in flight is tracked, if there is a region for that. */
-static int
-track_queue(struct vhost_device *dev, struct vhost_queue *q)
-{
-	struct vhost_inflight fl = { .size = q->size };
-	int ret;
-
-	if (dev->inflight.map.addr == NULL || q->index >= dev->inflight.queues)
-		return 0;
-	fl.region = inflight_part(dev, q, q->size);
-	if (fl.region == NULL)
-		return vhost_device_error(dev, -EINVAL,
-			"ring %u has %u entries, the in-flight region has room for %u", q->index,
-			q->size, dev->inflight.queue_size);
-	ret = recover_queue(dev, q, &fl);
-	if (ret != 0) {
-		vhost_inflight_fini(&fl);
-		return vhost_device_error(dev, ret, "ring %u: the in-flight region %s", q->index,
-			ret == -ENOMEM ? "takes more memory than there is" :
-					 "is damaged, or of an unknown version");
-	}
-	if (fl.resubmit.resubmit_num > 0)
-		VHOST_LOG(INFO, "%s: ring %u: %u buffers were left in flight", dev->name, q->index,
-			fl.resubmit.resubmit_num);
-	vhost_vring_claim(&q->vring);
-	q->inflight = fl;
-	vhost_vring_release(&q->vring);
-	return 0;
-}
-
-static void
-untrack_queue(struct vhost_queue *q)
-{
-	struct vhost_inflight fl;
-
-	vhost_vring_claim(&q->vring);
-	fl = q->inflight;
-	q->inflight = (struct vhost_inflight){ 0 };
-	vhost_vring_set_inflight(&q->vring, NULL);
-	vhost_vring_release(&q->vring);
-	vhost_inflight_fini(&fl);
-}
-
-/*
- * The front end knows where the ring stopped, or that it begins anew: what the region says is of the
- * past. An application knows its own.
- */
-static void
-forget_inflight(struct vhost_device *dev, struct vhost_queue *q)
-{
-	struct vhost_inflight fl = { .region = inflight_part(dev, q, 0) };
-
-	if (dev->builtin_net)
-		vhost_inflight_forget(&fl);
-}
-
-/* A back end before us may have died between giving something back and telling of it. */
-static void
-call_for_the_dead(struct vhost_device *dev, struct vhost_queue *q)
-{
-	const bool packed = vhost_device_has_feature(dev, VIRTIO_F_RING_PACKED);
-
-	if (q->callfd >= 0 && q->used_base != (packed ? PACKED_BASE : 0))
-		eventfd_write(q->callfd, 1);
-}
-
-/* Let the data path at a ring that is placed. */
-static int
-start_vring(struct vhost_device *dev, struct vhost_queue *q)
-{
-	struct vhost_vring *vr = &q->vring;
-	int ret;
-
-	check_split_base(dev, q);
-	ret = track_queue(dev, q);
-	if (ret != 0)
-		return ret;
-	if (dev->builtin_net && vhost_device_has_feature(dev, VIRTIO_F_RING_PACKED))
-		vhost_vring_set_inflight(vr, q->inflight.packed);
-	if (vhost_vring_set_base(vr, q->avail_base, q->used_base) != 0)
-		return vhost_device_error(dev, -EINVAL, "ring %u of %u entries cannot start at %u",
-			q->index, q->size, q->avail_base & 0x7fff);
-	vhost_vring_set_callfd(vr, q->callfd);
-	vhost_vring_set_log(vr, vhost_device_has_feature(dev, VHOST_F_LOG_ALL) ? &dev->log : NULL);
-	vhost_vring_start(vr, dev->mem);
-	call_for_the_dead(dev, q);
-	if (q->kicks != VHOST_KICKS_AS_IS) {
-		vhost_vring_claim(vr);
-		vhost_vring_enable_kicks(vr, q->kicks == VHOST_KICKS_ON);
-		vhost_vring_release(vr);
-	}
-	return 0;
-}
-
-static void
-stop_vring(struct vhost_queue *q)
-{
-	if (!q->vring.running)
-		return;
-	vhost_vring_stop(&q->vring);
-	vhost_vring_get_base(&q->vring, &q->avail_base, &q->used_base);
-	untrack_queue(q);
-}
-
 static void
 tell_application(struct vhost_device *dev, const struct vhost_queue *q, int state)
 {
@@ -320,7 +125,7 @@ start_queue(struct vhost_device *dev, struct vhost_queue *q)
 	/* With a vDPA device, the ring is the device's. */
 	if (dev->vdpa == NULL) {
 		vhost_device_lock(dev);
-		ret = start_vring(dev, q);
+		ret = vhost_queue_start(dev, q);
 		vhost_device_unlock(dev);
 	} else {
 		ret = dev->vdpa->ops->set_vring_state(dev->vid, q->index, 1);
@@ -351,9 +156,9 @@ stop_queue(struct vhost_device *dev, struct vhost_queue *q)
 	}
 	tell_application(dev, q, 0);
 	vhost_device_lock(dev);
-	stop_vring(q);
+	vhost_queue_stop(q);
 	if (!q->has_kick)
-		forget_inflight(dev, q);
+		vhost_queue_forget_inflight(dev, q);
 	vhost_device_unlock(dev);
 }
 
@@ -423,8 +228,8 @@ place_queues(struct vhost_device *dev)
 
 		if (q == NULL || !queue_is_ready(q) || q->placed)
 			continue;
-		ret = place_queue(dev, q);
-		if (ret == -EFAULT && dev->memory_shrank)
+		ret = vhost_queue_place(dev, q);
+		if (ret == -EFAULT && (dev->memory_shrank || vhost_device_has_iommu(dev)))
 			VHOST_LOG(DEBUG, "%s: %s now", dev->name, dev->error);
 		else if (ret != 0)
 			return ret;
@@ -485,6 +290,54 @@ vhost_device_resume(struct vhost_device *dev)
 	vhost_device_unlock(dev);
 }
 
+int
+vhost_device_remap(struct vhost_device *dev)
+{
+	struct vhost_iotlb_tables old = dev->tables;
+	const int ret = vhost_iotlb_make_tables(&dev->iotlb, dev->mem, &dev->tables);
+
+	for (uint16_t i = 0; i < dev->nr_queues; i++) {
+		struct vhost_queue *q = dev->queues[i];
+		struct vhost_vring_memory mem;
+		bool waited;
+
+		if (q == NULL || !q->vring.running)
+			continue;
+		mem = vhost_queue_memory(dev, q);
+		waited = q->vring.broken == VHOST_VRING_WAITS;
+		vhost_vring_set_tables(&q->vring, &mem);
+		/* Whoever sleeps until the driver kicks was not told why the ring had nothing. */
+		if (waited && q->kickfd >= 0)
+			eventfd_write(q->kickfd, 1);
+	}
+	vhost_iotlb_free_tables(&old);
+	return ret;
+}
+
+void
+vhost_device_unmap(struct vhost_device *dev, uint64_t iova, uint64_t size)
+{
+	const uint64_t last = size == 0 || iova + (size - 1) < iova ? UINT64_MAX :
+								      iova + (size - 1);
+	bool any = false;
+
+	for (uint16_t i = 0; i < dev->nr_queues; i++) {
+		struct vhost_queue *q = dev->queues[i];
+
+		if (q != NULL && q->placed && vhost_queue_lies_within(dev, q, iova, last))
+			any = q->suspended = true;
+	}
+	if (!any)
+		return;
+	vhost_device_update(dev);
+	for (uint16_t i = 0; i < dev->nr_queues; i++) {
+		struct vhost_queue *q = dev->queues[i];
+
+		if (q != NULL && q->suspended)
+			q->suspended = q->placed = false;
+	}
+}
+
 void
 vhost_device_suspend_queue(struct vhost_device *dev, struct vhost_queue *q)
 {
@@ -512,7 +365,7 @@ vhost_device_set_logging(struct vhost_device *dev, uint64_t features)
 		vhost_vring_set_features(&q->vring, features);
 		vhost_vring_set_log(&q->vring,
 			vhost_device_has_feature(dev, VHOST_F_LOG_ALL) ? &dev->log : NULL);
-		vhost_vring_start(&q->vring, dev->mem);
+		vhost_queue_let_in(dev, q);
 	}
 	vhost_device_unlock(dev);
 
@@ -572,6 +425,8 @@ vhost_device_name_queue(struct vhost_device *dev, uint32_t index)
 	snprintf(q->name, sizeof(q->name), "%s ring %u", dev->name, index);
 	reset_queue(q);
 	q->kicks = VHOST_KICKS_AS_IS;
+	q->asked_ms = 0;
+	q->vring.miss.kind = VHOST_VRING_MISS_NONE;
 	q->vring.mbuf_flags = dev->flags &
 		(RTE_VHOST_USER_EXTBUF_SUPPORT | RTE_VHOST_USER_LINEARBUF_SUPPORT |
 			RTE_VHOST_USER_NET_COMPLIANT_OL_FLAGS);
@@ -591,6 +446,14 @@ vhost_device_name_queue(struct vhost_device *dev, uint32_t index)
 	return q;
 }
 
+/* No ring runs. */
+static void
+forget_mappings(struct vhost_device *dev)
+{
+	vhost_iotlb_clear(&dev->iotlb);
+	vhost_iotlb_free_tables(&dev->tables);
+}
+
 void
 vhost_device_reset(struct vhost_device *dev)
 {
@@ -598,13 +461,14 @@ vhost_device_reset(struct vhost_device *dev)
 	vhost_device_lock(dev);
 	for (uint16_t i = 0; i < dev->nr_queues; i++)
 		if (dev->queues[i] != NULL) {
-			forget_inflight(dev, dev->queues[i]);
+			vhost_queue_forget_inflight(dev, dev->queues[i]);
 			reset_queue(dev->queues[i]);
 		}
 	dev->features = 0;
 	dev->has_features = false;
 	dev->status = 0;
 	vhost_device_unlock(dev);
+	forget_mappings(dev);
 	vhost_device_resume(dev);
 }
 
@@ -656,6 +520,7 @@ vhost_device_create(const struct vhost_device_config *config)
 	dev->memory_shrank = false;
 	dev->nr_queues = 0;
 	dev->inflight = (struct vhost_inflight_region){ 0 };
+	dev->miss_fd = -1;
 	dev->backend_fd = -1;
 	dev->suspended = dev->closing = false;
 	dev->engaged = dev->running = dev->refused = false;
@@ -702,6 +567,7 @@ vhost_device_destroy(struct vhost_device *dev)
 	dev->nr_queues = 0;
 	dev->mem = NULL;
 	vhost_memory_unmap_missing(mem, NULL);
+	forget_mappings(dev);
 	vhost_memory_unmap(dev->log_map, dev->log_map_size);
 	dev->log_map = NULL;
 	vhost_memory_unmap(dev->inflight.map.addr, dev->inflight.map.len);

@@ -26,13 +26,16 @@
 #include <stdint.h>
 
 #include <linux/vhost.h>
+#include <linux/virtio_config.h>
 
 #include "inflight.h"
+#include "iotlb.h"
 #include "memory.h"
 #include "rte_vhost.h"
 #include "vhost_user_wire.h"
 #include "vring.h"
 
+struct event_source;
 struct rte_vdpa_device;
 
 #define VHOST_QUEUE_PAIRS_MAX 128
@@ -69,6 +72,9 @@ struct vhost_queue {
 	/** Where to go on, as vhost_vring_set_base() takes it. Kept in the ring while it runs. */
 	uint16_t avail_base;
 	uint16_t used_base;
+
+	uint64_t asked_addr; /**< mapping that the front end was asked for last */
+	uint64_t asked_ms;   /**< when; 0 never */
 
 	/* What follows from them. */
 	struct vhost_inflight inflight; /**< while the ring runs; whoever uses it has the claim */
@@ -138,6 +144,12 @@ struct vhost_device {
 	void *log_map; /**< mapping that holds the log */
 	uint64_t log_map_size;
 	struct vhost_inflight_region inflight;
+	struct vhost_iotlb iotlb;         /**< with VIRTIO_F_ACCESS_PLATFORM: what is mapped */
+	struct vhost_iotlb_tables tables; /**< of it, which the rings read */
+	/** Which rings ring when they miss a mapping, or -1; and who is called then, and later. */
+	int miss_fd;
+	struct event_source *miss_source;
+	struct event_source *miss_timer;
 	int backend_fd;              /**< SET_BACKEND_REQ_FD, or -1 */
 	pthread_mutex_t answer_lock; /**< held by who waits for an answer on it */
 	bool suspended;              /**< stopped for a moment, while something of it changes */
@@ -213,6 +225,13 @@ vhost_device_has_protocol_feature(const struct vhost_device *dev, unsigned int b
 	return (dev->protocol_features >> bit) & 1;
 }
 
+/** Do ring addresses and descriptors hold addresses that an IOMMU translates? */
+static inline bool
+vhost_device_has_iommu(const struct vhost_device *dev)
+{
+	return vhost_device_has_feature(dev, VIRTIO_F_ACCESS_PLATFORM);
+}
+
 /*
  * All that follows is for the event loop's thread.
  */
@@ -258,6 +277,16 @@ void vhost_device_reset(struct vhost_device *dev);
  * Tells the vDPA driver and the application.
  */
 void vhost_device_set_logging(struct vhost_device *dev, uint64_t features);
+
+/**
+ * Let rings use what the IOMMU maps now: to be called when mappings or guest memory changed. When it
+ * returns, no ring uses what was mapped before.
+ * @return 0; -ENOMEM, and no ring of the device does anything any more
+ */
+int vhost_device_remap(struct vhost_device *dev);
+
+/** Mappings of [iova, iova + size) are gone: rings that lie there wait until they come back. */
+void vhost_device_unmap(struct vhost_device *dev, uint64_t iova, uint64_t size);
 
 /** Say why something is refused. @return @a err, for `return vhost_device_error(...)` */
 int vhost_device_error(struct vhost_device *dev, int err, const char *fmt, ...)

@@ -245,3 +245,35 @@ vhost_memory_from_fe_va(const struct rte_vhost_memory *mem, uint64_t fe_va, uint
 	}
 	return NULL;
 }
+
+const struct rte_vhost_mem_region *
+vhost_memory_search(const struct rte_vhost_memory *mem, uint64_t gpa)
+{
+	uint32_t low = 0, high = mem->nregions;
+
+	/* The last region that begins at or below the address is the only one to have it. */
+	while (low < high) {
+		const uint32_t mid = (low + high) / 2;
+
+		if (mem->regions[mid].guest_phys_addr <= gpa)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	if (low == 0 || gpa - mem->regions[low - 1].guest_phys_addr >= mem->regions[low - 1].size)
+		return NULL;
+	return &mem->regions[low - 1];
+}
+
+uint64_t
+vhost_memory_to_gpa(const struct rte_vhost_memory *mem, const void *hva)
+{
+	for (uint32_t i = 0; i < mem->nregions; i++) {
+		const struct rte_vhost_mem_region *r = &mem->regions[i];
+		const uint64_t offset = (uintptr_t)hva - r->host_user_addr;
+
+		if (offset < r->size)
+			return r->guest_phys_addr + offset;
+	}
+	return UINT64_MAX;
+}

@@ -79,6 +79,32 @@ bool vhost_memory_lost(const struct rte_vhost_memory *mem);
 /** Front-end virtual address to ours; NULL unless [fe_va, fe_va + len) lies within one region. */
 void *vhost_memory_from_fe_va(const struct rte_vhost_memory *mem, uint64_t fe_va, uint64_t len);
 
+/** Tables of more regions than these are searched by halves. */
+#define VHOST_MEMORY_FEW 8
+
+/** As vhost_memory_find(), for tables of many regions. */
+const struct rte_vhost_mem_region *vhost_memory_search(const struct rte_vhost_memory *mem,
+	uint64_t gpa);
+
+/** The region that a guest physical address lies in, or NULL. */
+static __rte_always_inline const struct rte_vhost_mem_region *
+vhost_memory_find(const struct rte_vhost_memory *mem, uint64_t gpa)
+{
+	if (unlikely(mem->nregions > VHOST_MEMORY_FEW))
+		return vhost_memory_search(mem, gpa);
+	for (uint32_t i = 0; i < mem->nregions; i++) {
+		const struct rte_vhost_mem_region *r = &mem->regions[i];
+
+		/* One unsigned comparison covers both bounds. */
+		if (likely(gpa - r->guest_phys_addr < r->size))
+			return r;
+	}
+	return NULL;
+}
+
+/** Guest physical address of an address of ours, or UINT64_MAX when it is in no region. */
+uint64_t vhost_memory_to_gpa(const struct rte_vhost_memory *mem, const void *hva);
+
 /**
  * Guest physical address to ours.
  *
@@ -88,19 +114,17 @@ void *vhost_memory_from_fe_va(const struct rte_vhost_memory *mem, uint64_t fe_va
 static __rte_always_inline void *
 vhost_memory_from_gpa(const struct rte_vhost_memory *mem, uint64_t gpa, uint64_t *len)
 {
-	for (uint32_t i = 0; i < mem->nregions; i++) {
-		const struct rte_vhost_mem_region *r = &mem->regions[i];
-		/* One unsigned comparison covers both bounds. */
-		uint64_t offset = gpa - r->guest_phys_addr;
+	const struct rte_vhost_mem_region *r = vhost_memory_find(mem, gpa);
+	uint64_t offset;
 
-		if (likely(offset < r->size)) {
-			if (unlikely(*len > r->size - offset))
-				*len = r->size - offset;
-			return (void *)(uintptr_t)(r->host_user_addr + offset);
-		}
+	if (unlikely(r == NULL)) {
+		*len = 0;
+		return NULL;
 	}
-	*len = 0;
-	return NULL;
+	offset = gpa - r->guest_phys_addr;
+	if (unlikely(*len > r->size - offset))
+		*len = r->size - offset;
+	return (void *)(uintptr_t)(r->host_user_addr + offset);
 }
 
 #endif /* VHOST_MEMORY_H */

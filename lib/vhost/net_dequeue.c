@@ -82,6 +82,8 @@ dequeue_careful(struct vhost_vring *vr, struct rte_mempool *pool, struct rte_mbu
 
 	bool got = net_frame_read(vr, &c, pool, m);
 
+	if (unlikely(vr->broken))
+		return false;
 	used->id = c.id;
 	used->slots = c.slots;
 	if (packed)

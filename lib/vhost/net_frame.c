@@ -89,6 +89,14 @@ extend(struct vhost_vring *vr, const struct vring_chain *c, struct rte_mempool *
 	return seg->next;
 }
 
+/** Did the walk end for want of a mapping, which the ring waits for now? */
+static bool
+must_wait(struct vhost_vring *vr, const struct vring_chain *c)
+{
+	return c->error == VHOST_VRING_DROP_BAD_ADDR &&
+		vring_wait_for_mapping(vr, c->gpa, c->bad_write);
+}
+
 /** Copy what is left of the chain into @a m. VHOST_VRING_DROP_MAX if that went well. */
 static enum vhost_vring_drop
 read_payload(struct vhost_vring *vr, struct vring_chain *c, struct rte_mempool *pool,
@@ -150,7 +158,8 @@ net_frame_read(struct vhost_vring *vr, struct vring_chain *c, struct rte_mempool
 	if (why == VHOST_VRING_DROP_MAX)
 		return true;
 
-	vr->stats.drops[why]++;
+	if (!must_wait(vr, c))
+		vr->stats.drops[why]++;
 	rte_pktmbuf_free(m->next);
 	m->next = NULL;
 	m->nb_segs = 1;
@@ -237,7 +246,7 @@ write_header(const struct vhost_vring *vr, const struct header_place *place,
 
 		memcpy(place->pieces[i].at, from, len);
 		if (unlikely(vr->flags & VHOST_VRING_LOG))
-			vhost_dirty_log_mark(&vr->log, place->pieces[i].gpa, len);
+			vring_log_written(vr, place->pieces[i].gpa, place->pieces[i].at, len);
 		from += len;
 	}
 }
@@ -302,6 +311,8 @@ attempt(struct vhost_vring *vr, struct rte_mbuf *m, const struct virtio_net_hdr 
 			vring_set_broken(vr, "chain that has no end");
 			return ATTEMPT_NO_BUFFER;
 		}
+		if (must_wait(vr, &c))
+			return ATTEMPT_NO_BUFFER;
 		if (good && from.seg != NULL && (vr->flags & VHOST_VRING_MERGEABLE) == 0)
 			return ATTEMPT_TOO_LARGE;
 

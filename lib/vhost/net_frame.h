@@ -41,7 +41,7 @@ struct net_used {
  *
  * @return true with the frame in @a m; false when the frame was dropped and counted, with @a m
  *   fresh again. Either way @c c->id and @c c->slots tell what to give back, unless the ring is
- *   broken now.
+ *   broken now, or waits for a mapping: then the chain stays where it is.
  */
 bool net_frame_read(struct vhost_vring *vr, struct vring_chain *c, struct rte_mempool *pool,
 	struct rte_mbuf *m);

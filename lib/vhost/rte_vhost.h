@@ -72,7 +72,10 @@ extern "C" {
 #define RTE_VHOST_USER_NO_RECONNECT (1ULL << 1)
 /** Had a meaning in earlier releases; ignored. */
 #define RTE_VHOST_USER_RESERVED_1 (1ULL << 2)
-/** Offer VIRTIO_F_ACCESS_PLATFORM. Not supported yet: accepted with a warning, not offered. */
+/**
+ * Offer VIRTIO_F_ACCESS_PLATFORM: the guest's device may stand behind an IOMMU. The library's network
+ * data path translates addresses; rte_vhost_get_mem_table() does not know of an IOMMU.
+ */
 #define RTE_VHOST_USER_IOMMU_SUPPORT (1ULL << 3)
 /** Offer post-copy migration. Not supported yet: accepted with a warning, not offered. */
 #define RTE_VHOST_USER_POSTCOPY_SUPPORT (1ULL << 4)

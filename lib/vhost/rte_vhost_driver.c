@@ -24,9 +24,9 @@
 	(RTE_VHOST_USER_CLIENT | RTE_VHOST_USER_NO_RECONNECT | RTE_VHOST_USER_RESERVED_1 | \
 		RTE_VHOST_USER_EXTBUF_SUPPORT | RTE_VHOST_USER_LINEARBUF_SUPPORT | \
 		RTE_VHOST_USER_NET_COMPLIANT_OL_FLAGS | RTE_VHOST_USER_NET_STATS_ENABLE | \
-		RTE_VHOST_USER_ASYNC_CONNECT)
+		RTE_VHOST_USER_ASYNC_CONNECT | RTE_VHOST_USER_IOMMU_SUPPORT)
 /* What these ask for is offered to front ends only by choice, so without it all else works. */
-#define FLAGS_NOT_OFFERED (RTE_VHOST_USER_IOMMU_SUPPORT | RTE_VHOST_USER_POSTCOPY_SUPPORT)
+#define FLAGS_NOT_OFFERED RTE_VHOST_USER_POSTCOPY_SUPPORT
 
 static struct {
 	pthread_mutex_t lock;
@@ -161,7 +161,7 @@ rte_vhost_driver_register(const char *path, uint64_t flags)
 		return fail(ENOTSUP);
 	}
 	if (flags & FLAGS_NOT_OFFERED)
-		VHOST_LOG(WARNING, "%s: IOMMU and post-copy are not offered to front ends", path);
+		VHOST_LOG(WARNING, "%s: post-copy is not offered to front ends", path);
 
 	s = vhost_user_socket_create(path, flags);
 	if (s == NULL)

@@ -204,7 +204,7 @@ add_ring(const struct vhost_device *dev, const struct vhost_queue *q, struct rte
 	rte_tel_data_add_dict_int(d, "size", q->size);
 	rte_tel_data_add_dict_int(d, "ready", q->live);
 	rte_tel_data_add_dict_int(d, "enabled", q->enabled);
-	rte_tel_data_add_dict_int(d, "broken", q->vring.broken);
+	rte_tel_data_add_dict_int(d, "broken", q->vring.broken == VHOST_VRING_BROKEN);
 	rte_tel_data_add_dict_int(d, "kick_fd", q->kickfd);
 	rte_tel_data_add_dict_int(d, "call_fd", q->callfd);
 	add_hex(d, "desc_address", q->addr.desc_user_addr);

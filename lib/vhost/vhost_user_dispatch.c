@@ -9,6 +9,7 @@
 
 #include "vhost_log.h"
 #include "vhost_user_dispatch.h"
+#include "vhost_user_iotlb.h"
 
 #define FIXED(size) .size_min = (size), .size_max = (size)
 #define U64 FIXED(sizeof(uint64_t))
@@ -52,6 +53,9 @@ static const struct vhost_user_rule rules[VHOST_USER_REQUEST_MAX] = {
 		NEEDS(INFLIGHT_SHMFD), .replies = true, .replies_fds = true },
 	[VHOST_USER_SET_INFLIGHT_FD] = { vhost_user_set_inflight_fd, INFLIGHT,
 		NEEDS(INFLIGHT_SHMFD), .fds = FDS_ONE },
+
+	[VHOST_USER_IOTLB_MSG] = { vhost_user_iotlb_msg, FIXED(sizeof(struct vhost_iotlb_msg)),
+		ALWAYS },
 
 	[VHOST_USER_SET_VRING_NUM] = { vhost_user_set_vring_num, STATE, ALWAYS,
 		.ring = RING_IN_STATE, .ring_stopped = true },
@@ -299,6 +303,8 @@ dispatch(struct vhost_device *dev, int sock, struct vhost_user_message *msg)
 			dev->error);
 	}
 	ret = vhost_device_update(dev);
+	if (vhost_device_has_iommu(dev))
+		vhost_user_iotlb_ask(dev);
 	if (ret == 0 && need_ack && outcome != ANSWERED)
 		ret = acknowledge(dev, sock, request, outcome == HANDLED);
 	return ret;

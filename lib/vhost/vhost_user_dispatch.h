@@ -21,6 +21,9 @@
 /** Virtio features the library can serve on its own, those of the builtin network device. */
 extern const uint64_t vhost_user_net_features;
 
+/** Those that it can serve in addition, if the application wants that: RTE_VHOST_USER_IOMMU_SUPPORT. */
+extern const uint64_t vhost_user_iommu_features;
+
 /** Protocol features that are this library's, whatever serves the rings. */
 extern const uint64_t vhost_user_transport_protocol_features;
 
@@ -109,6 +112,9 @@ vhost_user_handler vhost_user_set_log_base, vhost_user_set_log_fd;
 
 /* vhost_user_inflight.c */
 vhost_user_handler vhost_user_get_inflight_fd, vhost_user_set_inflight_fd;
+
+/* vhost_user_iotlb.c */
+vhost_user_handler vhost_user_iotlb_msg;
 
 /* vhost_user_vring.c */
 vhost_user_handler vhost_user_set_vring_num, vhost_user_set_vring_addr;

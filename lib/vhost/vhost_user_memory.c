@@ -29,6 +29,9 @@ replace_memory(struct vhost_device *dev, struct rte_vhost_memory *mem)
 	vhost_device_lock(dev);
 	dev->mem = mem;
 	vhost_device_unlock(dev);
+	/* Without memory for tables, rings behind an IOMMU wait. */
+	if (vhost_device_has_iommu(dev) && vhost_device_remap(dev) != 0)
+		VHOST_LOG(ERR, "%s: no memory for the tables of the IOMMU", dev->name);
 	vhost_memory_unmap_missing(old, mem);
 	vhost_device_resume(dev);
 }

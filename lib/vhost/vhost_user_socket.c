@@ -17,6 +17,7 @@
 #include "vdpa.h"
 #include "vhost_log.h"
 #include "vhost_user_dispatch.h"
+#include "vhost_user_iotlb.h"
 #include "vhost_user_socket.h"
 
 /* Between two attempts to connect, or to accept when there are no descriptors left. */
@@ -108,6 +109,7 @@ connection_close(struct vhost_user_connection *c)
 	c->busy = true;
 	event_source_remove(c->source);
 	vhost_device_destroy(c->dev);
+	vhost_user_iotlb_unwatch(c->dev);
 	if (c->have > 0)
 		vhost_user_message_close_fds(&c->msg);
 	close(c->fd);
@@ -189,6 +191,7 @@ connection_open(struct vhost_user_socket *s, int fd)
 	struct vhost_user_connection *c;
 	struct vhost_user_offer offer;
 	struct vhost_device_config config;
+	int watched = 0;
 
 	if (s->nr_connections >= VHOST_USER_CONNECTIONS_MAX) {
 		VHOST_LOG(ERR, "%s: connection refused: %u front ends are connected", s->path,
@@ -233,8 +236,13 @@ connection_open(struct vhost_user_socket *s, int fd)
 	if (c->source == NULL)
 		VHOST_LOG(ERR, "%s: cannot watch the connection: %s", c->dev->name,
 			strerror(errno));
+	if (c->source != NULL && (config.features & vhost_user_iommu_features) != 0)
+		watched = vhost_user_iotlb_watch(c->dev, vhost_user_event_loop());
+	if (watched != 0)
+		VHOST_LOG(ERR, "%s: cannot watch for misses of the IOMMU: %s", c->dev->name,
+			strerror(-watched));
 	/* The application may have unregistered the socket when it was told of the connection. */
-	if (c->source == NULL || s->removed)
+	if (c->source == NULL || watched != 0 || s->removed)
 		connection_close(c);
 }
 
@@ -533,6 +541,8 @@ vhost_user_socket_create(const char *path, uint64_t flags)
 	TAILQ_INIT(&s->connections);
 
 	s->offer.supported = vhost_user_net_features;
+	if ((flags & RTE_VHOST_USER_IOMMU_SUPPORT) != 0)
+		s->offer.supported |= vhost_user_iommu_features;
 	/* A segment that the guest wants split later does not fit one mbuf. */
 	if ((flags & RTE_VHOST_USER_LINEARBUF_SUPPORT) != 0 &&
 		(flags & RTE_VHOST_USER_EXTBUF_SUPPORT) == 0)

@@ -55,7 +55,9 @@ vhost_user_set_vring_addr(struct vhost_device *dev, struct vhost_queue *q,
 	q->placed = q->placed && !moved;
 	if (q->placed) {
 		vhost_vring_claim(&q->vring);
-		q->vring.log_gpa = addr.log_guest_addr;
+		/* Behind an IOMMU, the ring knows better. */
+		if (!vhost_device_has_iommu(dev))
+			q->vring.log_gpa = addr.log_guest_addr;
 		vhost_vring_release(&q->vring);
 	}
 	vhost_device_unlock(dev);

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <linux/vhost_types.h>
 #include <linux/virtio_config.h>
 #include <linux/virtio_net.h>
 
@@ -49,7 +50,7 @@ vhost_vring_init(struct vhost_vring *vr, const char *name)
 {
 	memset(vr, 0, sizeof(*vr));
 	vr->name = name;
-	vr->callfd = -1;
+	vr->callfd = vr->miss_fd = -1;
 	vhost_vring_set_features(vr, 0);
 }
 
@@ -153,19 +154,42 @@ vhost_vring_claim(struct vhost_vring *vr)
 		rte_pause();
 }
 
-void
-vhost_vring_start(struct vhost_vring *vr, const struct rte_vhost_memory *mem)
+/* With the claim. */
+static void
+use_tables(struct vhost_vring *vr, const struct vhost_vring_memory *mem)
 {
-	vhost_vring_claim(vr);
-	vr->mem = mem;
+	vr->mem = mem->data;
+	vr->tables = mem->tables;
+	vr->guest = mem->guest;
 	vr->region = NULL;
 	forget_ahead(vr);
+	__atomic_store_n(&vr->miss.kind, VHOST_VRING_MISS_NONE, __ATOMIC_RELEASE);
+}
+
+static void
+start(struct vhost_vring *vr, const struct vhost_vring_memory *mem, uint16_t iommu)
+{
+	vhost_vring_claim(vr);
+	use_tables(vr, mem);
+	vr->flags = (vr->flags & ~VHOST_VRING_IOMMU) | iommu;
 	vr->avail_seen = vr->avail_idx;
 	vr->call_valid = false;
-	vr->broken = false;
+	vr->broken = VHOST_VRING_GOES;
 	vhost_net_choose(vr);
 	vr->running = true;
 	vhost_vring_release(vr);
+}
+
+void
+vhost_vring_start(struct vhost_vring *vr, const struct rte_vhost_memory *mem)
+{
+	start(vr, &(struct vhost_vring_memory){ mem, mem, mem }, 0);
+}
+
+void
+vhost_vring_start_iommu(struct vhost_vring *vr, const struct vhost_vring_memory *mem)
+{
+	start(vr, mem, VHOST_VRING_IOMMU);
 }
 
 void
@@ -187,10 +211,16 @@ vhost_vring_set_callfd(struct vhost_vring *vr, int callfd)
 void
 vhost_vring_set_memory(struct vhost_vring *vr, const struct rte_vhost_memory *mem)
 {
+	vhost_vring_set_tables(vr, &(struct vhost_vring_memory){ mem, mem, mem });
+}
+
+void
+vhost_vring_set_tables(struct vhost_vring *vr, const struct vhost_vring_memory *mem)
+{
 	vhost_vring_claim(vr);
-	vr->mem = mem;
-	vr->region = NULL;
-	forget_ahead(vr);
+	use_tables(vr, mem);
+	if (vr->broken == VHOST_VRING_WAITS)
+		vr->broken = VHOST_VRING_GOES;
 	vhost_vring_release(vr);
 }
 
@@ -208,7 +238,7 @@ vring_set_broken(struct vhost_vring *vr, const char *why)
 {
 	if (vr->broken)
 		return;
-	vr->broken = true;
+	vr->broken = VHOST_VRING_BROKEN;
 	vr->stats.broken++;
 	VRING_LOG(ERR,
 		"%s: broken ring: %s (avail %u, used %u, size %u); idle until it is started again",
@@ -221,30 +251,54 @@ vring_translate_miss(struct vhost_vring *vr, uint64_t gpa, uint32_t len)
 	if ((vr->flags & VHOST_VRING_LOG) != 0)
 		return NULL;
 
-	for (uint32_t i = 0; i < vr->mem->nregions; i++) {
-		const struct rte_vhost_mem_region *r = &vr->mem->regions[i];
-		uint64_t offset = gpa - r->guest_phys_addr;
+	const struct rte_vhost_mem_region *r = vhost_memory_find(vr->mem, gpa);
 
-		if (offset < r->size) {
-			vr->region = r;
-			return len <= r->size - offset ?
-				(uint8_t *)(uintptr_t)(r->host_user_addr + offset) :
-				NULL;
-		}
+	if (r == NULL)
+		return NULL;
+	vr->region = r;
+	gpa -= r->guest_phys_addr;
+	return len <= r->size - gpa ? (uint8_t *)(uintptr_t)(r->host_user_addr + gpa) : NULL;
+}
+
+/* One miss is told at a time: a ring that waits has no other. */
+static void
+tell_miss(struct vhost_vring *vr, uint64_t addr, uint8_t access, uint8_t kind)
+{
+	const uint64_t one = 1;
+
+	if (__atomic_load_n(&vr->miss.kind, __ATOMIC_ACQUIRE) != VHOST_VRING_MISS_NONE)
+		return;
+	vr->miss.addr = addr;
+	vr->miss.access = access;
+	/* Release: address and access are there when the kind is. Pairs with the owner's acquire. */
+	__atomic_store_n(&vr->miss.kind, kind, __ATOMIC_RELEASE);
+	/* A full counter is a doorbell that rings already. */
+	if (vr->miss_fd >= 0 && write(vr->miss_fd, &one, sizeof(one)) < 0)
+		VRING_LOG(DEBUG, "%s: doorbell for missing mappings: %s", vr->name,
+			strerror(errno));
+}
+
+bool
+vring_wait_for_mapping(struct vhost_vring *vr, uint64_t addr, bool write)
+{
+	if ((vr->flags & VHOST_VRING_IOMMU) == 0 || vr->broken != VHOST_VRING_GOES)
+		return false;
+	if (write && vhost_memory_find(vr->tables, addr) != NULL) {
+		tell_miss(vr, addr, VHOST_ACCESS_WO, VHOST_VRING_MISS_DENIED);
+		return false;
 	}
-	return NULL;
+	tell_miss(vr, addr, write ? VHOST_ACCESS_WO : VHOST_ACCESS_RO, VHOST_VRING_MISS_UNMAPPED);
+	vr->broken = VHOST_VRING_WAITS;
+	return true;
 }
 
 void
 vring_log_hva(const struct vhost_vring *vr, const void *hva, uint64_t len)
 {
-	for (uint32_t i = 0; i < vr->mem->nregions; i++) {
-		const struct rte_vhost_mem_region *r = &vr->mem->regions[i];
-		uint64_t offset = (uintptr_t)hva - r->host_user_addr;
+	const uint64_t gpa = vhost_memory_to_gpa(vr->guest, hva);
 
-		if (offset < r->size)
-			vhost_dirty_log_mark(&vr->log, r->guest_phys_addr + offset, len);
-	}
+	if (gpa != UINT64_MAX)
+		vhost_dirty_log_mark(&vr->log, gpa, len);
 }
 
 int

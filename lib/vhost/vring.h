@@ -20,6 +20,10 @@
  * that fills the whole ring and goes on. Such a ring is told about once and refuses every burst
  * until it is started again, as a device that needs a reset does.
  *
+ * IOMMU. A ring that comes upon an address which is not mapped says so (struct vhost_vring_miss) and
+ * refuses bursts, with the buffer still in the ring, until vhost_vring_set_tables() gives it something
+ * else to look into. Rings without an IOMMU know nothing of this.
+ *
  * Lifetime. Memory of a struct vhost_vring is never returned to the heap while the process may still
  * hold a device number that names it: a late burst finds a stopped ring, not freed memory.
  */
@@ -53,6 +57,7 @@ enum vhost_vring_flag {
 		1 << 6, /**< count size bins and casts, not only what is free to count */
 	VHOST_VRING_HOST_OFFLOAD = 1 << 7, /**< the guest may ask for checksums and segmentation */
 	VHOST_VRING_CALLS_OWED = 1 << 8,   /**< interrupts are counted, the owner raises them */
+	VHOST_VRING_IOMMU = 1 << 9,        /**< what is not mapped now may be later */
 };
 
 /** Why a frame went no further. Each has a counter and a name in the statistics. */
@@ -114,6 +119,37 @@ struct vhost_vring_batch {
 	uint16_t n;
 };
 
+/**
+ * What a ring looks addresses up in. All are the same but behind an IOMMU, where descriptors hold
+ * addresses of the device, and not all memory may be written.
+ */
+struct vhost_vring_memory {
+	const struct rte_vhost_memory *data;   /**< buffers of the ring's direction */
+	const struct rte_vhost_memory *tables; /**< indirect descriptor tables */
+	const struct rte_vhost_memory *guest;  /**< guest physical memory, for the dirty log */
+};
+
+/** Why a ring refuses bursts though it runs. */
+enum vhost_vring_halt {
+	VHOST_VRING_GOES = 0,
+	VHOST_VRING_BROKEN, /**< until it is started again */
+	VHOST_VRING_WAITS,  /**< for a mapping: until it gets other tables */
+};
+
+/** What a ring behind an IOMMU has to tell. */
+enum vhost_vring_miss_kind {
+	VHOST_VRING_MISS_NONE = 0,
+	VHOST_VRING_MISS_UNMAPPED, /**< the ring waits for a mapping */
+	VHOST_VRING_MISS_DENIED,   /**< the guest made it write what it may only read */
+};
+
+/** Written by who has the claim, unless @a kind says that it was not read yet. */
+struct vhost_vring_miss {
+	uint64_t addr;
+	uint8_t access; /**< VHOST_ACCESS_RO or VHOST_ACCESS_WO */
+	uint8_t kind;   /**< enum vhost_vring_miss_kind */
+};
+
 struct vhost_vring;
 
 typedef uint16_t (
@@ -157,7 +193,7 @@ struct vhost_vring {
 	bool used_wrap;      /**< packed: wrap counter to write at used_idx */
 	bool call_wrap;      /**< packed: used_wrap that belongs to call_idx */
 	bool call_valid;     /**< call_idx holds a position; cleared on start */
-	bool broken;         /**< refuses bursts until started again */
+	uint8_t broken;      /**< refuses bursts: enum vhost_vring_halt */
 	uint32_t unsettled;  /**< interrupts that vhost_vring_take_unsettled() was not told of */
 	/** Region that translated last and is tried first. Of the table that @a mem names, or NULL. */
 	const struct rte_vhost_mem_region *region;
@@ -170,6 +206,10 @@ struct vhost_vring {
 	uint64_t features;
 	uint64_t log_gpa;
 	struct vhost_dirty_log log;
+	const struct rte_vhost_memory *tables; /**< struct vhost_vring_memory */
+	const struct rte_vhost_memory *guest;
+	struct vhost_vring_miss miss; /**< behind an IOMMU */
+	int miss_fd;                  /**< eventfd that tells the owner of it, or -1 */
 	/** Packed rings: where to keep what a burst overwrites (inflight.h), or NULL. */
 	struct rte_vhost_inflight_info_packed *inflight;
 	const char *name; /**< for the log: device and queue; owned by whoever owns the ring */
@@ -223,6 +263,9 @@ void vhost_vring_get_base(const struct vhost_vring *vr, uint16_t *avail, uint16_
  */
 void vhost_vring_start(struct vhost_vring *vr, const struct rte_vhost_memory *mem);
 
+/** The same behind an IOMMU. */
+void vhost_vring_start_iommu(struct vhost_vring *vr, const struct vhost_vring_memory *mem);
+
 /** Stop: returns once no burst is inside, and none gets in any more. No-op on a stopped ring. */
 void vhost_vring_stop(struct vhost_vring *vr);
 
@@ -232,6 +275,7 @@ void vhost_vring_stop(struct vhost_vring *vr);
  */
 void vhost_vring_set_callfd(struct vhost_vring *vr, int callfd);
 void vhost_vring_set_memory(struct vhost_vring *vr, const struct rte_vhost_memory *mem);
+void vhost_vring_set_tables(struct vhost_vring *vr, const struct vhost_vring_memory *mem);
 void vhost_vring_set_log(struct vhost_vring *vr, const struct vhost_dirty_log *log);
 
 /** Try for the claim. Pairs with vhost_vring_release(): what one holder did, the next one sees. */

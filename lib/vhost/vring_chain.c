@@ -8,6 +8,7 @@
 #include "memory.h"
 #include "vring_chain.h"
 #include "vring_desc.h"
+#include "vring_private.h"
 
 void
 vring_chain_begin_split(struct vring_chain *c, const struct vhost_vring *vr, uint16_t head,
@@ -44,7 +45,7 @@ fail(struct vring_chain *c, enum vhost_vring_drop why)
 
 /** An entry of an indirect table that lies in more than one memory region. */
 static bool
-read_scattered(const struct vring_chain *c, struct vring_desc_copy *d, bool packed)
+read_scattered(struct vring_chain *c, struct vring_desc_copy *d, bool packed)
 {
 	uint64_t words[2];
 	uint64_t gpa = c->table_gpa + c->index * sizeof(words);
@@ -52,10 +53,12 @@ read_scattered(const struct vring_chain *c, struct vring_desc_copy *d, bool pack
 
 	while (done < sizeof(words)) {
 		uint64_t len = sizeof(words) - done;
-		const void *at = vhost_memory_from_gpa(c->vr->mem, gpa + done, &len);
+		const void *at = vhost_memory_from_gpa(c->vr->tables, gpa + done, &len);
 
-		if (at == NULL)
+		if (at == NULL) {
+			c->gpa = gpa + done;
 			return false;
+		}
 		memcpy((uint8_t *)words + done, at, len);
 		done += len;
 	}
@@ -78,7 +81,8 @@ enter_indirect(struct vring_chain *c, const struct vring_desc_copy *d)
 	c->index = 0;
 	c->table_size = d->len / sizeof(struct vring_desc);
 	c->table_gpa = d->addr;
-	c->table = vhost_memory_from_gpa(c->vr->mem, d->addr, &len);
+	c->table = vhost_memory_from_gpa(c->vr->tables, d->addr, &len);
+	c->gpa = d->addr;
 	if (c->table == NULL)
 		return fail(c, VHOST_VRING_DROP_BAD_ADDR);
 	/* Descriptors are read as aligned words, which a table anywhere need not be. */
@@ -158,6 +162,7 @@ vring_chain_fill(struct vring_chain *c)
 		uint64_t len = c->rest;
 
 		c->at = vhost_memory_from_gpa(c->vr->mem, c->gpa, &len);
+		c->bad_write = c->at == NULL && c->direction == VRING_DESC_F_WRITE;
 		if (c->at == NULL)
 			return fail(c, VHOST_VRING_DROP_BAD_ADDR);
 		c->left = (uint32_t)len;
@@ -191,7 +196,7 @@ vring_chain_write(struct vring_chain *c, const void *src, uint32_t len)
 
 		memcpy(c->at, (const uint8_t *)src + done, n);
 		if (unlikely(c->vr->flags & VHOST_VRING_LOG))
-			vhost_dirty_log_mark(&c->vr->log, c->gpa, n);
+			vring_log_written(c->vr, c->gpa, c->at, n);
 		vring_chain_advance(c, n);
 		done += n;
 	}

@@ -35,6 +35,8 @@ struct vring_chain {
 
 	/** Why the walk ended early; VHOST_VRING_DROP_MAX if it did not. */
 	enum vhost_vring_drop error;
+	/** With VHOST_VRING_DROP_BAD_ADDR, @a gpa is that address; whether it was to be written. */
+	bool bad_write;
 
 	/* Where the walk goes on. */
 	const struct vhost_vring *vr;

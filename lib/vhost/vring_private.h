@@ -11,6 +11,7 @@
 #include <rte_branch_prediction.h>
 #include <rte_vdpa_compat.h>
 
+#include "dirty_log.h"
 #include "vring.h"
 
 extern int vhost_data_logtype;
@@ -21,6 +22,24 @@ void vring_set_broken(struct vhost_vring *vr, const char *why);
 
 /** Log what was written at an address of ours in guest memory. */
 void vring_log_hva(const struct vhost_vring *vr, const void *hva, uint64_t len);
+
+/** Log what was written to an address that a descriptor names, and that is ours at @a hva. */
+static __rte_always_inline void
+vring_log_written(const struct vhost_vring *vr, uint64_t addr, const void *hva, uint64_t len)
+{
+	if (vr->flags & VHOST_VRING_IOMMU)
+		vring_log_hva(vr, hva, len);
+	else
+		vhost_dirty_log_mark(&vr->log, addr, len);
+}
+
+/**
+ * A chain names an address that leads nowhere. Behind an IOMMU a mapping may come, and the ring waits
+ * for it; unless the address may be read, but not written.
+ *
+ * @return true if the ring waits: nothing of the chain has happened
+ */
+bool vring_wait_for_mapping(struct vhost_vring *vr, uint64_t addr, bool write);
 
 /** The region tried first, kept in registers through a burst. */
 struct vring_region {

@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "event_loop.h"
+#include "vhost_log.h"
+#include "vhost_user_backend.h"
+#include "vhost_user_dispatch.h"
+#include "vhost_user_iotlb.h"
+
+/* A question that had no answer is asked again: the guest may have mapped the address since. */
+#define ASK_AGAIN_MS 100
+
+/* --- What the front end tells -------------------------------------------------------------- */
+
+static int
+update(struct vhost_device *dev, const struct vhost_iotlb_msg *m)
+{
+	const struct vhost_iotlb_entry entry = { .iova = m->iova,
+		.size = m->size,
+		.fe_va = m->uaddr,
+		.access = m->perm };
+	const int ret = vhost_iotlb_insert(&dev->iotlb, dev->mem, &entry);
+
+	if (ret == 0)
+		return 0;
+	return vhost_device_error(dev, ret,
+		"cannot map 0x%" PRIx64 " size 0x%" PRIx64 " to front-end address 0x%" PRIx64
+		" for access %u: %s",
+		entry.iova, entry.size, entry.fe_va, entry.access,
+		ret == -EINVAL ? "that does not lie within one region of guest memory" :
+				 strerror(-ret));
+}
+
+int
+vhost_user_iotlb_msg(struct vhost_device *dev, struct vhost_queue *q,
+	struct vhost_user_message *msg)
+{
+	const struct vhost_iotlb_msg m = msg->payload.iotlb;
+	int ret = 0;
+
+	(void)q;
+	if (!vhost_device_has_iommu(dev))
+		return vhost_device_error(dev, -ENOTSUP,
+			"VIRTIO_F_ACCESS_PLATFORM was not negotiated");
+	switch (m.type) {
+	case VHOST_IOTLB_UPDATE:
+		ret = update(dev, &m);
+		break;
+	case VHOST_IOTLB_INVALIDATE:
+		vhost_iotlb_remove(&dev->iotlb, m.iova, m.size);
+		vhost_device_unmap(dev, m.iova, m.size);
+		break;
+	default:
+		ret = vhost_device_error(dev, -EPROTO, "IOTLB message of type %u", m.type);
+	}
+	if (ret == 0 && vhost_device_remap(dev) != 0)
+		ret = vhost_device_error(dev, -ENOMEM, "no memory for the tables of the IOMMU");
+	return ret;
+}
+
+/* --- What it is asked ---------------------------------------------------------------------- */
+
+static uint64_t
+now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
+static void
+send_miss(struct vhost_device *dev, const struct vhost_queue *q, uint8_t type)
+{
+	struct vhost_user_message msg = { .header.request = VHOST_USER_BACKEND_IOTLB_MSG };
+	int ret;
+
+	msg.header.size = sizeof(msg.payload.iotlb);
+	msg.payload.iotlb = (struct vhost_iotlb_msg){ .iova = q->vring.miss.addr,
+		.perm = q->vring.miss.access,
+		.type = type };
+	ret = vhost_user_backend_request(dev, &msg);
+	if (ret != 0)
+		VHOST_LOG(DEBUG, "%s: ring %u: cannot ask for address 0x%" PRIx64 ": %s", dev->name,
+			q->index, q->vring.miss.addr, strerror(-ret));
+}
+
+/* @return true if the ring waits for an answer */
+static bool
+ask_for_queue(struct vhost_device *dev, struct vhost_queue *q, uint64_t now)
+{
+	struct vhost_vring_miss *m = &q->vring.miss;
+
+	/* Acquire: address and access were written before. Pairs with the data path's release. */
+	switch (__atomic_load_n(&m->kind, __ATOMIC_ACQUIRE)) {
+	case VHOST_VRING_MISS_DENIED:
+		VHOST_LOG(DEBUG, "%s: ring %u: address 0x%" PRIx64 " may not be written", dev->name,
+			q->index, m->addr);
+		send_miss(dev, q, VHOST_IOTLB_ACCESS_FAIL);
+		/* Release: the next one is written after this one was read. */
+		__atomic_store_n(&m->kind, VHOST_VRING_MISS_NONE, __ATOMIC_RELEASE);
+		return false;
+	case VHOST_VRING_MISS_UNMAPPED:
+		if (q->asked_ms == 0 || q->asked_addr != m->addr ||
+			now - q->asked_ms >= ASK_AGAIN_MS) {
+			q->asked_addr = m->addr;
+			q->asked_ms = now;
+			send_miss(dev, q, VHOST_IOTLB_MISS);
+		}
+		return true;
+	default:
+		return false;
+	}
+}
+
+void
+vhost_user_iotlb_ask(struct vhost_device *dev)
+{
+	const uint64_t now = now_ms();
+	bool waits = false;
+
+	for (uint16_t i = 0; i < dev->nr_queues; i++)
+		if (dev->queues[i] != NULL && dev->queues[i]->named)
+			waits |= ask_for_queue(dev, dev->queues[i], now);
+	if (waits && dev->miss_timer != NULL)
+		event_timer_arm(dev->miss_timer, ASK_AGAIN_MS);
+}
+
+/* --- When ---------------------------------------------------------------------------------- */
+
+static void
+doorbell_rang(void *arg)
+{
+	struct vhost_device *dev = arg;
+	eventfd_t count;
+
+	eventfd_read(dev->miss_fd, &count);
+	vhost_user_iotlb_ask(dev);
+}
+
+static void
+time_to_ask(void *arg)
+{
+	vhost_user_iotlb_ask(arg);
+}
+
+int
+vhost_user_iotlb_watch(struct vhost_device *dev, struct event_loop *loop)
+{
+	int ret;
+
+	dev->miss_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (dev->miss_fd < 0)
+		return -errno;
+	dev->miss_source = event_loop_add_fd(loop, dev->miss_fd, doorbell_rang, dev);
+	if (dev->miss_source == NULL)
+		goto fail;
+	dev->miss_timer = event_loop_add_timer(loop, time_to_ask, dev);
+	if (dev->miss_timer == NULL)
+		goto fail;
+	return 0;
+
+fail:
+	ret = -errno;
+	vhost_user_iotlb_unwatch(dev);
+	return ret;
+}
+
+void
+vhost_user_iotlb_unwatch(struct vhost_device *dev)
+{
+	event_source_remove(dev->miss_source);
+	event_source_remove(dev->miss_timer);
+	dev->miss_source = dev->miss_timer = NULL;
+	if (dev->miss_fd >= 0)
+		close(dev->miss_fd);
+	dev->miss_fd = -1;
+}
