@@ -3,28 +3,45 @@
 """Tell test.sh which tests a build has, and how they ended.
 
 Usage: meson-tests.py names BUILD_DIR SUITE PATTERN
+       meson-tests.py list BUILD_DIR SUITE PATTERN
        meson-tests.py results BUILD_DIR
 
-"names" prints the names of the tests in SUITE (any, if empty) that match the shell pattern PATTERN
-(any, if empty). "results" prints RESULT<tab>NAME<tab>REASON for each test of the last run, where
-RESULT is OK, FAIL or SKIP, and REASON of a skipped one is the last line that it printed.
+"names" prints what to give meson to run the tests in SUITE (any, if empty) that match the shell
+pattern PATTERN (any, if empty); "list" prints the names of the tests themselves, which are not the
+same where one program runs several of them (those print TAP, and their option --list names them).
+"results" prints RESULT<tab>NAME<tab>REASON for each test of the last run, where RESULT is OK, FAIL
+or SKIP, and REASON of a skipped one is the last line that it printed.
 """
 import fnmatch
 import json
 import os
+import re
 import subprocess
 import sys
 
 OUTCOME = {"OK": "OK", "EXPECTEDFAIL": "OK", "SKIP": "SKIP"}
 
 
-def names(build: str, suite: str, pattern: str) -> None:
+def members(test: dict) -> list[str]:
+    """The tests that meson's test is made of."""
+    if test["protocol"] != "tap":
+        return [test["name"]]
+    # Without the pattern that is in the environment, which would hide those that it is not for.
+    environment = {**os.environ, **test["env"], "VDPA_ONLY": ""}
+    return subprocess.run([*test["cmd"], "--list"], check=True, stdout=subprocess.PIPE, text=True,
+                          env=environment).stdout.split()
+
+
+def names(build: str, suite: str, pattern: str, each: bool) -> None:
     known = subprocess.run(["meson", "introspect", build, "--tests"], check=True,
                            stdout=subprocess.PIPE).stdout
     for test in json.loads(known):
         suites = [name.rsplit(":", 1)[-1] for name in test["suite"]]
-        if (not suite or suite in suites) and fnmatch.fnmatch(test["name"], pattern or "*"):
-            print(test["name"])
+        if suite and suite not in suites:
+            continue
+        found = [name for name in members(test) if fnmatch.fnmatch(name, pattern or "*")]
+        for name in found if each else [test["name"]] if found else []:
+            print(name)
 
 
 def reason(test: dict, outcome: str) -> str:
@@ -37,20 +54,38 @@ def reason(test: dict, outcome: str) -> str:
     return lines[-1] if lines else "no reason given"
 
 
+def tap_results(output: str) -> list[tuple[str, str, str]]:
+    """Outcome, name and reason of each test that a program's output in TAP tells of."""
+    found = []
+    for bad, name, directive, why in re.findall(r"^(not )?ok \d+ - (\S+)( # SKIP ?(.*))?$", output,
+                                                re.M):
+        outcome = "FAIL" if bad else "SKIP" if directive else "OK"
+        told = re.search(rf"^# {re.escape(name)}: (.*)$", output, re.M) if bad else None
+        found.append((outcome, name, told.group(1) if told else why))
+    plan = re.search(r"^1\.\.(\d+)", output, re.M)
+    if not plan or int(plan.group(1)) != len(found):
+        found.append(("FAIL", "the rest of them", "the program ended before it had run all"))
+    return found
+
+
 def results(build: str) -> None:
     with open(os.path.join(build, "meson-logs", "testlog.json"), encoding="utf-8",
               errors="replace") as lines:
         for test in map(json.loads, lines):
             outcome = OUTCOME.get(test["result"], "FAIL")
             name = test["name"].rsplit(" / ", 1)[-1]
+            if test.get("stdout", "").startswith("TAP version"):
+                for one, part, why in tap_results(test["stdout"]):
+                    print(one, f"{part} ({os.path.basename(build)})", why, sep="\t")
+                continue
             print(outcome, f"{name} ({os.path.basename(build)})", reason(test, outcome), sep="\t")
 
 
 def main() -> int:
     command, *arguments = sys.argv[1:] or [""]
     try:
-        if command == "names" and len(arguments) == 3:
-            names(*arguments)
+        if command in ("names", "list") and len(arguments) == 3:
+            names(*arguments, command == "list")
         elif command == "results" and len(arguments) == 1:
             results(*arguments)
         else:

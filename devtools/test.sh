@@ -59,6 +59,8 @@ results=$(mktemp)
 trap 'rm -f "$results"' EXIT
 
 [ $setup -eq 0 ] || devtools/setup.sh || exit 2
+# For those that run several tests at once, such as devtools/lab/test.
+export VDPA_ONLY=$only
 
 # Directory of a pass: compiler, then "asan" or nothing.
 dir_of() {
@@ -99,7 +101,7 @@ run() {
 		return
 	fi
 	if [ $list -eq 1 ]; then
-		printf '%s\n' "${names[@]}"
+		devtools/meson-tests.py list "$dir" "$suite" "$only"
 		return
 	fi
 	say "$cc${asan:+ with sanitizers}: ${#names[@]} ${suite:-unit and integration} tests"

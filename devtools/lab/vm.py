@@ -40,7 +40,7 @@ class Job:
     sets: list[str] = field(default_factory=list)
     directory: Path = field(default_factory=Path.cwd)
 
-    def script(self, kernel: Kernel, machine: Machine, token: str) -> bytes:
+    def script(self, machine: Machine, token: str) -> bytes:
         """The orders that devtools/lab/init hands the guest over to."""
         def array(words) -> str:
             return "(" + " ".join(shlex.quote(str(word)) for word in words) + ")"
@@ -49,7 +49,7 @@ class Job:
                        if name in PASSED_ON or name.startswith(PASSED_PREFIXES)}
         environment["PATH"] = environment.get("PATH", "/usr/bin:/bin") + ":/usr/sbin:/sbin"
         devices = "\n".join(d.guest_word(i) for i, d in enumerate(machine.devices))
-        lines = [f"lab={shlex.quote(str(LAB))}", f"kernel_modules={shlex.quote(str(kernel.modules))}",
+        lines = [f"lab={shlex.quote(str(LAB))}",
                  f"sets={array(self.sets)}", f"command={array(self.command)}",
                  f"directory={shlex.quote(str(self.directory))}", f"token={token}",
                  f"export LAB_GUEST=1 LAB_DEVICES={shlex.quote(devices)}"]
@@ -57,10 +57,18 @@ class Job:
         return ("\n".join(lines) + '\n. "$lab/guest"\n').encode(errors="surrogateescape")
 
 
-class Stream:
-    """Bytes of a channel on their way to a descriptor, up to the token."""
+def into(descriptor: int):
+    """Writes all it is given to a descriptor."""
+    def write(data: bytes) -> None:
+        while data:
+            data = data[os.write(descriptor, data):]
+    return write
 
-    def __init__(self, sink: int, token: bytes):
+
+class Stream:
+    """Bytes of a channel on their way to whom they are for, up to the token."""
+
+    def __init__(self, sink, token: bytes):
         self.sink = sink
         self.token = token
         self.pending = b""
@@ -89,14 +97,14 @@ class Stream:
 
     def _write(self, count: int) -> None:
         data, self.pending = self.pending[:count], self.pending[count:]
-        while data:
-            data = data[os.write(self.sink, data):]
+        if data:
+            self.sink(data)
 
 
 class Errors(Stream):
     """Standard error, with our own words around it: the begin, and the status at the end."""
 
-    def __init__(self, sink: int, token: bytes):
+    def __init__(self, sink, token: bytes):
         super().__init__(sink, token)
         self.begun = False
 
@@ -127,18 +135,23 @@ class Vm:
         self.log = open(keep_log, "wb") if keep_log else None
         self.shell = not job.command
 
-    def run(self, out: int = 1, err: int = 2) -> int:
-        """Returns the command's status; raises GuestFailed if it did not come to an end."""
+    def run(self, out=into(1), err=into(2)) -> int:
+        """Returns the command's status; raises GuestFailed if it did not come to an end.
+
+        out and err are called with what the command writes to its standard output and error.
+        """
         token = secrets.token_hex(16)
         channels = {name: os.pipe() for name in ("out", "err", "console")}
         initrd = os.memfd_create("initrd")
         with os.fdopen(os.dup(initrd), "wb") as out_file:
-            out_file.write(self.kernel.initrd(
-                {"host": self.job.script(self.kernel, self.machine, token)}))
+            out_file.write(self.kernel.initrd({
+                "host": self.job.script(self.machine, token),
+                "modules": str(self.kernel.modules).encode()}))
         argv = self.machine.qemu_args(self.kernel, f"/proc/self/fd/{initrd}", "hugepages="
                                       f"{self.machine.memory_mb // 8}") + self._wiring(channels)
         emulator = subprocess.Popen(
-            argv, stdin=None if self.shell else subprocess.DEVNULL, stdout=2, stderr=2,
+            argv, stdin=None if self.shell else subprocess.DEVNULL,
+            stdout=None if self.shell else channels["console"][1], stderr=channels["console"][1],
             pass_fds=[initrd] + [end for _, end in channels.values()], preexec_fn=bound_to_us(),
             start_new_session=not self.shell)
         try:
@@ -163,17 +176,17 @@ class Vm:
 
     def _wiring(self, channels: dict[str, tuple[int, int]]) -> list[str]:
         """Serial port, and the channels of the command's output; nothing but it goes through them."""
-        def into(name: str) -> str:
+        def pipe(name: str) -> str:
             return f"file,id={name},path=/proc/self/fd/{channels[name][1]}"
 
         console = ("stdio,id=console,signal=off,logfile=/proc/self/fd/"
-                   f"{channels['console'][1]}") if self.shell else into("console")
+                   f"{channels['console'][1]}") if self.shell else pipe("console")
         return ["-chardev", console, "-serial", "chardev:console",
                 "-fsdev", "local,id=host,path=/,security_model=none,readonly=on,multidevs=remap",
                 "-device", "virtio-9p-pci,fsdev=host,mount_tag=host",
                 "-device", "virtio-serial-pci,max_ports=3",
-                "-chardev", into("out"), "-device", "virtserialport,nr=1,chardev=out,name=out",
-                "-chardev", into("err"), "-device", "virtserialport,nr=2,chardev=err,name=err"]
+                "-chardev", pipe("out"), "-device", "virtserialport,nr=1,chardev=out,name=out",
+                "-chardev", pipe("err"), "-device", "virtserialport,nr=2,chardev=err,name=err"]
 
     def _pump(self, emulator, ends: dict[str, int], out: Stream, err: Errors) -> int:
         def over(_number, _frame):
@@ -201,7 +214,7 @@ class Vm:
         out.flush()
         err.flush()
         status = emulator.wait()
-        if not self.console and status:
+        if status:
             raise GuestFailed(f"QEMU ended with status {status}")
         raise GuestFailed("the guest died" + ("" if err.begun else " before it ran the command"))
 
