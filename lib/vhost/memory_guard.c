@@ -71,7 +71,7 @@ replace_mapping(uintptr_t addr)
 		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1, 0) == MAP_FAILED)
 		return false;
 	__atomic_store_n(&s->lost, true, __ATOMIC_RELEASE);
-	eventfd_write(event_fd, 1);
+	eventfd_write(__atomic_load_n(&event_fd, __ATOMIC_ACQUIRE), 1);
 	return true;
 }
 
@@ -108,7 +108,6 @@ install(void)
 	struct sigaction action = { .sa_sigaction = on_sigbus,
 		.sa_flags = SA_SIGINFO | SA_ONSTACK };
 
-	event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	sigemptyset(&action.sa_mask);
 	sigaction(SIGBUS, NULL, &former);
 	sigaction(SIGBUS, &action, NULL);
@@ -177,9 +176,19 @@ vhost_guard_lost(const void *addr)
 	return lost;
 }
 
+/* Tried again for as long as it fails: a process may run out of descriptors for a while. */
 int
 vhost_guard_fd(void)
 {
+	int fd;
+
 	pthread_once(&installed, install);
-	return event_fd;
+	pthread_mutex_lock(&lock);
+	fd = event_fd;
+	if (fd < 0) {
+		fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+		__atomic_store_n(&event_fd, fd, __ATOMIC_RELEASE);
+	}
+	pthread_mutex_unlock(&lock);
+	return fd;
 }

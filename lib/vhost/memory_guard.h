@@ -36,7 +36,10 @@ void vhost_guard_remove(void *addr);
 /** True if guarded mapping @a addr was taken away. */
 bool vhost_guard_lost(const void *addr);
 
-/** An eventfd that becomes readable when a mapping was taken away; -1 if there was none left. */
+/**
+ * An eventfd that becomes readable when a mapping was taken away, made by the first call. Any thread.
+ * @return it; -1 with errno set if there is none, to be asked for again later
+ */
 int vhost_guard_fd(void);
 
 #endif /* VHOST_MEMORY_GUARD_H */

@@ -134,6 +134,7 @@ rte_vdpa_register_device(struct rte_device *rte_dev, struct rte_vdpa_dev_ops *op
 	}
 	entry = calloc(1, sizeof(*entry));
 	if (entry == NULL) {
+		LOG(ERR, "%s: cannot register: out of memory", name);
 		rte_errno = ENOMEM;
 		return NULL;
 	}

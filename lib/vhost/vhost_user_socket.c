@@ -47,14 +47,17 @@ static struct event_loop *
 start_event_loop(void)
 {
 	struct event_loop *loop = event_loop_create("vhost-events");
+	int fd, err;
 
-	if (loop != NULL &&
-		event_loop_add_fd(loop, vhost_guard_fd(), memory_taken_away, NULL) == NULL)
-		VHOST_LOG(WARNING,
-			"cannot watch for guest memory that is taken away: %s; front ends that do so "
-			"stay connected",
-			strerror(errno));
-	return loop;
+	if (loop == NULL)
+		return NULL;
+	fd = vhost_guard_fd();
+	if (fd >= 0 && event_loop_add_fd(loop, fd, memory_taken_away, NULL) != NULL)
+		return loop;
+	err = errno;
+	event_loop_destroy(loop);
+	errno = err;
+	return NULL;
 }
 
 struct event_loop *
@@ -531,8 +534,10 @@ vhost_user_socket_create(const char *path, uint64_t flags)
 		return NULL;
 	}
 	s = calloc(1, sizeof(*s));
-	if (s == NULL)
+	if (s == NULL) {
+		VHOST_LOG(ERR, "%s: cannot register: out of memory", path);
 		return NULL;
+	}
 	memcpy(s->path, path, strlen(path) + 1);
 	s->flags = flags;
 	s->references = 1;

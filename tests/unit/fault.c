@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <rte_lcore.h>
+
+#include "fault.h"
+
+static struct {
+	bool armed;
+	unsigned int n;
+	unsigned int calls;
+	const char *failed;
+	long allocations;
+} fault;
+
+static __thread bool exempt;
+
+void
+fault_arm(unsigned int n)
+{
+	fault.n = n;
+	fault.failed = NULL;
+	__atomic_store_n(&fault.calls, 0, __ATOMIC_SEQ_CST);
+	__atomic_store_n(&fault.armed, true, __ATOMIC_SEQ_CST);
+}
+
+const char *
+fault_disarm(void)
+{
+	__atomic_store_n(&fault.armed, false, __ATOMIC_SEQ_CST);
+	return __atomic_load_n(&fault.failed, __ATOMIC_SEQ_CST);
+}
+
+void
+fault_exempt(bool on)
+{
+	exempt = on;
+}
+
+long
+fault_allocations(void)
+{
+	return __atomic_load_n(&fault.allocations, __ATOMIC_SEQ_CST);
+}
+
+/* Whether this call is the one that fails; errno is set then. */
+static bool
+fails(const char *function, int err)
+{
+	if (exempt || !__atomic_load_n(&fault.armed, __ATOMIC_SEQ_CST) ||
+		__atomic_add_fetch(&fault.calls, 1, __ATOMIC_SEQ_CST) != fault.n)
+		return false;
+	__atomic_store_n(&fault.failed, function, __ATOMIC_SEQ_CST);
+	errno = err;
+	return true;
+}
+
+/* One line for each function that says by its result that it failed, and with which errno. */
+#define WRAP(type, function, failure, err, parameters, arguments) \
+	type __real_##function parameters; \
+	type __wrap_##function parameters; \
+	type __wrap_##function parameters \
+	{ \
+		return fails(#function, err) ? (failure) : __real_##function arguments; \
+	}
+
+WRAP(int, accept4, -1, EMFILE, (int fd, struct sockaddr *addr, socklen_t *len, int flags),
+	(fd, addr, len, flags))
+WRAP(int, bind, -1, EACCES, (int fd, const struct sockaddr *addr, socklen_t len), (fd, addr, len))
+WRAP(int, connect, -1, ECONNREFUSED, (int fd, const struct sockaddr *addr, socklen_t len),
+	(fd, addr, len))
+WRAP(int, epoll_create1, -1, EMFILE, (int flags), (flags))
+WRAP(int, epoll_wait, -1, EINTR, (int fd, struct epoll_event *events, int n, int timeout),
+	(fd, events, n, timeout))
+WRAP(int, eventfd, -1, EMFILE, (unsigned int count, int flags), (count, flags))
+WRAP(int, fstat64, -1, ENOMEM, (int fd, struct stat *st), (fd, st))
+WRAP(int, ftruncate64, -1, EFBIG, (int fd, off_t size), (fd, size))
+WRAP(int, listen, -1, EADDRINUSE, (int fd, int backlog), (fd, backlog))
+WRAP(int, lstat64, -1, EACCES, (const char *path, struct stat *st), (path, st))
+WRAP(int, madvise, -1, EINVAL, (void *addr, size_t len, int advice), (addr, len, advice))
+WRAP(int, memfd_create, -1, EMFILE, (const char *name, unsigned int flags), (name, flags))
+WRAP(void *, mmap64, MAP_FAILED, ENOMEM,
+	(void *addr, size_t len, int prot, int flags, int fd, off_t offset),
+	(addr, len, prot, flags, fd, offset))
+WRAP(int, poll, -1, ENOMEM, (struct pollfd * fds, nfds_t n, int timeout), (fds, n, timeout))
+WRAP(ssize_t, recvmsg, -1, ENOMEM, (int fd, struct msghdr *msg, int flags), (fd, msg, flags))
+WRAP(ssize_t, sendmsg, -1, ENOMEM, (int fd, const struct msghdr *msg, int flags), (fd, msg, flags))
+WRAP(int, socket, -1, EMFILE, (int domain, int type, int protocol), (domain, type, protocol))
+WRAP(int, stat64, -1, EACCES, (const char *path, struct stat *st), (path, st))
+WRAP(int, unlink, -1, EACCES, (const char *path), (path))
+WRAP(ssize_t, write, -1, EIO, (int fd, const void *data, size_t len), (fd, data, len))
+WRAP(int, rte_ctrl_thread_create, -EAGAIN, EAGAIN,
+	(pthread_t * thread, const char *name, const pthread_attr_t *attr, void *(*start)(void *),
+		void *arg),
+	(thread, name, attr, start, arg))
+
+/* Those with an argument that may be left out, or that fail for some of their uses only. */
+int __real_fcntl64(int fd, int command, ...);
+int __wrap_fcntl64(int fd, int command, ...);
+
+int
+__wrap_fcntl64(int fd, int command, ...)
+{
+	va_list ap;
+	long arg;
+
+	va_start(ap, command);
+	arg = va_arg(ap, long);
+	va_end(ap);
+	return fails("fcntl", EMFILE) ? -1 : __real_fcntl64(fd, command, arg);
+}
+
+int __real_epoll_ctl(int epoll, int command, int fd, struct epoll_event *event);
+int __wrap_epoll_ctl(int epoll, int command, int fd, struct epoll_event *event);
+
+/* What is in the set can always be taken out of it. */
+int
+__wrap_epoll_ctl(int epoll, int command, int fd, struct epoll_event *event)
+{
+	if (command != EPOLL_CTL_DEL && fails("epoll_ctl", ENOSPC))
+		return -1;
+	return __real_epoll_ctl(epoll, command, fd, event);
+}
+
+long __real_syscall(long number, long a, long b, long c, long d, long e, long f);
+long __wrap_syscall(long number, long a, long b, long c, long d, long e, long f);
+
+long
+__wrap_syscall(long number, long a, long b, long c, long d, long e, long f)
+{
+	return fails("syscall", EPERM) ? -1 : __real_syscall(number, a, b, c, d, e, f);
+}
+
+/* --- Memory -------------------------------------------------------------------------------- */
+
+static void *
+counted(void *p)
+{
+	if (p != NULL)
+		__atomic_fetch_add(&fault.allocations, 1, __ATOMIC_SEQ_CST);
+	return p;
+}
+
+#define WRAP_ALLOCATION(function, parameters, arguments) \
+	void *__real_##function parameters; \
+	void *__wrap_##function parameters; \
+	void *__wrap_##function parameters \
+	{ \
+		return fails(#function, ENOMEM) ? NULL : counted(__real_##function arguments); \
+	}
+
+WRAP_ALLOCATION(malloc, (size_t size), (size))
+WRAP_ALLOCATION(calloc, (size_t n, size_t size), (n, size))
+WRAP_ALLOCATION(aligned_alloc, (size_t alignment, size_t size), (alignment, size))
+
+void __real_free(void *p);
+void __wrap_free(void *p);
+
+void
+__wrap_free(void *p)
+{
+	if (p != NULL)
+		__atomic_fetch_sub(&fault.allocations, 1, __ATOMIC_SEQ_CST);
+	__real_free(p);
+}
