@@ -72,21 +72,23 @@ make_external(struct rte_mbuf *m, uint32_t more)
 	return true;
 }
 
-/** More room for a frame that @a seg, its last segment, holds no more of; the segment with it. */
-static struct rte_mbuf *
+/** More room for a frame that @a seg, its last segment, holds no more of. */
+static enum vhost_vring_drop
 extend(struct vhost_vring *vr, const struct vring_chain *c, struct rte_mempool *pool,
-	struct rte_mbuf *m, struct rte_mbuf *seg)
+	struct rte_mbuf *m, struct rte_mbuf **seg)
 {
 	/* A chain that has grown since it was counted is its driver's doing, and ends here. */
-	if ((vr->mbuf_flags & RTE_VHOST_USER_EXTBUF_SUPPORT) != 0 && seg == m &&
+	if ((vr->mbuf_flags & RTE_VHOST_USER_EXTBUF_SUPPORT) != 0 && *seg == m &&
 		!RTE_MBUF_HAS_EXTBUF(m) && make_external(m, count_left(c)))
-		return m;
+		return VHOST_VRING_DROP_MAX;
 	if ((vr->mbuf_flags & RTE_VHOST_USER_LINEARBUF_SUPPORT) != 0)
-		return NULL;
-	seg->next = rte_pktmbuf_alloc(pool);
-	if (seg->next != NULL)
-		m->nb_segs++;
-	return seg->next;
+		return VHOST_VRING_DROP_TOO_LARGE;
+	(*seg)->next = rte_pktmbuf_alloc(pool);
+	if ((*seg)->next == NULL)
+		return VHOST_VRING_DROP_NO_MBUF;
+	*seg = (*seg)->next;
+	m->nb_segs++;
+	return VHOST_VRING_DROP_MAX;
 }
 
 /** Did the walk end for want of a mapping, which the ring waits for now? */
@@ -108,11 +110,12 @@ read_payload(struct vhost_vring *vr, struct vring_chain *c, struct rte_mempool *
 		uint32_t room = rte_pktmbuf_tailroom(seg);
 
 		if (m->pkt_len == NET_FRAME_MAX)
-			return VHOST_VRING_DROP_BAD_CHAIN;
+			return VHOST_VRING_DROP_TOO_LARGE;
 		if (room == 0) {
-			seg = extend(vr, c, pool, m, seg);
-			if (seg == NULL)
-				return VHOST_VRING_DROP_NO_MBUF;
+			enum vhost_vring_drop why = extend(vr, c, pool, m, &seg);
+
+			if (why != VHOST_VRING_DROP_MAX)
+				return why;
 			continue;
 		}
 
@@ -139,7 +142,7 @@ read_frame(struct vhost_vring *vr, struct vring_chain *c, struct rte_mempool *po
 	why = read_payload(vr, c, pool, m);
 	if (why == VHOST_VRING_DROP_MAX && (vr->flags & VHOST_VRING_HOST_OFFLOAD) != 0 &&
 		!net_offload_from_header(vr, &hdr.hdr, m))
-		why = VHOST_VRING_DROP_BAD_HEADER;
+		why = VHOST_VRING_DROP_OFFLOAD;
 	return why;
 }
 
@@ -341,7 +344,7 @@ net_frame_write(struct vhost_vring *vr, struct rte_mbuf *m, struct net_used *use
 
 	*n = 0;
 	if ((m->ol_flags & NET_OFFLOAD_TX_FLAGS) != 0 && !net_offload_to_header(vr, m, &offload)) {
-		vr->stats.drops[VHOST_VRING_DROP_BAD_HEADER]++;
+		vr->stats.drops[VHOST_VRING_DROP_OFFLOAD]++;
 		return NET_FRAME_DROPPED;
 	}
 	do {
@@ -363,6 +366,6 @@ net_frame_write(struct vhost_vring *vr, struct rte_mbuf *m, struct net_used *use
 	/* With the array full of what malformed chains left, the frame may yet fit: later. */
 	if (result == ATTEMPT_NO_BUFFER || *n > 0)
 		return NET_FRAME_NO_BUFFER;
-	vr->stats.drops[VHOST_VRING_DROP_NO_BUFFER]++;
+	vr->stats.drops[VHOST_VRING_DROP_TOO_LARGE]++;
 	return NET_FRAME_DROPPED;
 }

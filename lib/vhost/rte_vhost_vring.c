@@ -189,6 +189,8 @@ static const struct {
 	COUNTER("size_1024_1518_packets", size_bins[6]),
 	COUNTER("size_1519_max_packets", size_bins[7]),
 	COUNTER("guest_notifications", calls),
+	COUNTER("iotlb_hits", iotlb_hits),
+	COUNTER("iotlb_misses", iotlb_misses),
 	COUNTER("guest_notifications_suppressed", calls_suppressed),
 	COUNTER("guest_notifications_offloaded", calls_owed),
 	COUNTER("guest_notifications_error", calls_failed),
@@ -196,12 +198,14 @@ static const struct {
 	COUNTER("bad_chain_drops", drops[VHOST_VRING_DROP_BAD_CHAIN]),
 	COUNTER("bad_address_drops", drops[VHOST_VRING_DROP_BAD_ADDR]),
 	COUNTER("bad_header_drops", drops[VHOST_VRING_DROP_BAD_HEADER]),
+	COUNTER("offload_drops", drops[VHOST_VRING_DROP_OFFLOAD]),
+	COUNTER("too_large_drops", drops[VHOST_VRING_DROP_TOO_LARGE]),
 	COUNTER("no_mbuf_drops", drops[VHOST_VRING_DROP_NO_MBUF]),
 	COUNTER("broken_ring", broken),
 #undef COUNTER
 };
 
-static_assert(VHOST_VRING_SIZE_BINS == 8 && VHOST_VRING_DROP_MAX == 5, "each has a name");
+static_assert(VHOST_VRING_SIZE_BINS == 8 && VHOST_VRING_DROP_MAX == 7, "each has a name");
 
 const char *
 vhost_vring_counter(const struct vhost_vring *vr, unsigned int i, uint64_t *value)

@@ -62,12 +62,13 @@ enum vhost_vring_flag {
 
 /** Why a frame went no further. Each has a counter and a name in the statistics. */
 enum vhost_vring_drop {
-	VHOST_VRING_DROP_NO_BUFFER, /**< the guest offered no (or too few) buffers */
-	VHOST_VRING_DROP_BAD_CHAIN, /**< descriptor chain that loops, is too long, too short, or out of
-	                                  bounds */
+	VHOST_VRING_DROP_NO_BUFFER, /**< the guest offered no buffer, or too few */
+	VHOST_VRING_DROP_BAD_CHAIN, /**< chain that loops, is too long, too short, or out of bounds */
 	VHOST_VRING_DROP_BAD_ADDR,   /**< address in no memory region */
-	VHOST_VRING_DROP_BAD_HEADER, /**< virtio-net header missing or contradicting the frame */
-	VHOST_VRING_DROP_NO_MBUF,    /**< the mempool had none left, or the frame exceeds it */
+	VHOST_VRING_DROP_BAD_HEADER, /**< no whole virtio-net header */
+	VHOST_VRING_DROP_OFFLOAD, /**< offload that contradicts the frame, or was not agreed to */
+	VHOST_VRING_DROP_TOO_LARGE, /**< longer than a frame can be, or than the other end's buffers */
+	VHOST_VRING_DROP_NO_MBUF, /**< the mempool had none left */
 	VHOST_VRING_DROP_MAX
 };
 
@@ -81,6 +82,8 @@ struct vhost_vring_stats {
 	uint64_t broadcast;
 	uint64_t size_bins[VHOST_VRING_SIZE_BINS];
 	uint64_t drops[VHOST_VRING_DROP_MAX];
+	uint64_t iotlb_hits;       /**< chains whose addresses were all mapped, behind an IOMMU */
+	uint64_t iotlb_misses;     /**< addresses that were not */
 	uint64_t calls;            /**< interrupts raised */
 	uint64_t calls_suppressed; /**< interrupts that the driver asked not to get */
 	uint64_t calls_owed;       /**< interrupts left to somebody else to raise */

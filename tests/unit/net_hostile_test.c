@@ -206,6 +206,7 @@ resolve(uint64_t addr)
 #define HDR ((uint32_t)sizeof(struct virtio_net_hdr_v1))
 #define BAD_CHAIN VHOST_VRING_DROP_BAD_CHAIN
 #define BAD_ADDR VHOST_VRING_DROP_BAD_ADDR
+#define TOO_LARGE VHOST_VRING_DROP_TOO_LARGE
 #define BAD_HEADER VHOST_VRING_DROP_BAD_HEADER
 #define ENTRY ((uint32_t)sizeof(struct vring_desc))
 
@@ -256,11 +257,11 @@ static const struct hostile sends[] = {
 	{ "a header alone", { { GOOD, HDR, WRITE, 0 } }, 1, .drop = BAD_CHAIN },
 	{ "less than an Ethernet header", { { GOOD, HDR + 13, WRITE, 0 } }, 1, .drop = BAD_CHAIN },
 	{ "more than any frame", { { GOOD, HDR + NET_FRAME_MAX + 1, WRITE, 0 } }, 1,
-		.drop = BAD_CHAIN },
+		.drop = TOO_LARGE },
 	{ "more than any frame, in pieces",
 		{ { GOOD, 40000, WRITE | NEXT, 1 }, { GOOD, 40000, WRITE, 0 } }, 2,
-		.drop = BAD_CHAIN },
-	{ "4 GiB", { { GOOD, UINT32_MAX, WRITE, 0 } }, 1, .drop = BAD_CHAIN },
+		.drop = TOO_LARGE },
+	{ "4 GiB", { { GOOD, UINT32_MAX, WRITE, 0 } }, 1, .drop = TOO_LARGE },
 };
 
 static const struct hostile receives[] = {
@@ -559,7 +560,7 @@ a_frame_that_fits_no_buffer_does_not_hold_up_others(void **state)
 		rte_pktmbuf_append(pkts[1], FRAME_LEN);
 		assert_int_equal(vhost_net_enqueue(&rig.vr, pkts, 2), 2);
 		rte_pktmbuf_free_bulk(pkts, 2);
-		assert_int_equal(rig.vr.stats.drops[VHOST_VRING_DROP_NO_BUFFER], 1);
+		assert_int_equal(rig.vr.stats.drops[VHOST_VRING_DROP_TOO_LARGE], 1);
 		assert_int_equal(rig.vr.stats.packets, 1);
 		assert_int_equal(given_back(&len), 1);
 		assert_int_equal(len, HDR + FRAME_LEN);
@@ -590,7 +591,7 @@ a_frame_is_not_spread_over_any_number_of_buffers(void **state)
 	ring_driver_publish(&d);
 	rte_pktmbuf_append(m, NET_FRAME_CHAINS_MAX + 1);
 	assert_int_equal(vhost_net_enqueue(&rig.vr, &m, 1), 1);
-	assert_int_equal(rig.vr.stats.drops[VHOST_VRING_DROP_NO_BUFFER], 1);
+	assert_int_equal(rig.vr.stats.drops[VHOST_VRING_DROP_TOO_LARGE], 1);
 	assert_false(ring_driver_take(&d, &token, &len));
 	rte_pktmbuf_trim(m, 1);
 	assert_int_equal(vhost_net_enqueue(&rig.vr, &m, 1), 1);
@@ -631,6 +632,49 @@ frames_wait_in_the_ring_while_the_pool_is_empty(void **state)
 }
 
 static void
+a_frame_of_more_mbufs_than_there_are_is_dropped(void **state)
+{
+	struct desc d;
+	struct rte_mbuf **all = calloc(POOL_SIZE, sizeof(*all)), *pkts[4];
+
+	(void)state;
+	rig_start(0);
+	ring_at = 0;
+	d = (struct desc){ rig.good, HDR + 3 * RTE_MBUF_DEFAULT_DATAROOM, 0, 0 };
+	offer(&d, 1);
+	offer_good(false);
+	assert_int_equal(rte_pktmbuf_alloc_bulk(pool, all, POOL_SIZE), 0);
+	rte_pktmbuf_free_bulk(all, 2);
+	assert_int_equal(vhost_net_dequeue(&rig.vr, pool, pkts, 4), 1);
+	assert_int_equal(rig.vr.stats.drops[VHOST_VRING_DROP_NO_MBUF], 1);
+	assert_int_equal(pkts[0]->pkt_len, FRAME_LEN);
+	rte_pktmbuf_free(pkts[0]);
+	rte_pktmbuf_free_bulk(all + 2, POOL_SIZE - 2);
+	free(all);
+	rig_stop();
+}
+
+static void
+frames_that_find_no_buffer_are_counted(void **state)
+{
+	struct rte_mbuf *pkts[3];
+
+	(void)state;
+	for (uint64_t packed = 0; packed < 2; packed++) {
+		rig_start(packed ? F(VIRTIO_F_RING_PACKED) : 0);
+		ring_at = 0;
+		offer_good(true);
+		assert_int_equal(rte_pktmbuf_alloc_bulk(pool, pkts, 3), 0);
+		for (size_t i = 0; i < RTE_DIM(pkts); i++)
+			rte_pktmbuf_append(pkts[i], FRAME_LEN);
+		assert_int_equal(vhost_net_enqueue(&rig.vr, pkts, 3), 1);
+		rte_pktmbuf_free_bulk(pkts, 3);
+		assert_int_equal(rig.vr.stats.drops[VHOST_VRING_DROP_NO_BUFFER], 2);
+		rig_stop();
+	}
+}
+
+static void
 a_frame_longer_than_an_mbuf_is_refused_where_linear_ones_are_asked_for(void **state)
 {
 	struct desc d;
@@ -647,7 +691,7 @@ a_frame_longer_than_an_mbuf_is_refused_where_linear_ones_are_asked_for(void **st
 	assert_int_equal(vhost_net_dequeue(&rig.vr, pool, pkts, 4), 1);
 	assert_int_equal(pkts[0]->pkt_len, RTE_MBUF_DEFAULT_DATAROOM);
 	rte_pktmbuf_free(pkts[0]);
-	assert_int_equal(rig.vr.stats.drops[VHOST_VRING_DROP_NO_MBUF], 1);
+	assert_int_equal(rig.vr.stats.drops[VHOST_VRING_DROP_TOO_LARGE], 1);
 	rig_stop();
 }
 
@@ -785,6 +829,8 @@ main(void)
 		cmocka_unit_test(a_broken_ring_serves_again_after_a_restart),
 		cmocka_unit_test(a_frame_that_fits_no_buffer_does_not_hold_up_others),
 		cmocka_unit_test(a_frame_is_not_spread_over_any_number_of_buffers),
+		cmocka_unit_test(frames_that_find_no_buffer_are_counted),
+		cmocka_unit_test(a_frame_of_more_mbufs_than_there_are_is_dropped),
 		cmocka_unit_test(frames_wait_in_the_ring_while_the_pool_is_empty),
 		cmocka_unit_test(
 			a_frame_longer_than_an_mbuf_is_refused_where_linear_ones_are_asked_for),

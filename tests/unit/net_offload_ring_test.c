@@ -604,7 +604,7 @@ what_a_guest_did_not_agree_to_is_dropped_and_counted(void **state)
 			assert_int_equal(vhost_net_enqueue(&rig.vr, &m, 1), 1);
 			rte_pktmbuf_free(m);
 		}
-		assert_int_equal(rig.vr.stats.drops[VHOST_VRING_DROP_BAD_HEADER], RTE_DIM(shapes));
+		assert_int_equal(rig.vr.stats.drops[VHOST_VRING_DROP_OFFLOAD], RTE_DIM(shapes));
 		assert_int_equal(rig.vr.stats.packets, 0);
 		rig_stop();
 	}
@@ -659,7 +659,7 @@ only_what_exceeds_an_mbuf_gets_an_external_buffer(void **state)
 		rig_start(0, cases[i].flags);
 		if (cases[i].segs == 0) {
 			assert_int_equal(send_plain(cases[i].len, &m), 0);
-			assert_int_equal(rig.vr.stats.drops[VHOST_VRING_DROP_NO_MBUF], 1);
+			assert_int_equal(rig.vr.stats.drops[VHOST_VRING_DROP_TOO_LARGE], 1);
 		} else {
 			assert_int_equal(send_plain(cases[i].len, &m), 1);
 			assert_int_equal(rte_mbuf_check(m, 1, &why), 0);
@@ -694,7 +694,7 @@ external_buffers_are_given_back(void **state)
 	guest_memory_write(&rig.memory, place(&one), &hdr, HDR);
 	offer(&one, HDR + 20000, false, 1);
 	assert_int_equal(vhost_net_dequeue(&rig.vr, pool, &m, 1), 0);
-	assert_int_equal(rig.vr.stats.drops[VHOST_VRING_DROP_BAD_HEADER], 1);
+	assert_int_equal(rig.vr.stats.drops[VHOST_VRING_DROP_OFFLOAD], 1);
 	assert_int_equal(rte_malloc_get_socket_stats(0, &after), 0);
 	assert_int_equal(after.alloc_count, before.alloc_count);
 	assert_int_equal(after.heap_allocsz_bytes, before.heap_allocsz_bytes);

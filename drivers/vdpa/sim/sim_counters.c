@@ -17,6 +17,8 @@ static const struct {
 	{ "drop_bad_chain", DROP(BAD_CHAIN) },
 	{ "drop_bad_addr", DROP(BAD_ADDR) },
 	{ "drop_bad_header", DROP(BAD_HEADER) },
+	{ "drop_offload", DROP(OFFLOAD) },
+	{ "drop_too_large", DROP(TOO_LARGE) },
 	{ "drop_no_mbuf", DROP(NO_MBUF) },
 	{ "drop_port_full", IN_RING(port_full) },
 	{ "drop_reset", IN_RING(discarded) },
