@@ -244,6 +244,7 @@ static struct rte_vdpa_dev_ops driver = {
 struct life {
 	uint64_t flags; /* of the socket */
 	bool vdpa;
+	bool iommu; /* the guest has one, and its addresses are told one by one */
 };
 
 static struct rte_device generic_device = { .name = "fault_vdpa" };
@@ -476,7 +477,7 @@ keep_in_flight(struct frontend *fe)
 
 /* A migration begins. */
 static bool
-log_writes(struct frontend *fe)
+log_writes(struct frontend *fe, uint64_t features)
 {
 	struct vhost_user_message log = fe_message(VHOST_USER_SET_LOG_BASE,
 		sizeof(struct vhost_user_log));
@@ -488,12 +489,42 @@ log_writes(struct frontend *fe)
 	log.fds[log.nfds++] = fe->memfd;
 	fd.fds[fd.nfds++] = fe->call[0];
 	return say(fe, &log, true) && say(fe, &fd, false) &&
-		say_u64(fe, VHOST_USER_SET_FEATURES, FEATURES, -1);
+		say_u64(fe, VHOST_USER_SET_FEATURES, features, -1);
+}
+
+/* All of the memory at one address of the guest's, before it is asked for, or no more. */
+static bool
+translate(struct frontend *fe, uint8_t type, uint64_t iova)
+{
+	struct vhost_user_message msg = fe_message(VHOST_USER_IOTLB_MSG,
+		sizeof(struct vhost_iotlb_msg));
+
+	msg.payload.iotlb = (struct vhost_iotlb_msg){ .iova = iova,
+		.size = FE_MEMORY_SIZE,
+		.uaddr = FE_VA,
+		.perm = VHOST_ACCESS_RW,
+		.type = type };
+	return say(fe, &msg, false);
 }
 
 static bool
-talk(struct frontend *fe)
+map_addresses(struct frontend *fe)
 {
+	return translate(fe, VHOST_IOTLB_UPDATE, FE_VA) &&
+		translate(fe, VHOST_IOTLB_UPDATE, FE_GPA);
+}
+
+static bool
+unmap_addresses(struct frontend *fe)
+{
+	return translate(fe, VHOST_IOTLB_INVALIDATE, FE_VA) &&
+		translate(fe, VHOST_IOTLB_INVALIDATE, FE_GPA) && map_addresses(fe);
+}
+
+static bool
+talk(struct frontend *fe, const struct life *life)
+{
+	const uint64_t features = FEATURES | (life->iommu ? FEATURE(VIRTIO_F_ACCESS_PLATFORM) : 0);
 	struct vhost_user_message channel = fe_message(VHOST_USER_SET_BACKEND_REQ_FD, 0);
 	const struct timeval timeout = { .tv_sec = ANSWER_SECONDS };
 	int fds[2];
@@ -503,10 +534,10 @@ talk(struct frontend *fe)
 	fill_rings(fe);
 	socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds);
 	channel.fds[channel.nfds++] = fds[1];
-	ok = negotiate(fe, FEATURES & ~FEATURE(VHOST_F_LOG_ALL)) && say(fe, &channel, false) &&
+	ok = negotiate(fe, features & ~FEATURE(VHOST_F_LOG_ALL)) && say(fe, &channel, false) &&
 		(!speaks(VHOST_USER_PF_CONFIG) || read_config(fe)) && share_memory(fe) &&
 		(!speaks(VHOST_USER_PF_INFLIGHT_SHMFD) || keep_in_flight(fe)) &&
-		set_up_ring(fe, 0) && set_up_ring(fe, 1) &&
+		(!life->iommu || map_addresses(fe)) && set_up_ring(fe, 0) && set_up_ring(fe, 1) &&
 		say_u64(fe, VHOST_USER_SET_STATUS, 0xf, -1);
 	if (ok && __atomic_load_n(&app.vid, __ATOMIC_SEQ_CST) >= 0) {
 		fault_exempt(false);
@@ -515,7 +546,8 @@ talk(struct frontend *fe)
 	} else {
 		ok = false;
 	}
-	ok = ok && plug_memory(fe) && log_writes(fe) && share_memory(fe) &&
+	ok = ok && plug_memory(fe) && log_writes(fe, features) &&
+		(!life->iommu || unmap_addresses(fe)) && share_memory(fe) &&
 		say_state(fe, VHOST_USER_GET_VRING_BASE, 0, 0) &&
 		say_state(fe, VHOST_USER_GET_VRING_BASE, 1, 0) && !(app.vid >= 0);
 	close(fds[0]);
@@ -567,7 +599,7 @@ live(const struct life *life)
 	if (ok) {
 		fe_init(&fe, client ? accept4(listener, NULL, NULL, SOCK_CLOEXEC) : connect_to(),
 			NULL);
-		ok = talk(&fe);
+		ok = talk(&fe, life);
 		fe_fini(&fe);
 	} else if (rte_errno == 0) {
 		complain("a call of the application failed without saying why");
@@ -708,6 +740,15 @@ vdpa_device_survives_every_failure(void **state)
 	assert_true(fail_each_call(&life) > 100);
 }
 
+static void
+iommu_survives_every_failure(void **state)
+{
+	const struct life life = { .flags = RTE_VHOST_USER_IOMMU_SUPPORT, .iommu = true };
+
+	(void)state;
+	assert_true(fail_each_call(&life) > 100);
+}
+
 int
 main(void)
 {
@@ -715,6 +756,7 @@ main(void)
 		cmocka_unit_test(server_survives_every_failure),
 		cmocka_unit_test(client_survives_every_failure),
 		cmocka_unit_test(vdpa_device_survives_every_failure),
+		cmocka_unit_test(iommu_survives_every_failure),
 	};
 	char dir[] = "/tmp/fault-test-XXXXXX";
 	int ret;
