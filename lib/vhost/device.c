@@ -16,6 +16,7 @@
 #include "device.h"
 #include "device_queue.h"
 #include "memory.h"
+#include "postcopy.h"
 #include "vdpa.h"
 #include "vhost_log.h"
 #include "vhost_user_wire.h"
@@ -40,6 +41,14 @@ vhost_device_error(struct vhost_device *dev, int err, const char *fmt, ...)
 	vsnprintf(dev->error, sizeof(dev->error), fmt, ap);
 	va_end(ap);
 	return err;
+}
+
+static void
+close_fd(int *fd)
+{
+	if (*fd >= 0)
+		close(*fd);
+	*fd = -1;
 }
 
 /* --- What the facts say -------------------------------------------------------------------- */
@@ -339,6 +348,19 @@ vhost_device_unmap(struct vhost_device *dev, uint64_t iova, uint64_t size)
 }
 
 void
+vhost_device_end_postcopy(struct vhost_device *dev)
+{
+	struct vhost_postcopy *p = &dev->postcopy;
+
+	if (p->fd >= 0)
+		vhost_postcopy_unregister(p->fd, dev->mem);
+	close_fd(&p->fd);
+	vhost_memory_unmap_missing(p->mem, dev->mem);
+	p->mem = NULL;
+	p->listening = false;
+}
+
+void
 vhost_device_suspend_queue(struct vhost_device *dev, struct vhost_queue *q)
 {
 	q->suspended = true;
@@ -383,14 +405,6 @@ vhost_device_set_logging(struct vhost_device *dev, uint64_t features)
 }
 
 /* --- Birth, reset, death ------------------------------------------------------------------- */
-
-static void
-close_fd(int *fd)
-{
-	if (*fd >= 0)
-		close(*fd);
-	*fd = -1;
-}
 
 /* The ring is stopped. */
 static void
@@ -521,6 +535,7 @@ vhost_device_create(const struct vhost_device_config *config)
 	dev->nr_queues = 0;
 	dev->inflight = (struct vhost_inflight_region){ 0 };
 	dev->miss_fd = -1;
+	dev->postcopy = (struct vhost_postcopy){ .fd = -1 };
 	dev->backend_fd = -1;
 	dev->suspended = dev->closing = false;
 	dev->engaged = dev->running = dev->refused = false;
@@ -544,6 +559,8 @@ vhost_device_destroy(struct vhost_device *dev)
 {
 	struct rte_vhost_memory *mem = dev->mem;
 
+	/* Nobody brings what is missing now: whoever waits for it is not to be waited for. */
+	vhost_device_end_postcopy(dev);
 	dev->closing = true;
 	vhost_device_update(dev);
 	if (dev->vdpa != NULL)

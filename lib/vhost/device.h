@@ -92,6 +92,14 @@ struct vhost_inflight_region {
 	uint16_t queue_size;      /**< entries of a ring that there is room for */
 };
 
+/** Guest memory that comes after the guest: see postcopy.h. */
+struct vhost_postcopy {
+	int fd;         /**< userfaultfd, from ADVISE on, or -1 */
+	bool listening; /**< from LISTEN to END */
+	/** Regions that the front end does not serve yet; may have those of the device's table. */
+	struct rte_vhost_memory *mem;
+};
+
 /** What a device is born with: the registration of its socket at the time. */
 struct vhost_device_config {
 	const char *path;
@@ -144,6 +152,7 @@ struct vhost_device {
 	void *log_map; /**< mapping that holds the log */
 	uint64_t log_map_size;
 	struct vhost_inflight_region inflight;
+	struct vhost_postcopy postcopy;
 	struct vhost_iotlb iotlb;         /**< with VIRTIO_F_ACCESS_PLATFORM: what is mapped */
 	struct vhost_iotlb_tables tables; /**< of it, which the rings read */
 	/** Which rings ring when they miss a mapping, or -1; and who is called then, and later. */
@@ -287,6 +296,9 @@ int vhost_device_remap(struct vhost_device *dev);
 
 /** Mappings of [iova, iova + size) are gone: rings that lie there wait until they come back. */
 void vhost_device_unmap(struct vhost_device *dev, uint64_t iova, uint64_t size);
+
+/** Pages are waited for no more; memory that is held back is forgotten. */
+void vhost_device_end_postcopy(struct vhost_device *dev);
 
 /** Say why something is refused. @return @a err, for `return vhost_device_error(...)` */
 int vhost_device_error(struct vhost_device *dev, int err, const char *fmt, ...)

@@ -77,7 +77,10 @@ extern "C" {
  * data path translates addresses; rte_vhost_get_mem_table() does not know of an IOMMU.
  */
 #define RTE_VHOST_USER_IOMMU_SUPPORT (1ULL << 3)
-/** Offer post-copy migration. Not supported yet: accepted with a warning, not offered. */
+/**
+ * Offer post-copy migration: a guest may run here before its memory has come. Whoever touches what is
+ * missing waits for it. Needs userfaultfd(2), which the kernel has to permit. Not with vDPA devices.
+ */
 #define RTE_VHOST_USER_POSTCOPY_SUPPORT (1ULL << 4)
 /** The application takes frames larger than a mbuf's data room in one external buffer. */
 #define RTE_VHOST_USER_EXTBUF_SUPPORT (1ULL << 5)

@@ -24,9 +24,8 @@
 	(RTE_VHOST_USER_CLIENT | RTE_VHOST_USER_NO_RECONNECT | RTE_VHOST_USER_RESERVED_1 | \
 		RTE_VHOST_USER_EXTBUF_SUPPORT | RTE_VHOST_USER_LINEARBUF_SUPPORT | \
 		RTE_VHOST_USER_NET_COMPLIANT_OL_FLAGS | RTE_VHOST_USER_NET_STATS_ENABLE | \
-		RTE_VHOST_USER_ASYNC_CONNECT | RTE_VHOST_USER_IOMMU_SUPPORT)
-/* What these ask for is offered to front ends only by choice, so without it all else works. */
-#define FLAGS_NOT_OFFERED RTE_VHOST_USER_POSTCOPY_SUPPORT
+		RTE_VHOST_USER_ASYNC_CONNECT | RTE_VHOST_USER_IOMMU_SUPPORT | \
+		RTE_VHOST_USER_POSTCOPY_SUPPORT)
 
 static struct {
 	pthread_mutex_t lock;
@@ -150,7 +149,7 @@ RTE_INIT(vhost_follow_vdpa_devices)
 int
 rte_vhost_driver_register(const char *path, uint64_t flags)
 {
-	const uint64_t unknown = flags & ~(FLAGS_KNOWN | FLAGS_NOT_OFFERED);
+	const uint64_t unknown = flags & ~FLAGS_KNOWN;
 	struct vhost_user_socket *s;
 
 	if (path == NULL)
@@ -160,9 +159,6 @@ rte_vhost_driver_register(const char *path, uint64_t flags)
 			unknown);
 		return fail(ENOTSUP);
 	}
-	if (flags & FLAGS_NOT_OFFERED)
-		VHOST_LOG(WARNING, "%s: post-copy is not offered to front ends", path);
-
 	s = vhost_user_socket_create(path, flags);
 	if (s == NULL)
 		return fail(errno);
@@ -275,12 +271,14 @@ rte_vhost_driver_disable_features(const char *path, uint64_t features)
 int
 rte_vhost_driver_set_protocol_features(const char *path, uint64_t protocol_features)
 {
-	const uint64_t known = vhost_user_transport_protocol_features |
-		vhost_user_device_protocol_features;
 	struct vhost_user_socket *s = lock_socket(path);
+	uint64_t known;
 
 	if (s == NULL)
 		return -1;
+	known = vhost_user_transport_protocol_features | vhost_user_device_protocol_features;
+	if ((s->flags & RTE_VHOST_USER_POSTCOPY_SUPPORT) != 0)
+		known |= vhost_user_postcopy_protocol_features;
 	s->offer.protocol_features = protocol_features & known;
 	s->offer.own_protocol_features = true;
 	unlock_socket(s);

@@ -39,9 +39,10 @@ static const struct vhost_user_rule rules[VHOST_USER_REQUEST_MAX] = {
 		.size_max = sizeof(struct vhost_user_mem_table) },
 	[VHOST_USER_GET_MAX_MEM_SLOTS] = { vhost_user_get_max_mem_slots, NEEDS(CONFIGURE_MEM_SLOTS),
 		.replies = true },
-	[VHOST_USER_ADD_MEM_REG] = { vhost_user_add_mem_reg,
-		FIXED(sizeof(struct vhost_user_mem_reg)), NEEDS(CONFIGURE_MEM_SLOTS),
-		.fds = FDS_ONE },
+	/* With nothing but a u64 of 0 in post-copy migration. */
+	[VHOST_USER_ADD_MEM_REG] = { vhost_user_add_mem_reg, NEEDS(CONFIGURE_MEM_SLOTS),
+		.fds = FDS_OPTIONAL, .size_min = sizeof(uint64_t),
+		.size_max = sizeof(struct vhost_user_mem_reg) },
 	[VHOST_USER_REM_MEM_REG] = { vhost_user_rem_mem_reg,
 		FIXED(sizeof(struct vhost_user_mem_reg)), NEEDS(CONFIGURE_MEM_SLOTS),
 		.fds = FDS_OPTIONAL },
@@ -56,6 +57,11 @@ static const struct vhost_user_rule rules[VHOST_USER_REQUEST_MAX] = {
 
 	[VHOST_USER_IOTLB_MSG] = { vhost_user_iotlb_msg, FIXED(sizeof(struct vhost_iotlb_msg)),
 		ALWAYS },
+
+	[VHOST_USER_POSTCOPY_ADVISE] = { vhost_user_postcopy_advise, NEEDS(PAGEFAULT),
+		.replies = true, .replies_fds = true },
+	[VHOST_USER_POSTCOPY_LISTEN] = { vhost_user_postcopy_listen, NEEDS(PAGEFAULT) },
+	[VHOST_USER_POSTCOPY_END] = { vhost_user_postcopy_end, NEEDS(PAGEFAULT), .replies = true },
 
 	[VHOST_USER_SET_VRING_NUM] = { vhost_user_set_vring_num, STATE, ALWAYS,
 		.ring = RING_IN_STATE, .ring_stopped = true },

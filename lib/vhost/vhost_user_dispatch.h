@@ -27,6 +27,9 @@ extern const uint64_t vhost_user_iommu_features;
 /** Protocol features that are this library's, whatever serves the rings. */
 extern const uint64_t vhost_user_transport_protocol_features;
 
+/** Of these, what the application has to want: RTE_VHOST_USER_POSTCOPY_SUPPORT. */
+extern const uint64_t vhost_user_postcopy_protocol_features;
+
 /** Protocol features that make sense only with a device that supports them. */
 extern const uint64_t vhost_user_device_protocol_features;
 
@@ -115,6 +118,17 @@ vhost_user_handler vhost_user_get_inflight_fd, vhost_user_set_inflight_fd;
 
 /* vhost_user_iotlb.c */
 vhost_user_handler vhost_user_iotlb_msg;
+
+/* vhost_user_postcopy.c */
+vhost_user_handler vhost_user_postcopy_advise, vhost_user_postcopy_listen;
+vhost_user_handler vhost_user_postcopy_end;
+
+/** Does a message about memory say that faults in what was held back can be served now? */
+bool vhost_user_postcopy_is_go(const struct vhost_device *dev,
+	const struct vhost_user_message *msg);
+
+/** Then have them waited for. @return 0, with the memory or NULL; or a negative errno */
+int vhost_user_postcopy_go(struct vhost_device *dev, struct rte_vhost_memory **mem);
 
 /* vhost_user_vring.c */
 vhost_user_handler vhost_user_set_vring_num, vhost_user_set_vring_addr;

@@ -47,6 +47,43 @@ add_error(struct vhost_device *dev, int err, const struct vhost_user_region *r)
 		err == -EINVAL ? "size, offset or overlap is impossible" : strerror(-err));
 }
 
+/*
+ * The front end can serve faults in what it was told the addresses of: use it. QEMU says so once for
+ * each queue pair.
+ */
+static int
+use_held_memory(struct vhost_device *dev)
+{
+	struct rte_vhost_memory *mem;
+	const int ret = vhost_user_postcopy_go(dev, &mem);
+
+	if (ret != 0 || mem == NULL)
+		return ret;
+	replace_memory(dev, mem);
+	VHOST_LOG(INFO, "%s: guest memory has %u regions, which are on their way", dev->name,
+		mem->nregions);
+	return 0;
+}
+
+/*
+ * In post-copy migration, the table is not used before the front end can serve faults in it, for which
+ * it has to know where regions lie here.
+ */
+static int
+hold_table(struct vhost_device *dev, struct rte_vhost_memory *mem, struct vhost_user_message *msg)
+{
+	for (uint32_t i = 0; i < mem->nregions; i++) {
+		struct vhost_user_region region;
+
+		memcpy(&region, &msg->payload.mem_table.regions[i], sizeof(region));
+		region.fe_va = (uintptr_t)vhost_memory_from_fe_va(mem, region.fe_va, region.size);
+		memcpy(&msg->payload.mem_table.regions[i], &region, sizeof(region));
+	}
+	vhost_memory_unmap_missing(dev->postcopy.mem, dev->mem);
+	dev->postcopy.mem = mem;
+	return VHOST_USER_REPLY;
+}
+
 int
 vhost_user_set_mem_table(struct vhost_device *dev, struct vhost_queue *q,
 	struct vhost_user_message *msg)
@@ -55,6 +92,8 @@ vhost_user_set_mem_table(struct vhost_device *dev, struct vhost_queue *q,
 	struct rte_vhost_memory *mem = NULL;
 
 	(void)q;
+	if (vhost_user_postcopy_is_go(dev, msg))
+		return use_held_memory(dev);
 	if (msg->header.size < offsetof(struct vhost_user_mem_table, regions) +
 				nregions * sizeof(struct vhost_user_region) ||
 		nregions == 0)
@@ -77,9 +116,11 @@ vhost_user_set_mem_table(struct vhost_device *dev, struct vhost_queue *q,
 		vhost_memory_unmap_missing(mem, grown);
 		mem = grown;
 	}
-	replace_memory(dev, mem);
 	dev->mem_repeats = 0;
 	dev->memory_shrank = false;
+	if (dev->postcopy.listening)
+		return hold_table(dev, mem, msg);
+	replace_memory(dev, mem);
 	VHOST_LOG(INFO, "%s: guest memory has %u regions", dev->name, mem->nregions);
 	return 0;
 }
@@ -113,6 +154,38 @@ is_mapped(const struct rte_vhost_memory *mem, const struct vhost_user_region *re
 	return false;
 }
 
+/* Tell the front end where a region lies here, since that is what faults are about. */
+static int
+reply_region(const struct vhost_device *dev, struct vhost_user_message *msg)
+{
+	const struct rte_vhost_memory *mem = dev->postcopy.mem != NULL ? dev->postcopy.mem :
+									 dev->mem;
+	const struct vhost_user_region region = msg->payload.mem_reg.region;
+
+	msg->payload.mem_reg.region.fe_va = (uintptr_t)vhost_memory_from_fe_va(mem, region.fe_va,
+		region.size);
+	return VHOST_USER_REPLY;
+}
+
+static int
+hold_region(struct vhost_device *dev, struct vhost_user_message *msg)
+{
+	const struct vhost_user_region region = msg->payload.mem_reg.region;
+	struct rte_vhost_memory *old = dev->postcopy.mem != NULL ? dev->postcopy.mem : dev->mem;
+	struct rte_vhost_memory *mem;
+	int ret;
+
+	if (!is_mapped(old, &region, msg->fds[0])) {
+		ret = vhost_memory_add(old, &region, msg->fds[0], &mem);
+		if (ret != 0)
+			return add_error(dev, ret, &region);
+		vhost_user_take_fd(msg);
+		vhost_memory_unmap_missing(dev->postcopy.mem, mem);
+		dev->postcopy.mem = mem;
+	}
+	return reply_region(dev, msg);
+}
+
 /*
  * QEMU 7.2 tells every region once for each queue pair, and takes it away as often. What
  * is there already is no error then; how often it was told again is how often it may be taken
@@ -127,6 +200,13 @@ vhost_user_add_mem_reg(struct vhost_device *dev, struct vhost_queue *q,
 	int ret;
 
 	(void)q;
+	if (vhost_user_postcopy_is_go(dev, msg))
+		return use_held_memory(dev);
+	if (msg->nfds != 1 || msg->header.size != sizeof(struct vhost_user_mem_reg))
+		return vhost_device_error(dev, -EPROTO, "%u bytes of payload with %d descriptors",
+			msg->header.size, msg->nfds);
+	if (dev->postcopy.listening)
+		return hold_region(dev, msg);
 	if (is_mapped(dev->mem, &region, msg->fds[0])) {
 		dev->mem_repeats++;
 		return 0;
@@ -149,6 +229,9 @@ vhost_user_rem_mem_reg(struct vhost_device *dev, struct vhost_queue *q,
 	int ret;
 
 	(void)q;
+	if (dev->postcopy.mem != NULL)
+		return vhost_device_error(dev, -EBUSY,
+			"other regions are held back until the front end serves their faults");
 	ret = vhost_memory_remove(dev->mem, &region, &mem);
 	if (ret == -ENOENT && dev->mem_repeats > 0) {
 		dev->mem_repeats--;

@@ -559,6 +559,8 @@ vhost_user_socket_create(const char *path, uint64_t flags)
 	s->offer.builtin_net = true;
 	s->offer.protocol_features = vhost_user_transport_protocol_features |
 		vhost_user_device_protocol_features;
+	if ((flags & RTE_VHOST_USER_POSTCOPY_SUPPORT) != 0)
+		s->offer.protocol_features |= vhost_user_postcopy_protocol_features;
 	return s;
 }
 

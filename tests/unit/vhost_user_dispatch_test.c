@@ -46,7 +46,7 @@ setup(void **state)
 	static struct frontend fe;
 
 	all_protocol_features = vhost_user_transport_protocol_features |
-		vhost_user_device_protocol_features;
+		vhost_user_device_protocol_features | vhost_user_postcopy_protocol_features;
 	fe_init(&fe, -1, new_device());
 	*state = &fe;
 	return 0;
