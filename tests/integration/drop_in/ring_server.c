@@ -1,0 +1,305 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+/*
+ * A storage-like back end that serves split rings itself: an application of librte_vhost that uses
+ * none of its data path. It is compiled with the headers, and linked with the library, of the
+ * distribution, and run on that and on ours.
+ *
+ *	ring_server EAL-OPTIONS -- SOCKET
+ *
+ * Each request is a chain: what the driver wrote comes back, backwards, in what it may read. Requests are
+ * taken up to eight at a time and completed in reverse order, with track kept of what is in flight.
+ * Of messages, it answers GET_CONFIG itself, before the library sees it, and one that the library
+ * does not know, after it.
+ */
+
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <linux/vhost.h>
+#include <linux/virtio_config.h>
+#include <linux/virtio_ring.h>
+
+#include <rte_eal.h>
+#include <rte_vhost.h>
+
+#define FEATURE(bit) (1ULL << (bit))
+#define FEATURES \
+	(FEATURE(VIRTIO_F_VERSION_1) | FEATURE(VHOST_USER_F_PROTOCOL_FEATURES) | \
+		FEATURE(VHOST_F_LOG_ALL))
+#define PROTOCOL_FEATURES \
+	(FEATURE(VHOST_USER_PROTOCOL_F_MQ) | FEATURE(VHOST_USER_PROTOCOL_F_REPLY_ACK) | \
+		FEATURE(VHOST_USER_PROTOCOL_F_CONFIG) | \
+		FEATURE(VHOST_USER_PROTOCOL_F_INFLIGHT_SHMFD))
+#define GET_CONFIG 24
+#define DOUBLE 64 /* nobody's but ours: doubles a number */
+#define RINGS 4
+#define AT_A_TIME 8
+/* As a disk has some under way at all times, but finishes when nothing more comes. */
+#define UNDER_WAY 4
+#define PATIENCE 100
+#define DATA_MAX 65536
+
+struct message {
+	uint32_t request, flags, size;
+	union {
+		uint64_t u64;
+		struct {
+			uint32_t offset, size, flags;
+			uint8_t region[256];
+		} __attribute__((packed)) config;
+	};
+} __attribute__((packed));
+
+struct ring {
+	struct rte_vhost_vring vring;
+	struct rte_vhost_ring_inflight inflight;
+	bool tracked;
+	uint16_t avail, used;
+	uint16_t taken[AT_A_TIME];
+	unsigned int n;
+	unsigned int idle; /* turns since a request came */
+};
+
+static struct {
+	pthread_mutex_t lock; /* callbacks come from the library's thread */
+	bool runs;
+	int vid;
+	uint16_t rings;
+	struct ring ring[RINGS];
+	struct rte_vhost_memory *mem;
+} device = { .lock = PTHREAD_MUTEX_INITIALIZER };
+
+static volatile sig_atomic_t stop;
+
+/* --- Requests ------------------------------------------------------------------------------ */
+
+static uint8_t *
+guest_data(uint64_t gpa, uint32_t size)
+{
+	uint64_t len = size;
+	uint8_t *at = (uint8_t *)(uintptr_t)rte_vhost_va_from_guest_pa(device.mem, gpa, &len);
+
+	if (len != size) {
+		fprintf(stderr, "%u bytes at guest address 0x%llx are not there\n", size,
+			(unsigned long long)gpa);
+		exit(1);
+	}
+	return at;
+}
+
+/* Answer a request. @return bytes that were written for the driver */
+static uint32_t
+perform(const struct ring *ring, uint16_t head)
+{
+	static uint8_t data[DATA_MAX];
+	uint32_t read = 0, written = 0;
+
+	for (uint16_t i = head;;) {
+		const struct vring_desc desc = ring->vring.desc[i];
+		uint8_t *at = guest_data(desc.addr, desc.len);
+
+		if (desc.flags & VRING_DESC_F_WRITE) {
+			for (uint32_t k = 0; k < desc.len && written < read; k++)
+				at[k] = data[read - 1 - written++];
+			rte_vhost_log_write(device.vid, desc.addr, desc.len);
+		} else if (read + desc.len <= DATA_MAX) {
+			memcpy(data + read, at, desc.len);
+			read += desc.len;
+		}
+		if (!(desc.flags & VRING_DESC_F_NEXT))
+			return written;
+		i = desc.next;
+	}
+}
+
+static void
+complete(struct ring *ring, uint16_t index, uint16_t head)
+{
+	struct vring_used *used = ring->vring.used;
+
+	used->ring[ring->used % ring->vring.size] = (struct vring_used_elem){ .id = head,
+		.len = perform(ring, head) };
+	ring->used++;
+	if (ring->tracked)
+		rte_vhost_set_last_inflight_io_split(device.vid, index, head);
+	/* Release: the entry is there before the index says so. */
+	__atomic_store_n(&used->idx, ring->used, __ATOMIC_RELEASE);
+	if (ring->tracked)
+		rte_vhost_clr_inflight_desc_split(device.vid, index, ring->used, head);
+	rte_vhost_vring_call(device.vid, index);
+}
+
+static void
+take(struct ring *ring, uint16_t index)
+{
+	while (ring->n < AT_A_TIME &&
+		ring->avail != __atomic_load_n(&ring->vring.avail->idx, __ATOMIC_ACQUIRE)) {
+		const uint16_t head = ring->vring.avail->ring[ring->avail++ % ring->vring.size];
+
+		if (ring->tracked)
+			rte_vhost_set_inflight_desc_split(device.vid, index, head);
+		ring->taken[ring->n++] = head;
+		ring->idle = 0;
+	}
+}
+
+/* Complete the youngest until no more than some are left. */
+static void
+complete_but(struct ring *ring, uint16_t index, unsigned int left)
+{
+	while (ring->n > left)
+		complete(ring, index, ring->taken[--ring->n]);
+}
+
+static void
+serve(void)
+{
+	for (uint16_t i = 0; i < device.rings; i++) {
+		struct ring *ring = &device.ring[i];
+
+		take(ring, i);
+		complete_but(ring, i, ring->idle++ < PATIENCE ? UNDER_WAY : 0);
+	}
+}
+
+/* --- Callbacks ----------------------------------------------------------------------------- */
+
+/* What the one before us had taken and not completed. */
+static void
+resubmit(struct ring *ring, uint16_t index)
+{
+	const struct rte_vhost_resubmit_info *info = ring->inflight.resubmit_inflight;
+
+	if (!ring->tracked || info == NULL)
+		return;
+	printf("ring %u: %u requests in flight\n", index, info->resubmit_num);
+	for (uint16_t i = 0; i < info->resubmit_num; i++)
+		complete(ring, index, info->resubmit_list[i].index);
+}
+
+static int
+new_device(int vid)
+{
+	int ret;
+
+	pthread_mutex_lock(&device.lock);
+	device.vid = vid;
+	device.rings = RTE_MIN(rte_vhost_get_vring_num(vid), RINGS);
+	ret = rte_vhost_get_mem_table(vid, &device.mem);
+	for (uint16_t i = 0; ret == 0 && i < device.rings; i++) {
+		struct ring *ring = &device.ring[i];
+
+		memset(ring, 0, sizeof(*ring));
+		ret = rte_vhost_get_vhost_vring(vid, i, &ring->vring);
+		ret |= rte_vhost_get_vring_base(vid, i, &ring->avail, &ring->used);
+		ring->tracked = rte_vhost_get_vhost_ring_inflight(vid, i, &ring->inflight) == 0 &&
+			ring->inflight.inflight_split != NULL;
+		rte_vhost_enable_guest_notification(vid, i, 0);
+		if (ret == 0)
+			resubmit(ring, i);
+	}
+	device.runs = ret == 0;
+	pthread_mutex_unlock(&device.lock);
+	printf("device %s with %u rings\n", ret == 0 ? "runs" : "cannot run", device.rings);
+	return ret;
+}
+
+static void
+destroy_device(int vid)
+{
+	pthread_mutex_lock(&device.lock);
+	device.runs = false;
+	for (uint16_t i = 0; i < device.rings; i++) {
+		complete_but(&device.ring[i], i, 0);
+		rte_vhost_set_vring_base(vid, i, device.ring[i].avail, device.ring[i].used);
+	}
+	free(device.mem);
+	device.mem = NULL;
+	pthread_mutex_unlock(&device.lock);
+	printf("device stopped\n");
+}
+
+static enum rte_vhost_msg_result
+before_library(int vid, void *arg)
+{
+	static const uint8_t config[] = "ring server's configuration space";
+	struct message *msg = arg;
+
+	(void)vid;
+	if (msg->request != GET_CONFIG)
+		return RTE_VHOST_MSG_RESULT_NOT_HANDLED;
+	if (msg->config.offset > sizeof(config) ||
+		msg->config.size > sizeof(config) - msg->config.offset)
+		return RTE_VHOST_MSG_RESULT_ERR;
+	memcpy(msg->config.region, config + msg->config.offset, msg->config.size);
+	return RTE_VHOST_MSG_RESULT_REPLY;
+}
+
+static enum rte_vhost_msg_result
+behind_library(int vid, void *arg)
+{
+	struct message *msg = arg;
+
+	(void)vid;
+	if (msg->request != DOUBLE)
+		return RTE_VHOST_MSG_RESULT_NOT_HANDLED;
+	msg->u64 *= 2;
+	return RTE_VHOST_MSG_RESULT_REPLY;
+}
+
+static int
+new_connection(int vid)
+{
+	static const struct rte_vhost_user_extern_ops handlers = {
+		.pre_msg_handle = before_library,
+		.post_msg_handle = behind_library,
+	};
+
+	return rte_vhost_extern_callback_register(vid, &handlers, NULL);
+}
+
+static const struct rte_vhost_device_ops ops = {
+	.new_device = new_device,
+	.destroy_device = destroy_device,
+	.new_connection = new_connection,
+};
+
+/* ------------------------------------------------------------------------------------------- */
+
+static void
+on_signal(int number)
+{
+	(void)number;
+	stop = 1;
+}
+
+int
+main(int argc, char **argv)
+{
+	const int n = rte_eal_init(argc, argv);
+	const char *path = argv[argc - 1];
+
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	signal(SIGTERM, on_signal);
+	if (n < 0 || n + 2 != argc || rte_vhost_driver_register(path, 0) != 0 ||
+		rte_vhost_driver_set_features(path, FEATURES) != 0 ||
+		rte_vhost_driver_set_protocol_features(path, PROTOCOL_FEATURES) != 0 ||
+		rte_vhost_driver_callback_register(path, &ops) != 0 ||
+		rte_vhost_driver_start(path) != 0)
+		return 1;
+	printf("serving %s\n", path);
+	while (!stop) {
+		pthread_mutex_lock(&device.lock);
+		if (device.runs)
+			serve();
+		pthread_mutex_unlock(&device.lock);
+		sched_yield();
+	}
+	return rte_vhost_driver_unregister(path) == 0 ? 0 : 1;
+}
