@@ -536,6 +536,8 @@ vhost_device_create(const struct vhost_device_config *config)
 	dev->inflight = (struct vhost_inflight_region){ 0 };
 	dev->miss_fd = -1;
 	dev->postcopy = (struct vhost_postcopy){ .fd = -1 };
+	dev->state_fd = -1;
+	dev->state_error = -EINVAL;
 	dev->backend_fd = -1;
 	dev->suspended = dev->closing = false;
 	dev->engaged = dev->running = dev->refused = false;
@@ -591,6 +593,7 @@ vhost_device_destroy(struct vhost_device *dev)
 	dev->inflight = (struct vhost_inflight_region){ 0 };
 	dev->log = (struct vhost_dirty_log){ 0 };
 	close_fd(&dev->backend_fd);
+	close_fd(&dev->state_fd);
 	dev->vdpa = NULL;
 	__atomic_store_n(&dev->used, false, __ATOMIC_RELEASE);
 	vhost_device_unlock(dev);

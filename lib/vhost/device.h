@@ -153,6 +153,8 @@ struct vhost_device {
 	uint64_t log_map_size;
 	struct vhost_inflight_region inflight;
 	struct vhost_postcopy postcopy;
+	int state_fd;                     /**< state of the device is read from here, or -1 */
+	int state_error;                  /**< what became of the last transfer of it */
 	struct vhost_iotlb iotlb;         /**< with VIRTIO_F_ACCESS_PLATFORM: what is mapped */
 	struct vhost_iotlb_tables tables; /**< of it, which the rings read */
 	/** Which rings ring when they miss a mapping, or -1; and who is called then, and later. */

@@ -5,6 +5,7 @@
  * is counted only on request.
  */
 
+#include <rte_arp.h>
 #include <rte_cpuflags.h>
 #include <rte_ether.h>
 #include <rte_vect.h>
@@ -82,6 +83,20 @@ count_frames(struct vhost_vring *vr, struct rte_mbuf **pkts, uint16_t n)
 	}
 }
 
+/** The frame that tells where the guest is; once, but while there is no mbuf it stays owed. */
+static __rte_noinline uint16_t
+announce(struct vhost_vring *vr, struct rte_mempool *pool, struct rte_mbuf **pkt)
+{
+	struct rte_ether_addr mac;
+
+	memcpy(&mac, vr->announce_mac, sizeof(mac));
+	*pkt = rte_net_make_rarp_packet(pool, &mac);
+	if (*pkt == NULL)
+		return 0;
+	vr->flags &= ~VHOST_VRING_ANNOUNCE;
+	return 1;
+}
+
 /** What of a claimed ring a burst may touch: nothing, unless it runs, has memory and is whole. */
 static __rte_always_inline bool
 may_burst(const struct vhost_vring *vr)
@@ -117,6 +132,8 @@ vhost_net_dequeue(struct vhost_vring *vr, struct rte_mempool *pool, struct rte_m
 		done = vr->dequeue(vr, pool, pkts, n);
 		if (vr->flags & VHOST_VRING_STATS)
 			count_frames(vr, pkts, done);
+		if (unlikely(vr->flags & VHOST_VRING_ANNOUNCE) && done < n)
+			done += announce(vr, pool, &pkts[done]);
 	}
 	vhost_vring_release(vr);
 	return done;

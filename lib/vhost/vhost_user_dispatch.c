@@ -31,6 +31,12 @@ static const struct vhost_user_rule rules[VHOST_USER_REQUEST_MAX] = {
 	[VHOST_USER_SET_PROTOCOL_FEATURES] = { vhost_user_set_protocol_features, U64, ALWAYS },
 	[VHOST_USER_GET_QUEUE_NUM] = { vhost_user_get_queue_num, NEEDS(MQ), .replies = true },
 	[VHOST_USER_NET_SET_MTU] = { vhost_user_set_mtu, U64, NEEDS(NET_MTU) },
+	[VHOST_USER_SEND_RARP] = { vhost_user_send_rarp, U64, NEEDS(RARP) },
+	[VHOST_USER_SET_DEVICE_STATE_FD] = { vhost_user_set_device_state_fd,
+		FIXED(sizeof(struct vhost_user_device_state)), NEEDS(DEVICE_STATE), .fds = FDS_ONE,
+		.replies = true },
+	[VHOST_USER_CHECK_DEVICE_STATE] = { vhost_user_check_device_state, NEEDS(DEVICE_STATE),
+		.replies = true },
 	[VHOST_USER_GET_STATUS] = { vhost_user_get_status, NEEDS(STATUS), .replies = true },
 	[VHOST_USER_SET_STATUS] = { vhost_user_set_status, U64, NEEDS(STATUS) },
 

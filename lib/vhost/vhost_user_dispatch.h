@@ -106,6 +106,7 @@ const struct vhost_user_rule *vhost_user_rule(uint32_t request);
 vhost_user_handler vhost_user_get_features, vhost_user_set_features;
 vhost_user_handler vhost_user_get_protocol_features, vhost_user_set_protocol_features;
 vhost_user_handler vhost_user_set_owner, vhost_user_reset_device, vhost_user_get_queue_num;
+vhost_user_handler vhost_user_send_rarp;
 vhost_user_handler vhost_user_set_mtu, vhost_user_get_status, vhost_user_set_status;
 
 /* vhost_user_memory.c */
@@ -129,6 +130,9 @@ bool vhost_user_postcopy_is_go(const struct vhost_device *dev,
 
 /** Then have them waited for. @return 0, with the memory or NULL; or a negative errno */
 int vhost_user_postcopy_go(struct vhost_device *dev, struct rte_vhost_memory **mem);
+
+/* vhost_user_state.c */
+vhost_user_handler vhost_user_set_device_state_fd, vhost_user_check_device_state;
 
 /* vhost_user_vring.c */
 vhost_user_handler vhost_user_set_vring_num, vhost_user_set_vring_addr;

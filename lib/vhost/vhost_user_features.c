@@ -2,11 +2,13 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <string.h>
 
 #include <linux/virtio_config.h>
 
 #include <rte_ether.h>
 
+#include "vdpa.h"
 #include "vhost_user_dispatch.h"
 
 /*
@@ -42,7 +44,8 @@ const uint64_t vhost_user_device_protocol_features = FEATURE(VHOST_USER_PF_MQ) |
 	FEATURE(VHOST_USER_PF_LOG_SHMFD) | FEATURE(VHOST_USER_PF_NET_MTU) |
 	FEATURE(VHOST_USER_PF_CONFIG) | FEATURE(VHOST_USER_PF_BACKEND_REQ) |
 	FEATURE(VHOST_USER_PF_BACKEND_SEND_FD) | FEATURE(VHOST_USER_PF_HOST_NOTIFIER) |
-	FEATURE(VHOST_USER_PF_INFLIGHT_SHMFD);
+	FEATURE(VHOST_USER_PF_INFLIGHT_SHMFD) | FEATURE(VHOST_USER_PF_RARP) |
+	FEATURE(VHOST_USER_PF_DEVICE_STATE);
 
 static int
 reply_u64(struct vhost_user_message *msg, uint64_t value)
@@ -155,6 +158,33 @@ vhost_user_set_mtu(struct vhost_device *dev, struct vhost_queue *q, struct vhost
 	vhost_device_lock(dev);
 	dev->mtu = (uint16_t)mtu;
 	vhost_device_unlock(dev);
+	return 0;
+}
+
+/*
+ * The guest has come here and does not tell the network itself. A vDPA device does that for it; else
+ * the first ring that the guest transmits on gives out a frame that does.
+ */
+int
+vhost_user_send_rarp(struct vhost_device *dev, struct vhost_queue *q,
+	struct vhost_user_message *msg)
+{
+	uint8_t mac[RTE_ETHER_ADDR_LEN];
+	int ret;
+
+	(void)q;
+	/* The first bytes of the payload, in their order. */
+	memcpy(mac, &msg->payload, sizeof(mac));
+	if (dev->vdpa != NULL) {
+		ret = VDPA_OP(dev->vdpa, migration_done, dev->vid);
+		return ret == 0 ? 0 :
+				  vhost_device_error(dev, ret,
+					  "the vDPA driver does not announce the guest (%d)", ret);
+	}
+	if (!dev->builtin_net || dev->queues[1] == NULL || !dev->queues[1]->named)
+		return vhost_device_error(dev, -ENOTSUP,
+			"there is no ring that the guest would be announced on");
+	vhost_vring_announce(&dev->queues[1]->vring, mac);
 	return 0;
 }
 

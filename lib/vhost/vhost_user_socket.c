@@ -661,5 +661,9 @@ vhost_user_offer_config(const struct vhost_user_offer *offer, struct vhost_devic
 	/* Only a vDPA device has a configuration space that the front end lacks. */
 	if (!offer->own_protocol_features)
 		config->protocol_features &= ~FEATURE(VHOST_USER_PF_CONFIG);
+	/* What an application's device knows, only the application could carry over. */
+	if (!offer->builtin_net)
+		config->protocol_features &= ~(
+			FEATURE(VHOST_USER_PF_DEVICE_STATE) | FEATURE(VHOST_USER_PF_RARP));
 	return 0;
 }

@@ -57,7 +57,8 @@ vhost_vring_init(struct vhost_vring *vr, const char *name)
 void
 vhost_vring_set_features(struct vhost_vring *vr, uint64_t features)
 {
-	uint16_t flags = vr->flags & (VHOST_VRING_STATS | VHOST_VRING_CALLS_OWED);
+	uint16_t flags = vr->flags &
+		(VHOST_VRING_STATS | VHOST_VRING_CALLS_OWED | VHOST_VRING_ANNOUNCE);
 
 	for (size_t i = 0; i < RTE_DIM(feature_flags); i++) {
 		if ((features & feature_flags[i].features) != 0)
@@ -221,6 +222,15 @@ vhost_vring_set_tables(struct vhost_vring *vr, const struct vhost_vring_memory *
 	use_tables(vr, mem);
 	if (vr->broken == VHOST_VRING_WAITS)
 		vr->broken = VHOST_VRING_GOES;
+	vhost_vring_release(vr);
+}
+
+void
+vhost_vring_announce(struct vhost_vring *vr, const uint8_t mac[6])
+{
+	vhost_vring_claim(vr);
+	memcpy(vr->announce_mac, mac, sizeof(vr->announce_mac));
+	vr->flags |= VHOST_VRING_ANNOUNCE;
 	vhost_vring_release(vr);
 }
 

@@ -58,6 +58,7 @@ enum vhost_vring_flag {
 	VHOST_VRING_HOST_OFFLOAD = 1 << 7, /**< the guest may ask for checksums and segmentation */
 	VHOST_VRING_CALLS_OWED = 1 << 8,   /**< interrupts are counted, the owner raises them */
 	VHOST_VRING_IOMMU = 1 << 9,        /**< what is not mapped now may be later */
+	VHOST_VRING_ANNOUNCE = 1 << 10,    /**< a frame that tells of the guest is owed */
 };
 
 /** Why a frame went no further. Each has a counter and a name in the statistics. */
@@ -213,6 +214,7 @@ struct vhost_vring {
 	const struct rte_vhost_memory *guest;
 	struct vhost_vring_miss miss; /**< behind an IOMMU */
 	int miss_fd;                  /**< eventfd that tells the owner of it, or -1 */
+	uint8_t announce_mac[6];      /**< with VHOST_VRING_ANNOUNCE: of the guest */
 	/** Packed rings: where to keep what a burst overwrites (inflight.h), or NULL. */
 	struct rte_vhost_inflight_info_packed *inflight;
 	const char *name; /**< for the log: device and queue; owned by whoever owns the ring */
@@ -280,6 +282,12 @@ void vhost_vring_set_callfd(struct vhost_vring *vr, int callfd);
 void vhost_vring_set_memory(struct vhost_vring *vr, const struct rte_vhost_memory *mem);
 void vhost_vring_set_tables(struct vhost_vring *vr, const struct vhost_vring_memory *mem);
 void vhost_vring_set_log(struct vhost_vring *vr, const struct vhost_dirty_log *log);
+
+/**
+ * Give out one frame, with the next burst from the guest that has room for it, that tells the network
+ * where the guest with this MAC address is now: a reverse ARP request.
+ */
+void vhost_vring_announce(struct vhost_vring *vr, const uint8_t mac[6]);
 
 /** Try for the claim. Pairs with vhost_vring_release(): what one holder did, the next one sees. */
 static inline bool
