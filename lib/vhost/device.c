@@ -406,7 +406,10 @@ vhost_device_set_logging(struct vhost_device *dev, uint64_t features)
 
 /* --- Birth, reset, death ------------------------------------------------------------------- */
 
-/* The ring is stopped. */
+/*
+ * The ring is stopped. Where it stopped is not forgotten: QEMU 7.2 resets the device before it asks
+ * for that, whenever it stops one, and who starts a ring says where.
+ */
 static void
 reset_queue(struct vhost_queue *q)
 {
@@ -416,7 +419,6 @@ reset_queue(struct vhost_queue *q)
 	q->enabled = false;
 	q->suspended = false;
 	q->placed = false;
-	q->avail_base = q->used_base = 0;
 	close_fd(&q->kickfd);
 }
 
@@ -438,6 +440,7 @@ vhost_device_name_queue(struct vhost_device *dev, uint32_t index)
 	}
 	snprintf(q->name, sizeof(q->name), "%s ring %u", dev->name, index);
 	reset_queue(q);
+	q->avail_base = q->used_base = 0;
 	q->kicks = VHOST_KICKS_AS_IS;
 	q->asked_ms = 0;
 	q->vring.miss.kind = VHOST_VRING_MISS_NONE;
