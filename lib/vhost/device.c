@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include <linux/virtio_config.h>
@@ -16,6 +15,7 @@
 #include "device.h"
 #include "device_queue.h"
 #include "memory.h"
+#include "peer_event.h"
 #include "postcopy.h"
 #include "vdpa.h"
 #include "vhost_log.h"
@@ -317,7 +317,7 @@ vhost_device_remap(struct vhost_device *dev)
 		vhost_vring_set_tables(&q->vring, &mem);
 		/* Whoever sleeps until the driver kicks was not told why the ring had nothing. */
 		if (waited && q->kickfd >= 0)
-			eventfd_write(q->kickfd, 1);
+			vhost_peer_event_raise(q->kickfd);
 	}
 	vhost_iotlb_free_tables(&old);
 	return ret;

@@ -2,11 +2,11 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <sys/eventfd.h>
 
 #include <linux/virtio_config.h>
 
 #include "device_queue.h"
+#include "peer_event.h"
 #include "vhost_log.h"
 
 /* Where a packed ring begins: at its first entry, in round 1. */
@@ -212,7 +212,7 @@ call_for_the_dead(struct vhost_device *dev, struct vhost_queue *q)
 	const bool packed = vhost_device_has_feature(dev, VIRTIO_F_RING_PACKED);
 
 	if (q->callfd >= 0 && q->used_base != (packed ? PACKED_BASE : 0))
-		eventfd_write(q->callfd, 1);
+		vhost_peer_event_raise(q->callfd);
 }
 
 /* What a ring looks addresses up in: the guest receives on even ones, which are written. */

@@ -12,6 +12,7 @@
 
 #include <linux/virtio_config.h>
 
+#include "peer_event.h"
 #include "vhost_notify.h"
 
 static struct vhost_queue *
@@ -75,7 +76,7 @@ call_vdpa(struct vhost_device *dev, const struct vhost_queue *q)
 	bool called;
 
 	vhost_device_lock(dev);
-	called = q->callfd >= 0 && eventfd_write(q->callfd, 1) == 0;
+	called = q->callfd >= 0 && vhost_peer_event_raise(q->callfd) == 0;
 	vhost_device_unlock(dev);
 	return called;
 }

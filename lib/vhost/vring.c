@@ -13,6 +13,7 @@
 #include "dirty_log.h"
 #include "memory.h"
 #include "packed.h"
+#include "peer_event.h"
 #include "split.h"
 #include "vring.h"
 #include "vring_private.h"
@@ -314,13 +315,10 @@ vring_log_hva(const struct vhost_vring *vr, const void *hva, uint64_t len)
 int
 vhost_vring_raise(struct vhost_vring *vr)
 {
-	const uint64_t one = 1;
-
 	if (vr->callfd < 0)
 		return 0;
-	/* A full eventfd counter is an interrupt that is pending anyway. */
-	if (write(vr->callfd, &one, sizeof(one)) != sizeof(one)) {
-		vr->stats.calls_failed += errno != EAGAIN;
+	if (vhost_peer_event_raise(vr->callfd) != 0) {
+		vr->stats.calls_failed++;
 		return 0;
 	}
 	vr->stats.calls++;

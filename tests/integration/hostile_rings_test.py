@@ -153,6 +153,13 @@ def tell(socket, memory: Memory, packed: bool, direction: str, lie: Lie, pause) 
     frontend.teardown()
 
 
+def expect_frames(testpmd: Testpmd) -> None:
+    """Frames come back to a front end that has nothing to do with it."""
+    before = seq_stats(testpmd)["received"]
+    testpmd.until("frames of the other front end",
+                  lambda: seq_stats(testpmd)["received"] > before + 1000)
+
+
 def harms_nobody(workspace, kind: str, packed: bool, direction: str) -> None:
     target, other = workspace.path("target"), workspace.path("other")
     lies = packed_lies() if packed else split_lies()
@@ -160,18 +167,16 @@ def harms_nobody(workspace, kind: str, packed: bool, direction: str) -> None:
         steady = Testpmd(workspace, "steady", ours(), 1, [vdev("net_virtio_user0", path=other)])
         start_numbered(steady)
 
-        def others_are_served() -> None:
-            before = seq_stats(steady)["received"]
-            steady.until("frames of the other front end",
-                         lambda: seq_stats(steady)["received"] > before + 1000)
-
         memory = Memory(MEMORY_SIZE)
         fds = backend.fd_count()
-        NetFrontend.to(target).setup(memory).bring_up().teardown()
+        first = NetFrontend.to(target).setup(memory).bring_up()
+        # Who raises an interrupt for the first time gets what it takes to do so.
+        first.exchange([bytes(FRAME)])
+        first.teardown()
         wait_counts(backend, fds, 1 << 30)
         maps = backend.map_count()
         for name, lie in lies.items():
-            tell(target, memory, packed, direction, lie, others_are_served)
+            tell(target, memory, packed, direction, lie, lambda: expect_frames(steady))
             if not backend.running:
                 raise backend.failure(f"{backend.state()} after: {name}")
         wait_counts(backend, fds, maps)
@@ -185,39 +190,60 @@ def harms_nobody(workspace, kind: str, packed: bool, direction: str) -> None:
         backend.quit()
 
 
-def takes_memory_away(workspace, kind: str) -> None:
-    """A front end that shortens the files it shared while its rings run."""
+def serves_others(workspace, kind: str, harm: Callable[[object, object], None]) -> None:
+    """harm(backend, socket) is done on one socket; another one, and who comes later, is served."""
     target, other = workspace.path("target"), workspace.path("other")
     with BACKENDS[kind](workspace, [target, other]) as backend:
         steady = Testpmd(workspace, "steady", ours(), 1, [vdev("net_virtio_user0", path=other)])
         start_numbered(steady)
-        fds = backend.fd_count()
-        for packed in (False, True):
-            memory = Memory(MEMORY_SIZE)
-            thief = NetFrontend.to(target).setup(memory, packed=packed).bring_up()
-            for region in memory.regions:
-                os.ftruncate(region.fd, 0)
-            thief.queues[1].notify()
-            try:
-                raise Failure(f"expected the end of the connection, got {thief.receive()}")
-            except Closed:
-                pass
-            thief.teardown()
-            # Not touched any more: its pages are gone here as well.
-            memory.close()
-            wait_counts(backend, fds, 1 << 30)
-        before = seq_stats(steady)["received"]
-        steady.until("frames of the other front end",
-                     lambda: seq_stats(steady)["received"] > before + 1000)
+        expect_frames(steady)
+        harm(backend, target)
+        expect_frames(steady)
         stop_numbered(steady)
         steady.quit()
         memory = Memory(MEMORY_SIZE)
         honest = NetFrontend.to(target).setup(memory).bring_up()
         frames = [os.urandom(60 + i) for i in range(100)]
-        check(honest.exchange(frames) == frames, "an honest driver to be served after the thief")
+        check(honest.exchange(frames) == frames, "an honest driver to be served afterwards")
         honest.teardown()
         memory.close()
         backend.quit()
+
+
+def takes_memory_away(backend, socket) -> None:
+    """A front end that shortens the files it shared while its rings run."""
+    fds = None
+    for packed in (False, True):
+        memory = Memory(MEMORY_SIZE)
+        fds = fds or backend.fd_count()
+        thief = NetFrontend.to(socket).setup(memory, packed=packed).bring_up()
+        for region in memory.regions:
+            os.ftruncate(region.fd, 0)
+        thief.queues[1].notify()
+        try:
+            raise Failure(f"expected the end of the connection, got {thief.receive()}")
+        except Closed:
+            pass
+        thief.teardown()
+        # Not touched any more: its pages are gone here as well.
+        memory.close()
+        wait_counts(backend, fds, 1 << 30)
+
+
+def fills_its_call_eventfds(backend, socket) -> None:
+    """A front end whose eventfds have no room left, and keep waiting who writes to them."""
+    memory = Memory(MEMORY_SIZE)
+    clogger = NetFrontend.to(socket).setup(memory).bring_up()
+    for queue in clogger.queues:
+        os.set_blocking(queue.call, True)
+        os.eventfd_write(queue.call, ALL_ONES - 1)
+    transmit = clogger.queues[1]
+    for _ in range(10):
+        transmit.post(0, FRAME, False)
+        transmit.notify()
+        backend.until("frames to be moved whatever eventfds hold", transmit.done)
+    clogger.teardown()
+    memory.close()
 
 
 def case(kind: str, packed: bool, direction: str):
@@ -228,5 +254,6 @@ def case(kind: str, packed: bool, direction: str):
 if __name__ == "__main__":
     run(*[case(kind, packed, direction) for kind in BACKENDS for packed in (False, True)
           for direction in ("receive", "transmit")],
-        *[(f"{kind}_memory_taken_away", lambda workspace, kind=kind:
-           takes_memory_away(workspace, kind)) for kind in BACKENDS])
+        *[(f"{kind}_{harm.__name__}", lambda workspace, kind=kind, harm=harm:
+           serves_others(workspace, kind, harm)) for kind in BACKENDS
+          for harm in (takes_memory_away, fills_its_call_eventfds)])
