@@ -67,6 +67,8 @@ vhost_iotlb_remove(struct vhost_iotlb *tlb, uint64_t iova, uint64_t size)
 	uint32_t first = lower_bound(tlb, iova), end;
 	struct vhost_iotlb_entry *e;
 
+	if (tlb->n == 0)
+		return;
 	if (first < tlb->n && tlb->entries[first].iova < iova) {
 		e = &tlb->entries[first];
 		/* What lies behind a hole in the middle stays if there is room: else it is dropped. */

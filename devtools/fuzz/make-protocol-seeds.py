@@ -1,0 +1,100 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""Write the seeds of the targets messages, iotlb and inflight, devtools/fuzz/corpus/: short honest
+conversations, which the fuzzers change. The formats are those of fuzz_messages.c, fuzz_iotlb.c and
+fuzz_inflight.c."""
+import struct
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent / "corpus"
+(MESSAGE, NEGOTIATE, MEMORY, REGION, RING, ENABLE, MAP, UNMAP, INFLIGHT, LOG, WRITE, BURSTS,
+ POSTCOPY) = range(13)
+PACKED, IOMMU, LOG_ALL = 1 << 34, 1 << 33, 1 << 26
+GPA, FE_VA = 0x100000000, 0x7F0000000000
+
+
+def negotiate(without: int) -> bytes:
+    return struct.pack("<BBQ", NEGOTIATE, 12, without | LOG_ALL)
+
+
+def rings() -> bytes:
+    return b"".join(bytes([RING, index, 0]) for index in range(2))
+
+
+def frame(iommu: bool, packed: bool) -> bytes:
+    """One buffer that the guest transmits, and a burst that takes it."""
+    base = FE_VA if iommu else GPA
+    flags = 0x80 if packed else 0
+    link = struct.pack("<HH", 0, flags) if packed else struct.pack("<HH", flags, 0)
+    desc = struct.pack("<QI", base + 0x40000, 76) + link
+    return bytes([WRITE, 1, 0, 0, 16]) + desc + bytes([WRITE, 1, 0, 0x10, 6]) + \
+        struct.pack("<HHH", 0, 1, 0) + bytes([BURSTS, 1, 31, BURSTS, 0, 3])
+
+
+def messages() -> dict[str, bytes]:
+    out = {}
+    for name, without in (("split", PACKED | IOMMU), ("packed", IOMMU)):
+        start = negotiate(without) + bytes([MEMORY, 1])
+        sent = frame(False, name == "packed")
+        out[name] = b"\0" + start + rings() + sent
+        out[f"{name}-own-rings"] = b"\1" + start + rings()
+        out[f"{name}-inflight"] = b"\0" + start + bytes([INFLIGHT, 1, INFLIGHT, 8]) + rings() + sent
+        out[f"{name}-logged"] = b"\0" + start + rings() + bytes([LOG]) + sent + bytes([LOG])
+        out[f"{name}-memory-moves"] = b"\0" + start + rings() + bytes([MEMORY, 3]) + sent + \
+            bytes([REGION, 0, REGION, 1, ENABLE, 1, 0, ENABLE, 1, 1])
+        out[f"{name}-iommu"] = b"\2" + negotiate(without & ~IOMMU) + bytes([MEMORY, 0]) + \
+            rings() + bytes([MAP, 0, 15, 0, 0]) + frame(True, name == "packed") + \
+            bytes([MAP, 64, 0, 0, 2]) + bytes([BURSTS, 1, 31, UNMAP, 0, 255, 0, 0])
+        out[f"{name}-postcopy"] = b"\0" + negotiate(without) + \
+            bytes([POSTCOPY, 0, POSTCOPY, 1, MEMORY, 0, POSTCOPY, 3]) + rings() + sent + \
+            bytes([POSTCOPY, 2])
+    for request, size in ((24, 20), (25, 20), (42, 8), (43, 0), (19, 8), (34, 0), (11, 8)):
+        out[f"request-{request}"] = b"\0" + negotiate(PACKED | IOMMU) + \
+            bytes([MESSAGE, request, 3 if request == 42 else 1, size]) + bytes(size) + b"\4"
+    return out
+
+
+def iotlb() -> dict[str, bytes]:
+    def update(first: int, n: int, unit: int, access: int = 3) -> bytes:
+        return bytes([access << 2 | 1, first, n - 1, unit])
+
+    def remove(first: int, n: int) -> bytes:
+        return bytes([0, first, n - 1, 0])
+
+    pages = b"".join(update(i, 1, i) for i in range(0, 60, 2)) + \
+        b"".join(update(i, 1, i) for i in range(1, 60, 2))
+    return {
+        "pages": b"\0" + pages,
+        "hole": b"\0" + update(0, 60, 0) + remove(20, 5) + update(22, 2, 70),
+        "end-of-all": b"\1" + pages + remove(100, 28) + update(100, 28, 128, 1),
+        "wild": b"\2" + struct.pack("<QQQQQQ", 0x1000, 0x2000, 0x700000000000, 3, 0x1800, 0x100),
+    }
+
+
+def inflight() -> dict[str, bytes]:
+    write, ring, recover, take, give, given, base, forget = range(8)
+
+    def note(step: int, first: int, second: int = 0) -> bytes:
+        return struct.pack("<BHH", step, first, second)
+
+    out = {}
+    for name, kind in (("split", 0), ("packed", 1), ("packed-net", 3)):
+        start = bytes([kind, 15]) + struct.pack("<BH", recover, 0x8000 if kind else 0)
+        lives = note(take, 0, 0) + note(take, 1, 2) + note(give, 0) + note(given, 0, 1)
+        out[name] = start + lives + struct.pack("<BH", recover, 1) + note(base, 0) + \
+            bytes([forget]) + struct.pack("<BH", recover, 0)
+        out[f"{name}-spoiled"] = start + lives + struct.pack("<BHB", write, 16, 8) + \
+            b"\3\0\2\0\1\1\0\0" + struct.pack("<BHB", ring, 14, 2) + b"\x80\x80" + \
+            struct.pack("<BH", recover, 1)
+    return out
+
+
+def main() -> None:
+    for target, seeds in (("messages", messages()), ("iotlb", iotlb()), ("inflight", inflight())):
+        (HERE / target).mkdir(parents=True, exist_ok=True)
+        for name, data in seeds.items():
+            (HERE / target / name).write_bytes(data)
+
+
+if __name__ == "__main__":
+    main()
