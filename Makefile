@@ -7,7 +7,7 @@ PREFIX ?= /usr/local
 
 SECONDS ?= 60
 
-.PHONY: all demo test quick bench fuzz lint docs install clean help
+.PHONY: all demo test quick lab bench fuzz lint docs install clean help
 
 all: $(BUILD)/build.ninja ## build everything in build/
 	ninja -C $(BUILD)
@@ -23,6 +23,9 @@ test: ## set up, build and run all tests (ARGS=--help)
 
 quick: ## build and run the unit tests only
 	devtools/test.sh --quick $(ARGS)
+
+lab: all ## run the tests that need a guest with the real kernel (ARGS=--help)
+	devtools/lab/test $(ARGS)
 
 bench: all ## compare throughput with the distribution's DPDK (ARGS=--help)
 	devtools/bench/bench.py $(ARGS)

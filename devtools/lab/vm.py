@@ -19,6 +19,7 @@ EXIT_LAB = 125              # the lab itself failed, not the command
 BOOT_SECONDS = 120
 TAIL_BYTES = 64 << 10
 TAIL_LINES = 30
+PANIC_LINES = 10            # what led to it
 # What a command finds of the environment in which the guest was started.
 PASSED_ON = ("PATH", "HOME", "LANG", "TERM", "USER", "LOGNAME")
 PASSED_PREFIXES = ("LC_", "VDPA_", "LAB_")
@@ -170,9 +171,10 @@ class Vm:
                 self.log.close()
 
     def tail(self) -> str:
-        """The last lines of the console."""
-        text = self.console.decode(errors="replace").replace("\r", "")
-        return "\n".join(text.rstrip().splitlines()[-TAIL_LINES:])
+        """The last lines of the console, from a panic on if there was one."""
+        lines = self.console.decode(errors="replace").replace("\r", "").rstrip().splitlines()
+        panic = next((at for at, line in enumerate(lines) if "Kernel panic" in line), len(lines))
+        return "\n".join(lines[max(0, min(len(lines) - TAIL_LINES, panic - PANIC_LINES)):])
 
     def _wiring(self, channels: dict[str, tuple[int, int]]) -> list[str]:
         """Serial port, and the channels of the command's output; nothing but it goes through them."""
