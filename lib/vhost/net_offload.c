@@ -212,7 +212,10 @@ mark_for_transmit(struct rte_mbuf *m, const struct frame_layers *layers, const s
 	}
 }
 
-/** Describe the frame as one that was received. */
+/**
+ * Describe the frame as one that was received. Where its layers begin is there for who finishes the
+ * checksum, and need not look for it again.
+ */
 static void
 mark_as_received(struct rte_mbuf *m, const struct frame_layers *layers, const struct gso_kind *gso,
 	uint16_t gso_size)
@@ -220,8 +223,10 @@ mark_as_received(struct rte_mbuf *m, const struct frame_layers *layers, const st
 	m->packet_type = RTE_PTYPE_L2_ETHER | layers->l4->packet_type |
 		(layers->ipv6 ? RTE_PTYPE_L3_IPV6_EXT_UNKNOWN : RTE_PTYPE_L3_IPV4_EXT_UNKNOWN);
 	m->ol_flags |= RTE_MBUF_F_RX_L4_CKSUM_NONE;
+	m->tx_offload = 0;
+	m->l2_len = layers->l2_len;
+	m->l3_len = layers->l3_len;
 	if (gso != NULL) {
-		m->tx_offload = 0;
 		m->tso_segsz = gso_size;
 		m->ol_flags |= RTE_MBUF_F_RX_LRO;
 	}

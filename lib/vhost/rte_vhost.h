@@ -89,7 +89,8 @@ extern "C" {
 /** Let DMA devices copy. Not supported: registration fails. */
 #define RTE_VHOST_USER_ASYNC_COPY (1ULL << 7)
 /**
- * Set mbuf offload flags of dequeued frames as a port's receive function does (RTE_MBUF_F_RX_*).
+ * Set mbuf offload flags of dequeued frames as a port's receive function does (RTE_MBUF_F_RX_*). With
+ * RTE_MBUF_F_RX_L4_CKSUM_NONE, packet_type, l2_len and l3_len say where the checksum belongs.
  * Without it they are transmit flags and header lengths, so that the mbuf can be sent on as it is.
  */
 #define RTE_VHOST_USER_NET_COMPLIANT_OL_FLAGS (1ULL << 8)

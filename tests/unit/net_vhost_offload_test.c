@@ -72,6 +72,7 @@ make_frame(uint8_t proto, uint16_t len)
 		((struct rte_tcp_hdr *)(ip + 1))->data_off = 5 << 4;
 		((struct rte_tcp_hdr *)(ip + 1))->cksum = pseudo;
 	}
+	m->packet_type = proto == IPPROTO_UDP ? RTE_PTYPE_L4_UDP : RTE_PTYPE_L4_TCP;
 	m->l2_len = sizeof(*eth);
 	m->l3_len = sizeof(*ip);
 	return m;
@@ -103,6 +104,29 @@ received_partial_checksums_are_completed(void **state)
 				RTE_MBUF_F_RX_L4_CKSUM_GOOD | RTE_MBUF_F_RX_RSS_HASH);
 			rte_pktmbuf_free(m);
 		}
+}
+
+/* In two segments, the second of which begins at each place behind the headers. */
+static void
+partial_checksums_are_completed_over_segments(void **state)
+{
+	const uint16_t headers = L4_OFFSET + sizeof(struct rte_udp_hdr);
+
+	(void)state;
+	for (uint16_t at = headers; at < headers + 100; at++) {
+		struct rte_mbuf *m = make_frame(IPPROTO_UDP, 100), *rest = rte_pktmbuf_alloc(pool);
+		const uint16_t len = m->pkt_len - at;
+
+		assert_non_null(rest);
+		memcpy(rte_pktmbuf_append(rest, len), rte_pktmbuf_mtod_offset(m, void *, at), len);
+		rte_pktmbuf_trim(m, len);
+		assert_int_equal(rte_pktmbuf_chain(m, rest), 0);
+		m->ol_flags = RTE_MBUF_F_TX_IPV4 | RTE_MBUF_F_TX_UDP_CKSUM;
+		assert_int_equal(vhost_offload_tx(m, VHOST_FIXUP_CKSUM), 0);
+		assert_int_equal(rte_pktmbuf_linearize(m), 0);
+		check_cksum(m);
+		rte_pktmbuf_free(m);
+	}
 }
 
 static void
@@ -218,6 +242,8 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_teardown(received_partial_checksums_are_completed,
+			every_mbuf_is_back),
+		cmocka_unit_test_teardown(partial_checksums_are_completed_over_segments,
 			every_mbuf_is_back),
 		cmocka_unit_test_teardown(other_received_frames_stay_as_they_are,
 			every_mbuf_is_back),

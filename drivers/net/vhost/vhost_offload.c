@@ -4,12 +4,32 @@
 
 #include <rte_ether.h>
 #include <rte_ip.h>
-#include <rte_net.h>
 #include <rte_tcp.h>
 #include <rte_udp.h>
 
 #include "vhost_offload.h"
 #include "vhost_port.h"
+
+/* Sum of the frame from @a start to its end, of any number of segments of any lengths. */
+static uint16_t
+sum_from(const struct rte_mbuf *m, uint32_t start)
+{
+	uint32_t sum = 0, done = 0;
+
+	for (; m != NULL; m = m->next) {
+		uint32_t skip = RTE_MIN(start, (uint32_t)m->data_len);
+		uint16_t part = rte_raw_cksum(rte_pktmbuf_mtod_offset(m, void *, skip),
+			m->data_len - skip);
+
+		/* What begins at an odd place has its bytes in each other's places. */
+		sum += done % 2 != 0 ? rte_bswap16(part) : part;
+		done += m->data_len - skip;
+		start -= skip;
+	}
+	while (sum > UINT16_MAX)
+		sum = (sum & UINT16_MAX) + (sum >> 16);
+	return sum;
+}
 
 /*
  * Finish a checksum whose field holds the sum of the pseudo header, as virtio and the mbuf API
@@ -21,13 +41,11 @@ complete_cksum(struct rte_mbuf *m, uint32_t l4_offset, bool udp)
 	uint32_t field_offset = l4_offset +
 		(udp ? offsetof(struct rte_udp_hdr, dgram_cksum) :
 		       offsetof(struct rte_tcp_hdr, cksum));
-	uint16_t sum, cksum;
+	uint16_t cksum;
 
 	if (field_offset + sizeof(cksum) > rte_pktmbuf_data_len(m))
 		return -EINVAL;
-	if (rte_raw_cksum_mbuf(m, l4_offset, rte_pktmbuf_pkt_len(m) - l4_offset, &sum) != 0)
-		return -EINVAL;
-	cksum = (uint16_t)~sum;
+	cksum = (uint16_t)~sum_from(m, l4_offset);
 	/* In UDP a zero means that there is no checksum; its other form means the same number. */
 	if (udp && cksum == 0)
 		cksum = 0xffff;
@@ -35,17 +53,15 @@ complete_cksum(struct rte_mbuf *m, uint32_t l4_offset, bool udp)
 	return 0;
 }
 
+/* Where the checksum belongs librte_vhost has found out, from what the guest said. */
 static void
 complete_rx_cksum(struct rte_mbuf *m)
 {
-	struct rte_net_hdr_lens lens;
-	uint32_t l4 = rte_net_get_ptype(m, &lens,
-			      RTE_PTYPE_L2_MASK | RTE_PTYPE_L3_MASK | RTE_PTYPE_L4_MASK) &
-		RTE_PTYPE_L4_MASK;
+	uint32_t l4 = m->packet_type & RTE_PTYPE_L4_MASK;
 
 	if (l4 != RTE_PTYPE_L4_TCP && l4 != RTE_PTYPE_L4_UDP)
 		return;
-	if (complete_cksum(m, lens.l2_len + lens.l3_len, l4 == RTE_PTYPE_L4_UDP) != 0)
+	if (complete_cksum(m, m->l2_len + m->l3_len, l4 == RTE_PTYPE_L4_UDP) != 0)
 		return;
 	m->ol_flags = (m->ol_flags & ~RTE_MBUF_F_RX_L4_CKSUM_MASK) | RTE_MBUF_F_RX_L4_CKSUM_GOOD;
 }

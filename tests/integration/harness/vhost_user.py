@@ -68,8 +68,16 @@ class Request(enum.IntEnum):
 
 class Feature(enum.IntEnum):
     """Bits of the virtio feature word."""
+    NET_CSUM = 0
+    NET_GUEST_CSUM = 1
     NET_MTU = 3
     NET_MAC = 5
+    NET_GUEST_TSO4 = 7
+    NET_GUEST_TSO6 = 8
+    NET_GUEST_UFO = 10
+    NET_HOST_TSO4 = 11
+    NET_HOST_TSO6 = 12
+    NET_HOST_UFO = 14
     NET_MRG_RXBUF = 15
     NET_STATUS = 16
     NET_CTRL_VQ = 17
