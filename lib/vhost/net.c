@@ -69,6 +69,10 @@ size_bin(uint32_t len)
 static __rte_noinline void
 count_frames(struct vhost_vring *vr, struct rte_mbuf **pkts, uint16_t n)
 {
+	if (vr->flags & VHOST_VRING_IOMMU)
+		vr->stats.iotlb_hits += n;
+	if ((vr->flags & VHOST_VRING_STATS) == 0)
+		return;
 	for (uint16_t i = 0; i < n; i++) {
 		const struct rte_ether_addr *dst = rte_pktmbuf_mtod(pkts[i],
 			struct rte_ether_addr *);
@@ -113,7 +117,7 @@ vhost_net_enqueue(struct vhost_vring *vr, struct rte_mbuf **pkts, uint16_t n)
 		return 0;
 	if (likely(may_burst(vr))) {
 		done = vr->enqueue(vr, pkts, n);
-		if (vr->flags & VHOST_VRING_STATS)
+		if (vr->flags & (VHOST_VRING_STATS | VHOST_VRING_IOMMU))
 			count_frames(vr, pkts, done);
 	}
 	vhost_vring_release(vr);
@@ -130,7 +134,7 @@ vhost_net_dequeue(struct vhost_vring *vr, struct rte_mempool *pool, struct rte_m
 		return 0;
 	if (likely(may_burst(vr))) {
 		done = vr->dequeue(vr, pool, pkts, n);
-		if (vr->flags & VHOST_VRING_STATS)
+		if (vr->flags & (VHOST_VRING_STATS | VHOST_VRING_IOMMU))
 			count_frames(vr, pkts, done);
 		if (unlikely(vr->flags & VHOST_VRING_ANNOUNCE) && done < n)
 			done += announce(vr, pool, &pkts[done]);

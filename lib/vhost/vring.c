@@ -299,6 +299,7 @@ vring_wait_for_mapping(struct vhost_vring *vr, uint64_t addr, bool write)
 		return false;
 	}
 	tell_miss(vr, addr, write ? VHOST_ACCESS_WO : VHOST_ACCESS_RO, VHOST_VRING_MISS_UNMAPPED);
+	vr->stats.iotlb_misses++;
 	vr->broken = VHOST_VRING_WAITS;
 	return true;
 }

@@ -83,7 +83,7 @@ struct vhost_vring_stats {
 	uint64_t broadcast;
 	uint64_t size_bins[VHOST_VRING_SIZE_BINS];
 	uint64_t drops[VHOST_VRING_DROP_MAX];
-	uint64_t iotlb_hits;       /**< chains whose addresses were all mapped, behind an IOMMU */
+	uint64_t iotlb_hits;       /**< frames whose addresses were all mapped, behind an IOMMU */
 	uint64_t iotlb_misses;     /**< addresses that were not */
 	uint64_t calls;            /**< interrupts raised */
 	uint64_t calls_suppressed; /**< interrupts that the driver asked not to get */
