@@ -76,6 +76,12 @@ def figures_are_those_of_the_program(workspace) -> None:
     queues = vdpa_stats(testpmd, "vdpa_sim0")
     check([ask_one(testpmd, f"/vdpa/stats,vdpa_sim0,{i}") for i in range(2)] == queues,
           f"what 'vdpa stats' says: {queues}")
+    info = ask_one(testpmd, "/vdpa/info,vdpa_sim0")
+    check(info["name"] == "vdpa_sim0" and info["type"] == "net" and info["vrings"] == 2 and
+          not ends[1].features & ~(int(info["features"], 0) | 1 << 30),
+          f"a network device with the features that were agreed on, got {info}")
+    check(ask_one(testpmd, f"/vhost/socket,{device}")["vdpa_device"] == "vdpa_sim0",
+          "the device of the socket")
     total = ask_one(testpmd, "/vdpa/stats,vdpa_sim0")
     check(total["packets"] == sum(queue["packets"] for queue in queues) == 2 * FRAMES,
           f"both queues together, got {total}")
