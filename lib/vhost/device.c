@@ -443,6 +443,7 @@ vhost_device_name_queue(struct vhost_device *dev, uint32_t index)
 	q->avail_base = q->used_base = 0;
 	q->kicks = VHOST_KICKS_AS_IS;
 	q->asked_ms = 0;
+	memset(q->asked_ahead, 0, sizeof(q->asked_ahead));
 	q->vring.miss.kind = VHOST_VRING_MISS_NONE;
 	q->vring.mbuf_flags = dev->flags &
 		(RTE_VHOST_USER_EXTBUF_SUPPORT | RTE_VHOST_USER_LINEARBUF_SUPPORT |

@@ -52,6 +52,9 @@ enum vhost_kicks {
 	VHOST_KICKS_ON,
 };
 
+/** Pages that a ring behind an IOMMU may have asked for ahead of their turn. */
+#define VHOST_ASKED_AHEAD 64
+
 /** A ring with what the front end said about it. */
 struct vhost_queue {
 	struct vhost_vring vring;
@@ -75,6 +78,8 @@ struct vhost_queue {
 
 	uint64_t asked_addr; /**< mapping that the front end was asked for last */
 	uint64_t asked_ms;   /**< when; 0 never */
+	/** Pages asked for ahead of their turn, each at a place that follows from it; 0 none. */
+	uint64_t asked_ahead[VHOST_ASKED_AHEAD];
 
 	/* What follows from them. */
 	struct vhost_inflight inflight; /**< while the ring runs; whoever uses it has the claim */

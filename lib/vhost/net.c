@@ -69,10 +69,6 @@ size_bin(uint32_t len)
 static __rte_noinline void
 count_frames(struct vhost_vring *vr, struct rte_mbuf **pkts, uint16_t n)
 {
-	if (vr->flags & VHOST_VRING_IOMMU)
-		vr->stats.iotlb_hits += n;
-	if ((vr->flags & VHOST_VRING_STATS) == 0)
-		return;
 	for (uint16_t i = 0; i < n; i++) {
 		const struct rte_ether_addr *dst = rte_pktmbuf_mtod(pkts[i],
 			struct rte_ether_addr *);
@@ -84,6 +80,20 @@ count_frames(struct vhost_vring *vr, struct rte_mbuf **pkts, uint16_t n)
 			vr->stats.broadcast++;
 		else
 			vr->stats.multicast++;
+	}
+}
+
+/** Flags of what a ring does after a burst that most rings do not. */
+#define NOT_FREE (VHOST_VRING_STATS | VHOST_VRING_IOMMU)
+
+static void
+after_burst(struct vhost_vring *vr, struct rte_mbuf **pkts, uint16_t n)
+{
+	if (vr->flags & VHOST_VRING_STATS)
+		count_frames(vr, pkts, n);
+	if ((vr->flags & VHOST_VRING_IOMMU) != 0 && n > 0) {
+		vr->stats.iotlb_hits += n;
+		vring_look_ahead(vr);
 	}
 }
 
@@ -117,8 +127,8 @@ vhost_net_enqueue(struct vhost_vring *vr, struct rte_mbuf **pkts, uint16_t n)
 		return 0;
 	if (likely(may_burst(vr))) {
 		done = vr->enqueue(vr, pkts, n);
-		if (vr->flags & (VHOST_VRING_STATS | VHOST_VRING_IOMMU))
-			count_frames(vr, pkts, done);
+		if (vr->flags & NOT_FREE)
+			after_burst(vr, pkts, done);
 	}
 	vhost_vring_release(vr);
 	return done;
@@ -134,10 +144,11 @@ vhost_net_dequeue(struct vhost_vring *vr, struct rte_mempool *pool, struct rte_m
 		return 0;
 	if (likely(may_burst(vr))) {
 		done = vr->dequeue(vr, pool, pkts, n);
-		if (vr->flags & (VHOST_VRING_STATS | VHOST_VRING_IOMMU))
-			count_frames(vr, pkts, done);
-		if (unlikely(vr->flags & VHOST_VRING_ANNOUNCE) && done < n)
-			done += announce(vr, pool, &pkts[done]);
+		if (vr->flags & (NOT_FREE | VHOST_VRING_ANNOUNCE)) {
+			after_burst(vr, pkts, done);
+			if ((vr->flags & VHOST_VRING_ANNOUNCE) != 0 && done < n)
+				done += announce(vr, pool, &pkts[done]);
+		}
 	}
 	vhost_vring_release(vr);
 	return done;

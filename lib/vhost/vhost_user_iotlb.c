@@ -16,6 +16,10 @@
 /* A question that had no answer is asked again: the guest may have mapped the address since. */
 #define ASK_AGAIN_MS 100
 
+/* Pages of an IOMMU are no smaller. */
+#define PAGE_SHIFT 12
+#define PAGE_MASK ((UINT64_C(1) << PAGE_SHIFT) - 1)
+
 /* --- What the front end tells -------------------------------------------------------------- */
 
 static int
@@ -37,6 +41,23 @@ update(struct vhost_device *dev, const struct vhost_iotlb_msg *m)
 				 strerror(-ret));
 }
 
+/* These addresses were answered for, or what is asked for next will be something else. */
+static void
+forget_asked(struct vhost_device *dev, uint64_t iova, uint64_t size)
+{
+	for (uint16_t i = 0; i < dev->nr_queues; i++) {
+		struct vhost_queue *q = dev->queues[i];
+
+		for (size_t k = 0; q != NULL && k < RTE_DIM(q->asked_ahead); k++) {
+			const uint64_t at = (q->asked_ahead[k] - 1) << PAGE_SHIFT;
+
+			/* An address anywhere in the page may have been asked for. */
+			if (q->asked_ahead[k] != 0 && at - (iova & ~PAGE_MASK) < size + PAGE_MASK)
+				q->asked_ahead[k] = 0;
+		}
+	}
+}
+
 int
 vhost_user_iotlb_msg(struct vhost_device *dev, struct vhost_queue *q,
 	struct vhost_user_message *msg)
@@ -51,10 +72,12 @@ vhost_user_iotlb_msg(struct vhost_device *dev, struct vhost_queue *q,
 	switch (m.type) {
 	case VHOST_IOTLB_UPDATE:
 		ret = update(dev, &m);
+		forget_asked(dev, m.iova, m.size);
 		break;
 	case VHOST_IOTLB_INVALIDATE:
 		vhost_iotlb_remove(&dev->iotlb, m.iova, m.size);
 		vhost_device_unmap(dev, m.iova, m.size);
+		forget_asked(dev, m.iova, m.size);
 		break;
 	default:
 		ret = vhost_device_error(dev, -EPROTO, "IOTLB message of type %u", m.type);
@@ -76,19 +99,65 @@ now_ms(void)
 }
 
 static void
-send_miss(struct vhost_device *dev, const struct vhost_queue *q, uint8_t type)
+send_miss(struct vhost_device *dev, const struct vhost_queue *q, uint8_t type, uint64_t addr,
+	uint8_t access)
 {
 	struct vhost_user_message msg = { .header.request = VHOST_USER_BACKEND_IOTLB_MSG };
 	int ret;
 
 	msg.header.size = sizeof(msg.payload.iotlb);
-	msg.payload.iotlb = (struct vhost_iotlb_msg){ .iova = q->vring.miss.addr,
-		.perm = q->vring.miss.access,
-		.type = type };
+	msg.payload.iotlb = (struct vhost_iotlb_msg){ .iova = addr, .perm = access, .type = type };
 	ret = vhost_user_backend_request(dev, &msg);
 	if (ret != 0)
 		VHOST_LOG(DEBUG, "%s: ring %u: cannot ask for address 0x%" PRIx64 ": %s", dev->name,
-			q->index, q->vring.miss.addr, strerror(-ret));
+			q->index, addr, strerror(-ret));
+}
+
+/* Where it is noted that an address was asked for, and not answered yet. */
+static uint64_t *
+place_of(struct vhost_queue *q, uint64_t addr)
+{
+	return &q->asked_ahead[(addr >> PAGE_SHIFT) % RTE_DIM(q->asked_ahead)];
+}
+
+static uint64_t
+note_of(uint64_t addr)
+{
+	return (addr >> PAGE_SHIFT) + 1;
+}
+
+/*
+ * Ask for buffers before their turn: a frame that comes for a buffer which has to be asked for first
+ * finds no buffer. What has no answer when its turn comes is asked for again then.
+ */
+static void
+ask_ahead(struct vhost_device *dev, struct vhost_queue *q)
+{
+	struct vhost_vring_buffer buffers[VHOST_ASKED_AHEAD];
+	uint64_t missing[VHOST_ASKED_AHEAD];
+	uint8_t access[VHOST_ASKED_AHEAD];
+	uint16_t n, count = 0;
+
+	vhost_vring_claim(&q->vring);
+	n = vhost_vring_peek(&q->vring, buffers, RTE_DIM(buffers));
+	for (uint16_t i = 0; i < n; i++) {
+		if (!vhost_vring_lacks(&q->vring, &buffers[i], &missing[count]))
+			continue;
+		/* The guest receives on even rings. */
+		access[count++] = buffers[i].table || (q->index & 1) != 0 ? VHOST_ACCESS_RO :
+									    VHOST_ACCESS_WO;
+	}
+	vhost_vring_release(&q->vring);
+
+	for (uint16_t i = 0; i < count; i++) {
+		uint64_t *asked = place_of(q, missing[i]);
+
+		/* One whose place is taken is asked for when its turn comes. */
+		if (*asked != 0)
+			continue;
+		*asked = note_of(missing[i]);
+		send_miss(dev, q, VHOST_IOTLB_MISS, missing[i], access[i]);
+	}
 }
 
 /* @return true if the ring waits for an answer */
@@ -96,23 +165,31 @@ static bool
 ask_for_queue(struct vhost_device *dev, struct vhost_queue *q, uint64_t now)
 {
 	struct vhost_vring_miss *m = &q->vring.miss;
+	bool again;
 
 	/* Acquire: address and access were written before. Pairs with the data path's release. */
 	switch (__atomic_load_n(&m->kind, __ATOMIC_ACQUIRE)) {
 	case VHOST_VRING_MISS_DENIED:
 		VHOST_LOG(DEBUG, "%s: ring %u: address 0x%" PRIx64 " may not be written", dev->name,
 			q->index, m->addr);
-		send_miss(dev, q, VHOST_IOTLB_ACCESS_FAIL);
-		/* Release: the next one is written after this one was read. */
-		__atomic_store_n(&m->kind, VHOST_VRING_MISS_NONE, __ATOMIC_RELEASE);
+		send_miss(dev, q, VHOST_IOTLB_ACCESS_FAIL, m->addr, m->access);
+		vhost_vring_heard_miss(&q->vring);
+		return false;
+	case VHOST_VRING_MISS_AHEAD:
+		ask_ahead(dev, q);
+		vhost_vring_heard_miss(&q->vring);
 		return false;
 	case VHOST_VRING_MISS_UNMAPPED:
-		if (q->asked_ms == 0 || q->asked_addr != m->addr ||
-			now - q->asked_ms >= ASK_AGAIN_MS) {
+		again = q->asked_ms != 0 && q->asked_addr == m->addr;
+		if (!again || now - q->asked_ms >= ASK_AGAIN_MS) {
 			q->asked_addr = m->addr;
 			q->asked_ms = now;
-			send_miss(dev, q, VHOST_IOTLB_MISS);
+			/* To what was asked ahead of its turn the answer may be under way. */
+			if (again || *place_of(q, m->addr) != note_of(m->addr))
+				send_miss(dev, q, VHOST_IOTLB_MISS, m->addr, m->access);
+			*place_of(q, m->addr) = note_of(m->addr);
 		}
+		ask_ahead(dev, q);
 		return true;
 	default:
 		return false;

@@ -271,9 +271,9 @@ vring_translate_miss(struct vhost_vring *vr, uint64_t gpa, uint32_t len)
 	return len <= r->size - gpa ? (uint8_t *)(uintptr_t)(r->host_user_addr + gpa) : NULL;
 }
 
-/* One miss is told at a time: a ring that waits has no other. */
-static void
-tell_miss(struct vhost_vring *vr, uint64_t addr, uint8_t access, uint8_t kind)
+/* One miss is told at a time. */
+void
+vring_tell_miss(struct vhost_vring *vr, uint64_t addr, uint8_t access, uint8_t kind)
 {
 	const uint64_t one = 1;
 
@@ -289,16 +289,27 @@ tell_miss(struct vhost_vring *vr, uint64_t addr, uint8_t access, uint8_t kind)
 			strerror(errno));
 }
 
+void
+vhost_vring_heard_miss(struct vhost_vring *vr)
+{
+	vhost_vring_claim(vr);
+	vr->miss.kind = VHOST_VRING_MISS_NONE;
+	if (vr->broken == VHOST_VRING_WAITS)
+		vr->broken = VHOST_VRING_GOES;
+	vhost_vring_release(vr);
+}
+
 bool
 vring_wait_for_mapping(struct vhost_vring *vr, uint64_t addr, bool write)
 {
 	if ((vr->flags & VHOST_VRING_IOMMU) == 0 || vr->broken != VHOST_VRING_GOES)
 		return false;
 	if (write && vhost_memory_find(vr->tables, addr) != NULL) {
-		tell_miss(vr, addr, VHOST_ACCESS_WO, VHOST_VRING_MISS_DENIED);
+		vring_tell_miss(vr, addr, VHOST_ACCESS_WO, VHOST_VRING_MISS_DENIED);
 		return false;
 	}
-	tell_miss(vr, addr, write ? VHOST_ACCESS_WO : VHOST_ACCESS_RO, VHOST_VRING_MISS_UNMAPPED);
+	vring_tell_miss(vr, addr, write ? VHOST_ACCESS_WO : VHOST_ACCESS_RO,
+		VHOST_VRING_MISS_UNMAPPED);
 	vr->stats.iotlb_misses++;
 	vr->broken = VHOST_VRING_WAITS;
 	return true;

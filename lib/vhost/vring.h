@@ -145,6 +145,7 @@ enum vhost_vring_miss_kind {
 	VHOST_VRING_MISS_NONE = 0,
 	VHOST_VRING_MISS_UNMAPPED, /**< the ring waits for a mapping */
 	VHOST_VRING_MISS_DENIED,   /**< the guest made it write what it may only read */
+	VHOST_VRING_MISS_AHEAD,    /**< buffers that are not mapped will have their turn soon */
 };
 
 /** Written by who has the claim, unless @a kind says that it was not read yet. */
@@ -282,6 +283,27 @@ void vhost_vring_set_callfd(struct vhost_vring *vr, int callfd);
 void vhost_vring_set_memory(struct vhost_vring *vr, const struct rte_vhost_memory *mem);
 void vhost_vring_set_tables(struct vhost_vring *vr, const struct vhost_vring_memory *mem);
 void vhost_vring_set_log(struct vhost_vring *vr, const struct vhost_dirty_log *log);
+
+/** The first descriptor of an available buffer, or any of it. */
+struct vhost_vring_buffer {
+	uint64_t addr;
+	uint32_t len;
+	bool table; /**< a table of descriptors is there */
+};
+
+/**
+ * Look at up to @a n buffers that will have their turn next, without taking them. With the claim.
+ * @return how many there are
+ */
+uint16_t vhost_vring_peek(const struct vhost_vring *vr, struct vhost_vring_buffer *buffers,
+	uint16_t n);
+
+/** Is a buffer's beginning or end, which goes to @a addr, mapped nowhere? With the claim. */
+bool vhost_vring_lacks(const struct vhost_vring *vr, const struct vhost_vring_buffer *b,
+	uint64_t *addr);
+
+/** What the ring had to tell was heard; if it waits for want of a say, let it try again. */
+void vhost_vring_heard_miss(struct vhost_vring *vr);
 
 /**
  * Give out one frame, with the next burst from the guest that has room for it, that tells the network

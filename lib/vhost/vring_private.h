@@ -41,6 +41,12 @@ vring_log_written(const struct vhost_vring *vr, uint64_t addr, const void *hva, 
  */
 bool vring_wait_for_mapping(struct vhost_vring *vr, uint64_t addr, bool write);
 
+/** Tell the owner of a miss, unless it has not heard of the last one yet. With the claim. */
+void vring_tell_miss(struct vhost_vring *vr, uint64_t addr, uint8_t access, uint8_t kind);
+
+/** Behind an IOMMU, after a burst: tell if what comes next is not mapped, before it is waited for. */
+void vring_look_ahead(struct vhost_vring *vr);
+
 /** The region tried first, kept in registers through a burst. */
 struct vring_region {
 	uint64_t gpa;

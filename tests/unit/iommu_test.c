@@ -387,6 +387,9 @@ frame_waits_for_its_mapping(void **state)
 			assert_false(dequeued(1));
 		vhost_user_iotlb_ask(fe.dev);
 		assert_asked(VHOST_IOTLB_MISS, BUFFERS + PAGE, VHOST_ACCESS_RO);
+		/* And the one behind it, before its turn; each once. */
+		assert_asked(VHOST_IOTLB_MISS, BUFFERS + 2 * PAGE, VHOST_ACCESS_RO);
+		assert_false(dequeued(1));
 		vhost_user_iotlb_ask(fe.dev);
 		assert_not_asked();
 		/* An answer to another question does not help. */

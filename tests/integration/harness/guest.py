@@ -37,20 +37,21 @@ class Guest(Process):
     """Boots a guest with these NICs and waits for its shell.
 
     It has nothing but busybox: not the host's files, as the guests of devtools/lab/run have.
-    cpus and memory_mb size it; qemu are more arguments for the emulator.
+    cpus and memory_mb size it; qemu are more arguments for the emulator. With iommu, devices stand
+    behind one that is told of every mapping at once when it ends.
     """
 
     def __init__(self, workspace: Workspace, name: str, nics: list[Nic], cpus: int = 2,
                  memory_mb: int = 256, files: dict[str, bytes] | None = None,
-                 qemu: list[str] = (), wait: bool = True):
+                 qemu: list[str] = (), wait: bool = True, iommu: bool = False):
         """files are put into the guest's /lab; wait: until its shell is there."""
         installed("busybox", "busybox-static")
-        machine = Machine(cpus, memory_mb, tuple(nic.device() for nic in nics))
+        machine = Machine(cpus, memory_mb, tuple(nic.device() for nic in nics), iommu)
         try:
             kernel = prepared()
             initrd = workspace.path(workspace.unique(name) + ".initrd")
             initrd.write_bytes(kernel.initrd(files or {}))
-            argv = machine.qemu_args(kernel, initrd)
+            argv = machine.qemu_args(kernel, initrd, "iommu.strict=1" if iommu else "")
         except (NotPrepared, NoEmulator) as why:
             raise Skip(str(why)) from why
         super().__init__(name, argv + ["-serial", "stdio", *qemu],
