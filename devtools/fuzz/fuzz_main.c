@@ -25,7 +25,7 @@ static size_t ninputs;
 static struct input current;
 static uint64_t state;
 
-/* The library of the sanitizers tells of its end by this, if the program is linked with it. */
+/*/* The library of the sanitizers tells of its end by this, if the program is linked with it. */
 void __sanitizer_set_death_callback(void (*callback)(void)) __attribute__((weak));
 
 static void
@@ -76,29 +76,23 @@ save_at_bad_end(void)
 		signal(signals[i], on_signal);
 }
 
-static void
-add_stream(FILE *f)
-{
-	struct input in = { .data = malloc(FUZZ_INPUT_MAX) };
-
-	fuzz_check(in.data != NULL);
-	in.size = fread(in.data, 1, FUZZ_INPUT_MAX, f);
-	inputs = realloc(inputs, (ninputs + 1) * sizeof(*inputs));
-	fuzz_check(inputs != NULL);
-	inputs[ninputs++] = in;
-}
-
 static int
 add_file(const char *path)
 {
+	struct input in = { .data = malloc(FUZZ_INPUT_MAX) };
 	FILE *f = fopen(path, "rb");
 
+	fuzz_check(in.data != NULL);
 	if (f == NULL) {
 		perror(path);
+		free(in.data);
 		return -1;
 	}
-	add_stream(f);
+	in.size = fread(in.data, 1, FUZZ_INPUT_MAX, f);
 	fclose(f);
+	inputs = realloc(inputs, (ninputs + 1) * sizeof(*inputs));
+	fuzz_check(inputs != NULL);
+	inputs[ninputs++] = in;
 	return 0;
 }
 
@@ -209,6 +203,28 @@ copy_input(const struct input *in)
 	current.size = in->size;
 }
 
+/* One input. AFL++ gives many to one process, so that what the target starts with is started once. */
+static void
+run_standard_input(void)
+{
+#ifdef __AFL_LOOP
+	/* What it expands to casts a string. */
+#pragma GCC diagnostic ignored "-Wcast-qual"
+	while (__AFL_LOOP(10000))
+#endif
+	{
+		ssize_t n;
+
+		for (current.size = 0; current.size < FUZZ_INPUT_MAX; current.size += n) {
+			n = read(STDIN_FILENO, current.data + current.size,
+				FUZZ_INPUT_MAX - current.size);
+			if (n <= 0)
+				break;
+		}
+		LLVMFuzzerTestOneInput(current.data, current.size);
+	}
+}
+
 int
 main(int argc, char **argv)
 {
@@ -231,13 +247,16 @@ main(int argc, char **argv)
 	}
 	if (ret != 0)
 		return ret;
-	if (ninputs == 0)
-		add_stream(stdin);
 	current.data = malloc(FUZZ_INPUT_MAX);
 	fuzz_check(current.data != NULL);
 	LLVMFuzzerInitialize(&argc, &argv);
 	save_at_bad_end();
 
+	if (ninputs == 0) {
+		run_standard_input();
+		free(current.data);
+		return 0;
+	}
 	for (size_t i = 0; i < ninputs; i++) {
 		copy_input(&inputs[i]);
 		LLVMFuzzerTestOneInput(current.data, current.size);

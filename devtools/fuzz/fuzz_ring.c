@@ -20,6 +20,7 @@
 #include <rte_mbuf.h>
 
 #include "fuzz.h"
+#include "inflight.h"
 #include "net_frame.h"
 #include "vring.h"
 
@@ -57,6 +58,7 @@ static struct {
 	uint8_t before[MEMORY_SIZE];
 	uint8_t bitmap[(BASE + MEMORY_SIZE) / PAGE / 8 + 1];
 	struct rte_mempool *pool;
+	struct rte_vhost_inflight_info_packed *inflight; /**< room for the largest ring */
 	struct vhost_vring vr;
 	struct vhost_vring_layout layout;
 	const struct rte_vhost_memory *memory; /**< the table in use */
@@ -81,6 +83,9 @@ LLVMFuzzerInitialize(int *argc, char ***argv)
 	fuzz_eal_init();
 	rig.pool = rte_pktmbuf_pool_create("fuzz", POOL_SIZE, 0, 0, RTE_MBUF_DEFAULT_BUF_SIZE, 0);
 	fuzz_check(rig.pool != NULL);
+	rig.inflight = calloc(1,
+		sizeof(*rig.inflight) + RING_SIZE_MAX * sizeof(rig.inflight->desc[0]));
+	fuzz_check(rig.inflight != NULL);
 	rig.callfd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	fuzz_check(rig.callfd >= 0);
 	for (size_t i = 0; i < RTE_DIM(rig.tables); i++) {
@@ -346,6 +351,9 @@ agree(struct fuzz_input *in)
 	rig.layout.size = is_packed() ? size % RING_SIZE_MAX + 1 : 1 << size % 7;
 	fuzz_check(vhost_vring_set_layout(&rig.vr, &rig.layout) == 0);
 	vhost_vring_set_callfd(&rig.vr, rig.callfd);
+	memset(rig.inflight->desc, 0, RING_SIZE_MAX * sizeof(rig.inflight->desc[0]));
+	if (is_packed() && (chosen & 1 << 12))
+		vhost_vring_set_inflight(&rig.vr, rig.inflight);
 	rig.memory = rig.tables[0];
 	rig.logged = false;
 	rig.avail = 0;

@@ -9,7 +9,7 @@ HERE = Path(__file__).resolve().parent
 (WRITE_BYTES, WRITE_DESC, OFFER_CHAIN, _, DEQUEUE, ENQUEUE, KICKS, SET_LOG, _,
  RESTART) = range(10)
 FEATURES = ["packed", "in_order", "version_1", "mergeable", "indirect", "event_idx", "log", "csum",
-            "guest_csum", "guest_tso4", "guest_tso6", "guest_ufo", "", "linear", "external",
+            "guest_csum", "guest_tso4", "guest_tso6", "guest_ufo", "tracked", "linear", "external",
             "compliant"]
 NEXT, WRITE, INDIRECT = 1, 2, 4
 BUFFER, TABLE, NEAR_REGION_END = 0x1000, 0xA00, 0x4000 - 20
@@ -70,7 +70,7 @@ def seeds() -> dict[str, bytes]:
     for packed in (False, True):
         form = ("packed",) if packed else ()
         name = "packed" if packed else "split"
-        for extra in ((), ("in_order",), ("event_idx",)):
+        for extra in ((), ("in_order",), ("event_idx",)) + ((("tracked",),) if packed else ()):
             features = form + ("version_1",) + extra
             sent = header(True) + packet(4, 6)
             out["-".join((name, *extra, "send"))] = head(*features) + write(BUFFER, sent) + \
