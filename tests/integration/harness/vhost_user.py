@@ -97,6 +97,7 @@ class ProtocolFeature(enum.IntEnum):
     NET_MTU = 4
     BACKEND_REQ = 5
     CONFIG = 9
+    INFLIGHT_SHMFD = 12
     RESET_DEVICE = 13
     CONFIGURE_MEM_SLOTS = 15
     STATUS = 16
