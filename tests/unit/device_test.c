@@ -441,6 +441,26 @@ reset_stops_and_forgets(void **state)
 	}
 }
 
+/* As QEMU 7.2 does whenever it stops a device. */
+static void
+reset_device_still_tells_where_its_rings_stopped(void **state)
+{
+	struct frontend fe;
+
+	(void)state;
+	for (int packed = 0; packed < 2; packed++) {
+		bring_up(&fe, false, F_V1 | (packed ? F_PACKED : 0));
+		assert_int_equal(recorder_negotiate_status(&fe), 0);
+		fe_get_base(&fe, 0);
+		assert_int_equal(fe_set_state(&fe, VHOST_USER_SET_VRING_BASE, 0, 100), 0);
+		fe_used(&fe, 0)->idx = 100;
+		assert_int_equal(fe_set_kick(&fe, 0), 0);
+		assert_int_equal(recorder_status(&fe, 0), 0);
+		assert_int_equal(fe_get_base(&fe, 0) & UINT16_MAX, 100);
+		recorder_end(&fe);
+	}
+}
+
 static void
 application_with_rings_of_its_own_waits_for_all_of_them(void **state)
 {
@@ -483,6 +503,7 @@ main(void)
 		cmocka_unit_test(driver_that_cannot_start_ends_the_connection),
 		cmocka_unit_test(driver_that_cannot_take_up_a_ring_ends_the_connection),
 		cmocka_unit_test(reset_stops_and_forgets),
+		cmocka_unit_test(reset_device_still_tells_where_its_rings_stopped),
 		cmocka_unit_test(application_with_rings_of_its_own_waits_for_all_of_them),
 	};
 
