@@ -15,6 +15,8 @@ TRAFFIC_SECONDS = 120
 # Frames that have to come back before the move, and again after it.
 ENOUGH = 2000
 PARAMETERS = {"max-bandwidth": 10 << 30, "downtime-limit": 1000}
+# So that there is memory left when the guest goes.
+SLOW = {"max-bandwidth": 4 << 20, "max-postcopy-bandwidth": 64 << 20}
 
 
 @dataclass
@@ -85,14 +87,22 @@ class Migration:
                                  qemu=Qmp.qemu_args(monitors[1]) + ["-incoming", "defer"])
         self._from, self._to = map(Qmp, monitors)
 
-    def move(self) -> tuple[float, int]:
-        """Move the guest; returns for how long it stood still, and how long it took, in ms."""
+    def move(self, postcopy: bool = False) -> tuple[float, int]:
+        """Move the guest; returns for how long it stood still, and how long it took, in ms.
+
+        With postcopy, it runs at the destination before most of its memory has come.
+        """
         for monitor in (self._from, self._to):
             monitor.command("migrate-set-capabilities",
-                            capabilities=[{"capability": "events", "state": True}])
-        self._from.command("migrate-set-parameters", **PARAMETERS)
+                            capabilities=[{"capability": "events", "state": True},
+                                          {"capability": "postcopy-ram", "state": postcopy}])
+        self._from.command("migrate-set-parameters", **(SLOW if postcopy else PARAMETERS))
         self._to.command("migrate-incoming", uri=self._uri)
         self._from.command("migrate", uri=self._uri)
+        if postcopy:
+            self._from.event(lambda event: event["event"] == "MIGRATION" and
+                             event["data"]["status"] == "active", MOVE_SECONDS)
+            self._from.command("migrate-start-postcopy")
         stopped = None
 
         def ended(event: dict) -> bool:
@@ -120,13 +130,13 @@ class Migration:
 
 
 def migrate(workspace: Workspace, source: Nic, destination: Nic, busy: bool,
-            memory_mb: int = 256) -> Report:
+            memory_mb: int = 256, postcopy: bool = False) -> Report:
     """Move a guest, idle or busy, and see that its device works at the destination."""
     migration = Migration(workspace, source, destination, memory_mb)
     if busy:
         traffic = Traffic(migration.source)
         traffic.flows(migration.source)
-    downtime, total = migration.move()
+    downtime, total = migration.move(postcopy)
     if not busy:
         traffic = Traffic(migration.destination)
     traffic.flows(migration.destination)
