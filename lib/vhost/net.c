@@ -118,6 +118,20 @@ may_burst(const struct vhost_vring *vr)
 	return vr->running && vr->mem != NULL && !vr->broken;
 }
 
+/** One burst of the ring's function; @return true if it ended behind a frame that it dropped. */
+static __rte_always_inline bool
+enqueue_some(struct vhost_vring *vr, struct rte_mbuf **pkts, uint16_t n, uint16_t *done)
+{
+	const uint64_t before = vr->stats.packets;
+	const uint16_t dealt_with = vr->enqueue(vr, pkts + *done, n - *done);
+	const uint16_t delivered = (uint16_t)(vr->stats.packets - before);
+
+	if (vr->flags & NOT_FREE)
+		after_burst(vr, pkts + *done, delivered);
+	*done += dealt_with;
+	return dealt_with != delivered;
+}
+
 uint16_t
 vhost_net_enqueue(struct vhost_vring *vr, struct rte_mbuf **pkts, uint16_t n)
 {
@@ -125,10 +139,9 @@ vhost_net_enqueue(struct vhost_vring *vr, struct rte_mbuf **pkts, uint16_t n)
 
 	if (unlikely(!vhost_vring_try_claim(vr)))
 		return 0;
-	if (likely(may_burst(vr))) {
-		done = vr->enqueue(vr, pkts, n);
-		if (vr->flags & NOT_FREE)
-			after_burst(vr, pkts, done);
+	while (likely(may_burst(vr))) {
+		if (likely(!enqueue_some(vr, pkts, n, &done)) || done == n)
+			break;
 	}
 	vhost_vring_release(vr);
 	return done;

@@ -54,7 +54,8 @@ struct enqueued {
 	uint16_t frames;  /**< dealt with */
 	uint16_t packets; /**< delivered */
 	uint64_t bytes;
-	bool full; /**< no buffer is there for the next one */
+	bool full;    /**< no buffer is there for the next one */
+	bool dropped; /**< the last frame that was dealt with: the burst ends behind it */
 };
 
 /** The careful way for one frame; @return slots of the ring that it took. */
@@ -75,10 +76,12 @@ enqueue_careful(struct vhost_vring *vr, struct rte_mbuf *m, struct net_given *gi
 		return slots;
 	}
 	sum->frames++;
-	if (result == NET_FRAME_DELIVERED) {
-		sum->packets++;
-		sum->bytes += m->pkt_len;
+	if (result == NET_FRAME_DROPPED) {
+		sum->dropped = true;
+		return slots;
 	}
+	sum->packets++;
+	sum->bytes += m->pkt_len;
 	return slots;
 }
 
@@ -103,7 +106,7 @@ enqueue_batch(struct vhost_vring *vr, struct rte_mbuf **pkts, uint16_t n, struct
 			sum->full = true;
 		return;
 	}
-	for (uint16_t i = 0; i < n && slot < b->n && !sum->full; i++) {
+	for (uint16_t i = 0; i < n && slot < b->n && !sum->full && !sum->dropped; i++) {
 		struct rte_mbuf *m = pkts[i];
 		uint16_t entry = b->first + slot;
 
@@ -137,10 +140,11 @@ enqueue_burst(struct vhost_vring *vr, struct rte_mbuf **pkts, uint16_t n, const 
 	struct enqueued sum = { 0 };
 
 	/* Each batch deals with a frame at least, or finds the ring full or broken. */
-	while (sum.frames < n && !sum.full && !vr->broken)
+	while (sum.frames < n && !sum.full && !sum.dropped && !vr->broken)
 		enqueue_batch(vr, &pkts[sum.frames], n - sum.frames, &given, &sum, mode);
 
-	vr->stats.drops[VHOST_VRING_DROP_NO_BUFFER] += n - sum.frames;
+	if (likely(!sum.dropped))
+		vr->stats.drops[VHOST_VRING_DROP_NO_BUFFER] += n - sum.frames;
 	if (!net_publish(vr, &given, mode))
 		return sum.frames;
 	vring_call_if_wanted(vr);

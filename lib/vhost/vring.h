@@ -157,6 +157,7 @@ struct vhost_vring_miss {
 
 struct vhost_vring;
 
+/** The data path of a ring that is claimed. Enqueueing ends behind a frame that was dropped. */
 typedef uint16_t (
 	*vhost_vring_enqueue_t)(struct vhost_vring *vr, struct rte_mbuf **pkts, uint16_t n);
 typedef uint16_t (*vhost_vring_dequeue_t)(struct vhost_vring *vr, struct rte_mempool *pool,

@@ -610,6 +610,40 @@ what_a_guest_did_not_agree_to_is_dropped_and_counted(void **state)
 	}
 }
 
+/* Frames that were dropped are among those dealt with, and in no other counter. */
+static void
+only_what_was_delivered_is_counted_by_size(void **state)
+{
+	static const uint64_t formats[] = { 0, F(VIRTIO_F_RING_PACKED) };
+
+	(void)state;
+	for (size_t i = 0; i < RTE_DIM(formats); i++) {
+		struct rte_mbuf *pkts[8];
+		uint64_t counted = 0;
+
+		rig_start(formats[i], 0);
+		rig.vr.flags |= VHOST_VRING_STATS;
+		for (uint32_t k = 0; k < 4; k++)
+			offer(&spreads[1], HDR + 3100, true, k);
+		/* Every other frame asks for what the guest did not agree to. */
+		for (size_t k = 0; k < RTE_DIM(pkts); k++) {
+			build_for_receive(&shapes[0], 3000);
+			pkts[k] = make_mbuf(2048, k % 2 == 0);
+			memset(rte_pktmbuf_mtod(pkts[k], void *), 0xff, RTE_ETHER_ADDR_LEN);
+		}
+		assert_int_equal(vhost_net_enqueue(&rig.vr, pkts, RTE_DIM(pkts)), RTE_DIM(pkts));
+		rte_pktmbuf_free_bulk(pkts, RTE_DIM(pkts));
+		for (int k = 0; k < VHOST_VRING_SIZE_BINS; k++)
+			counted += rig.vr.stats.size_bins[k];
+		assert_int_equal(rig.vr.stats.packets, 4);
+		assert_int_equal(counted, 4);
+		assert_int_equal(rig.vr.stats.broadcast, 4);
+		assert_int_equal(rig.vr.stats.drops[VHOST_VRING_DROP_OFFLOAD], 4);
+		assert_int_equal(rig.vr.stats.drops[VHOST_VRING_DROP_NO_BUFFER], 0);
+		rig_stop();
+	}
+}
+
 /* --- External buffers ---------------------------------------------------------------------- */
 
 static uint16_t
@@ -719,6 +753,7 @@ main(void)
 		cmocka_unit_test(frames_to_the_guest_are_finished_as_it_agreed),
 		cmocka_unit_test(merged_buffers_are_counted_in_the_header),
 		cmocka_unit_test(what_a_guest_did_not_agree_to_is_dropped_and_counted),
+		cmocka_unit_test(only_what_was_delivered_is_counted_by_size),
 		cmocka_unit_test(only_what_exceeds_an_mbuf_gets_an_external_buffer),
 		cmocka_unit_test(external_buffers_are_given_back),
 	};
