@@ -352,6 +352,8 @@ vhost_device_end_postcopy(struct vhost_device *dev)
 {
 	struct vhost_postcopy *p = &dev->postcopy;
 
+	vhost_postcopy_unwatch(p->watch);
+	p->watch = NULL;
 	if (p->fd >= 0)
 		vhost_postcopy_unregister(p->fd, dev->mem);
 	close_fd(&p->fd);

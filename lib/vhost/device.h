@@ -36,6 +36,7 @@
 #include "vring.h"
 
 struct event_source;
+struct vhost_postcopy_watch;
 struct rte_vdpa_device;
 
 #define VHOST_QUEUE_PAIRS_MAX 128
@@ -101,6 +102,7 @@ struct vhost_inflight_region {
 struct vhost_postcopy {
 	int fd;         /**< userfaultfd, from ADVISE on, or -1 */
 	bool listening; /**< from LISTEN to END */
+	struct vhost_postcopy_watch *watch;
 	/** Regions that the front end does not serve yet; may have those of the device's table. */
 	struct rte_vhost_memory *mem;
 };
@@ -158,6 +160,7 @@ struct vhost_device {
 	uint64_t log_map_size;
 	struct vhost_inflight_region inflight;
 	struct vhost_postcopy postcopy;
+	int connection;                   /**< socket that the message in hand came on */
 	int state_fd;                     /**< state of the device is read from here, or -1 */
 	int state_error;                  /**< what became of the last transfer of it */
 	struct vhost_iotlb iotlb;         /**< with VIRTIO_F_ACCESS_PLATFORM: what is mapped */

@@ -2,11 +2,19 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include <linux/userfaultfd.h>
+
+#include <rte_common.h>
 
 #include "postcopy.h"
 
@@ -62,6 +70,7 @@ vhost_postcopy_register(int fd, const struct rte_vhost_memory *mem)
 void
 vhost_postcopy_unregister(int fd, const struct rte_vhost_memory *mem)
 {
+	/* What is not registered is refused, which is as well. */
 	for (uint32_t i = 0; mem != NULL && i < mem->nregions; i++) {
 		struct uffdio_range range = {
 			.start = (uintptr_t)mem->regions[i].mmap_addr,
@@ -70,4 +79,95 @@ vhost_postcopy_unregister(int fd, const struct rte_vhost_memory *mem)
 
 		ioctl(fd, UFFDIO_UNREGISTER, &range);
 	}
+}
+
+/* --- A front end that goes ----------------------------------------------------------------- */
+
+struct vhost_postcopy_watch {
+	pthread_t thread;
+	int fd;
+	int connection; /* a descriptor of our own: numbers are used again */
+	int stop;       /* eventfd */
+	struct rte_vhost_memory *mem;
+};
+
+static void *
+watch_connection(void *arg)
+{
+	struct vhost_postcopy_watch *w = arg;
+	struct pollfd fds[] = {
+		{ .fd = w->connection, .events = POLLRDHUP },
+		{ .fd = w->stop, .events = POLLIN },
+	};
+	int n;
+
+	do
+		n = poll(fds, RTE_DIM(fds), -1);
+	while (n < 0 && errno == EINTR);
+	if (fds[1].revents == 0)
+		vhost_postcopy_unregister(w->fd, w->mem);
+	return NULL;
+}
+
+static void
+free_watch(struct vhost_postcopy_watch *w)
+{
+	if (w->connection >= 0)
+		close(w->connection);
+	if (w->stop >= 0)
+		close(w->stop);
+	free(w->mem);
+	free(w);
+}
+
+/* Signals are for the application's threads. */
+static int
+start_thread(struct vhost_postcopy_watch *w)
+{
+	sigset_t all, former;
+	int ret;
+
+	sigfillset(&all);
+	/* Guest memory is touched nowhere here, but what is meant for this thread alone must come. */
+	sigdelset(&all, SIGBUS);
+	sigdelset(&all, SIGSEGV);
+	pthread_sigmask(SIG_SETMASK, &all, &former);
+	ret = pthread_create(&w->thread, NULL, watch_connection, w);
+	pthread_sigmask(SIG_SETMASK, &former, NULL);
+	return ret;
+}
+
+struct vhost_postcopy_watch *
+vhost_postcopy_watch(int fd, int connection, const struct rte_vhost_memory *mem)
+{
+	const size_t size = sizeof(*mem) + mem->nregions * sizeof(mem->regions[0]);
+	struct vhost_postcopy_watch *w = calloc(1, sizeof(*w));
+	int ret;
+
+	if (w == NULL)
+		return NULL;
+	w->fd = fd;
+	w->connection = fcntl(connection, F_DUPFD_CLOEXEC, 0);
+	w->stop = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	w->mem = malloc(size);
+	ret = w->connection < 0 || w->stop < 0 ? errno : w->mem == NULL ? ENOMEM : 0;
+	if (ret == 0) {
+		memcpy(w->mem, mem, size);
+		ret = start_thread(w);
+	}
+	if (ret == 0)
+		return w;
+	free_watch(w);
+	errno = ret;
+	return NULL;
+}
+
+void
+vhost_postcopy_unwatch(struct vhost_postcopy_watch *watch)
+{
+	if (watch == NULL)
+		return;
+	eventfd_write(watch->stop, 1);
+	pthread_join(watch->thread, NULL);
+	free_watch(watch);
 }

@@ -29,4 +29,21 @@ int vhost_postcopy_register(int fd, const struct rte_vhost_memory *mem);
 /** Undo it: whoever waits goes on. */
 void vhost_postcopy_unregister(int fd, const struct rte_vhost_memory *mem);
 
+struct vhost_postcopy_watch;
+
+/**
+ * See to it that nobody waits for what a front end that is gone will not bring. Who serves its
+ * connection may itself be waiting for a page, so a thread of its own looks whether the connection
+ * ends, and undoes the registration then.
+ *
+ * @param fd userfaultfd that @a mem was registered with; stays the caller's until the watch ends
+ * @param connection its socket
+ * @return the watch, or NULL with errno set
+ */
+struct vhost_postcopy_watch *vhost_postcopy_watch(int fd, int connection,
+	const struct rte_vhost_memory *mem);
+
+/** End it; NULL is ignored. */
+void vhost_postcopy_unwatch(struct vhost_postcopy_watch *watch);
+
 #endif /* VHOST_POSTCOPY_H */

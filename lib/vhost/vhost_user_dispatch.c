@@ -331,6 +331,7 @@ vhost_user_dispatch(struct vhost_device *dev, int sock, struct vhost_user_messag
 	VHOST_LOG(DEBUG, "%s: %s, %u bytes, %d descriptors", dev->name,
 		vhost_user_request_name(request), msg->header.size, msg->nfds);
 	vhost_count(&dev->messages.requests[request < VHOST_USER_REQUEST_MAX ? request : 0]);
+	dev->connection = sock;
 	ret = dispatch(dev, sock, msg);
 	vhost_user_message_close_fds(msg);
 	if (ret == 0)

@@ -91,6 +91,13 @@ vhost_user_postcopy_go(struct vhost_device *dev, struct rte_vhost_memory **mem)
 	if (ret != 0)
 		return vhost_device_error(dev, ret,
 			"cannot wait for pages of guest memory (userfaultfd): %s", strerror(-ret));
+	vhost_postcopy_unwatch(dev->postcopy.watch);
+	dev->postcopy.watch = vhost_postcopy_watch(dev->postcopy.fd, dev->connection,
+		dev->postcopy.mem);
+	if (dev->postcopy.watch == NULL)
+		return vhost_device_error(dev, -errno,
+			"cannot watch the connection while pages are waited for: %s",
+			strerror(errno));
 	*mem = dev->postcopy.mem;
 	dev->postcopy.mem = NULL;
 	return 0;

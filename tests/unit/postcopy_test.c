@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <linux/userfaultfd.h>
@@ -284,6 +285,39 @@ memory_is_not_used_before_faults_are_served(void **state)
 	end();
 }
 
+/* What brings pages ends without having brought the first. */
+static void *
+die(void *arg)
+{
+	struct pollfd pfd = { .fd = server.fd, .events = POLLIN };
+
+	(void)arg;
+	assert_int_equal(poll(&pfd, 1, 20000), 1);
+	shutdown(fe.sock, SHUT_RDWR);
+	return NULL;
+}
+
+static void
+nobody_waits_for_a_front_end_that_is_gone(void **state)
+{
+	pthread_t thread;
+	uint64_t base;
+
+	(void)state;
+	begin();
+	advise();
+	assert_int_equal(plain(VHOST_USER_POSTCOPY_LISTEN), 0);
+	base = tell_table();
+	assert_int_equal(go(VHOST_USER_SET_MEM_TABLE), 0);
+	assert_int_equal(pthread_create(&thread, NULL, die, NULL), 0);
+	/* Touches the ring, in this thread, before anybody has brought it. */
+	assert_int_equal(fe_setup_ring(&fe, 0), 0);
+	pthread_join(thread, NULL);
+	assert_int_equal(*(uint8_t *)(uintptr_t)(base + FE_MEMORY_SIZE - 1), 0);
+	close(server.fd);
+	end();
+}
+
 static void
 requests_out_of_order_are_refused(void **state)
 {
@@ -333,6 +367,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(frame_is_whole_though_its_pages_come_late),
 		cmocka_unit_test(memory_is_not_used_before_faults_are_served),
+		cmocka_unit_test(nobody_waits_for_a_front_end_that_is_gone),
 		cmocka_unit_test(requests_out_of_order_are_refused),
 	};
 
