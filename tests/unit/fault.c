@@ -81,6 +81,7 @@ WRAP(int, accept4, -1, EMFILE, (int fd, struct sockaddr *addr, socklen_t *len, i
 WRAP(int, bind, -1, EACCES, (int fd, const struct sockaddr *addr, socklen_t len), (fd, addr, len))
 WRAP(int, connect, -1, ECONNREFUSED, (int fd, const struct sockaddr *addr, socklen_t len),
 	(fd, addr, len))
+WRAP(int, dup, -1, EMFILE, (int fd), (fd))
 WRAP(int, epoll_create1, -1, EMFILE, (int flags), (flags))
 WRAP(int, epoll_wait, -1, EINTR, (int fd, struct epoll_event *events, int n, int timeout),
 	(fd, events, n, timeout))
@@ -95,6 +96,7 @@ WRAP(void *, mmap64, MAP_FAILED, ENOMEM,
 	(void *addr, size_t len, int prot, int flags, int fd, off_t offset),
 	(addr, len, prot, flags, fd, offset))
 WRAP(int, poll, -1, ENOMEM, (struct pollfd * fds, nfds_t n, int timeout), (fds, n, timeout))
+WRAP(ssize_t, read, -1, EIO, (int fd, void *data, size_t len), (fd, data, len))
 WRAP(ssize_t, recvmsg, -1, ENOMEM, (int fd, struct msghdr *msg, int flags), (fd, msg, flags))
 WRAP(ssize_t, sendmsg, -1, ENOMEM, (int fd, const struct msghdr *msg, int flags), (fd, msg, flags))
 WRAP(int, socket, -1, EMFILE, (int domain, int type, int protocol), (domain, type, protocol))
@@ -120,6 +122,21 @@ __wrap_fcntl64(int fd, int command, ...)
 	arg = va_arg(ap, long);
 	va_end(ap);
 	return fails("fcntl", EMFILE) ? -1 : __real_fcntl64(fd, command, arg);
+}
+
+int __real_ioctl(int fd, unsigned long request, ...);
+int __wrap_ioctl(int fd, unsigned long request, ...);
+
+int
+__wrap_ioctl(int fd, unsigned long request, ...)
+{
+	va_list ap;
+	void *arg;
+
+	va_start(ap, request);
+	arg = va_arg(ap, void *);
+	va_end(ap);
+	return fails("ioctl", ENOMEM) ? -1 : __real_ioctl(fd, request, arg);
 }
 
 int __real_epoll_ctl(int epoll, int command, int fd, struct epoll_event *event);

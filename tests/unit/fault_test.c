@@ -11,6 +11,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -22,6 +23,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -31,12 +33,12 @@
 
 #include <cmocka.h>
 
-#include <dev_driver.h>
 #include <rte_errno.h>
 #include <rte_log.h>
 #include <rte_mbuf.h>
 
 #include "fault.h"
+#include "fault_driver.h"
 #include "frontend.h"
 #include "unit_eal.h"
 #include "vdpa_driver.h"
@@ -149,116 +151,19 @@ nothing(void *arg)
 	(void)arg;
 }
 
-/* --- The vDPA device ----------------------------------------------------------------------- */
+/* --- How lives differ ---------------------------------------------------------------------- */
 
 #define FEATURES \
 	(FEATURE(VIRTIO_F_VERSION_1) | FEATURE(VIRTIO_NET_F_MTU) | FEATURE(VHOST_F_LOG_ALL) | \
 		FEATURE(VHOST_USER_FEATURE_PROTOCOL))
 
-/* In which doorbells lie, and the group of the device. */
-static int device_fd;
-
-static int
-get_queue_num(struct rte_vdpa_device *dev, uint32_t *num)
-{
-	(void)dev;
-	*num = 1;
-	return 0;
-}
-
-static int
-get_features(struct rte_vdpa_device *dev, uint64_t *features)
-{
-	(void)dev;
-	*features = FEATURES;
-	return 0;
-}
-
-static int
-get_protocol_features(struct rte_vdpa_device *dev, uint64_t *features)
-{
-	(void)dev;
-	*features = UINT64_MAX;
-	return 0;
-}
-
-/* A driver that cannot give a doorbell away goes on with the kick. */
-static int
-dev_conf(int vid)
-{
-	rte_vhost_host_notifier_ctrl(vid, RTE_VHOST_QUEUE_ALL, true);
-	return new_device(vid);
-}
-
-static int
-dev_close(int vid)
-{
-	rte_vhost_host_notifier_ctrl(vid, RTE_VHOST_QUEUE_ALL, false);
-	return 0;
-}
-
-static int
-set_vring_state(int vid, int vring, int state)
-{
-	struct rte_vhost_vring where;
-
-	(void)state;
-	return rte_vhost_get_vhost_vring(vid, (uint16_t)vring, &where);
-}
-
-static int
-set_features(int vid)
-{
-	(void)vid;
-	return 0;
-}
-
-static int
-get_device_fd(int vid)
-{
-	(void)vid;
-	return device_fd;
-}
-
-static int
-get_notify_area(int vid, int ring, uint64_t *offset, uint64_t *size)
-{
-	(void)vid;
-	*offset = (uint64_t)ring * 4096;
-	*size = 4096;
-	return 0;
-}
-
-static int
-get_config(int vid, uint8_t *config, uint32_t size)
-{
-	(void)vid;
-	memset(config, 0, size);
-	return 0;
-}
-
-static struct rte_vdpa_dev_ops driver = {
-	.get_queue_num = get_queue_num,
-	.get_features = get_features,
-	.get_protocol_features = get_protocol_features,
-	.dev_conf = dev_conf,
-	.dev_close = dev_close,
-	.set_vring_state = set_vring_state,
-	.set_features = set_features,
-	.get_vfio_device_fd = get_device_fd,
-	.get_notify_area = get_notify_area,
-	.get_config = get_config,
-};
-
-/* --- How lives differ ---------------------------------------------------------------------- */
-
 struct life {
 	uint64_t flags; /* of the socket */
 	bool vdpa;
-	bool iommu; /* the guest has one, and its addresses are told one by one */
+	bool iommu;    /* the guest has one, and its addresses are told one by one */
+	bool postcopy; /* the guest arrives, its memory behind it */
 };
 
-static struct rte_device generic_device = { .name = "fault_vdpa" };
 static struct rte_vdpa_device *vdpa;
 
 static bool
@@ -267,7 +172,7 @@ serve(const struct life *life)
 	if (rte_vhost_driver_register(path, life->flags) != 0)
 		return false;
 	if (life->vdpa) {
-		vdpa = rte_vdpa_register_device(&generic_device, &driver);
+		vdpa = fault_driver_register(FEATURES, new_device);
 		if (vdpa == NULL || rte_vhost_driver_attach_vdpa_device(path, vdpa) != 0)
 			return false;
 	}
@@ -343,8 +248,9 @@ say_state(struct frontend *fe, uint32_t request, uint32_t index, uint32_t num)
 		FEATURE(VHOST_USER_PF_REPLY_ACK) | FEATURE(VHOST_USER_PF_NET_MTU) | \
 		FEATURE(VHOST_USER_PF_BACKEND_REQ) | FEATURE(VHOST_USER_PF_CONFIG) | \
 		FEATURE(VHOST_USER_PF_BACKEND_SEND_FD) | FEATURE(VHOST_USER_PF_HOST_NOTIFIER) | \
-		FEATURE(VHOST_USER_PF_INFLIGHT_SHMFD) | \
-		FEATURE(VHOST_USER_PF_CONFIGURE_MEM_SLOTS) | FEATURE(VHOST_USER_PF_STATUS))
+		FEATURE(VHOST_USER_PF_INFLIGHT_SHMFD) | FEATURE(VHOST_USER_PF_PAGEFAULT) | \
+		FEATURE(VHOST_USER_PF_DEVICE_STATE) | FEATURE(VHOST_USER_PF_CONFIGURE_MEM_SLOTS) | \
+		FEATURE(VHOST_USER_PF_STATUS))
 
 /* What this connection agreed on. */
 static uint64_t protocol_features;
@@ -386,8 +292,8 @@ read_config(struct frontend *fe)
 	return say(fe, &msg, true);
 }
 
-static bool
-share_memory(struct frontend *fe)
+static struct vhost_user_message
+memory_table(const struct frontend *fe)
 {
 	struct vhost_user_message table = fe_message(VHOST_USER_SET_MEM_TABLE,
 		offsetof(struct vhost_user_mem_table, regions) + sizeof(struct vhost_user_region));
@@ -397,7 +303,27 @@ share_memory(struct frontend *fe)
 		.size = FE_MEMORY_SIZE,
 		.fe_va = FE_VA };
 	table.fds[table.nfds++] = fe->memfd;
+	return table;
+}
+
+static bool
+share_memory(struct frontend *fe)
+{
+	struct vhost_user_message table = memory_table(fe);
+
 	return say(fe, &table, false);
+}
+
+/* Post-copy migration, of memory that has arrived already: no page is waited for. */
+static bool
+share_late_memory(struct frontend *fe)
+{
+	struct vhost_user_message advise = fe_message(VHOST_USER_POSTCOPY_ADVISE, 0);
+	struct vhost_user_message listen = fe_message(VHOST_USER_POSTCOPY_LISTEN, 0);
+	struct vhost_user_message table = memory_table(fe);
+
+	return say(fe, &advise, true) && say(fe, &listen, false) && say(fe, &table, true) &&
+		say_u64(fe, VHOST_USER_SET_MEM_TABLE, 0, -1);
 }
 
 /* One more region, which is taken away again, while the rings run. */
@@ -445,12 +371,12 @@ set_up_ring(struct frontend *fe, uint32_t i)
 static void
 fill_rings(struct frontend *fe)
 {
+	memset(fe->memory, 0, FE_MEMORY_SIZE);
 	for (uint32_t i = 0; i < 2; i++) {
 		uint8_t *base = fe->memory + (size_t)i * FE_RING_SPACE;
 		struct vring_desc *desc = (struct vring_desc *)base;
 		struct vring_avail *avail = (struct vring_avail *)(base + 0x4000);
 
-		memset(base, 0, FE_RING_SPACE);
 		desc[0] = (struct vring_desc){ .addr = FE_GPA + (2 + i) * FE_RING_SPACE,
 			.len = 12 + 64,
 			.flags = i == 0 ? VRING_DESC_F_WRITE : 0 };
@@ -533,11 +459,47 @@ unmap_addresses(struct frontend *fe)
 }
 
 static bool
+move_state(struct frontend *fe, uint32_t direction, int fd)
+{
+	struct vhost_user_message msg = fe_message(VHOST_USER_SET_DEVICE_STATE_FD,
+		sizeof(struct vhost_user_device_state));
+	uint64_t result;
+
+	msg.payload.device_state.direction = direction;
+	msg.fds[msg.nfds++] = fd;
+	return say(fe, &msg, true) && (msg.payload.u64 & 0xff) == 0 &&
+		ask(fe, VHOST_USER_CHECK_DEVICE_STATE, &result) && result == 0;
+}
+
+/* Out of the device, and into it again. */
+static bool
+save_and_load_state(struct frontend *fe)
+{
+	int out[2], in[2];
+	char data[256];
+	ssize_t n;
+	bool ok;
+
+	if (pipe(out) != 0 || pipe(in) != 0)
+		complain("cannot make pipes: %s", strerror(errno));
+	ok = move_state(fe, 0, out[1]);
+	close(out[1]);
+	n = ok ? read(out[0], data, sizeof(data)) : 0;
+	ok = ok && n > 0 && write(in[1], data, (size_t)n) == n;
+	close(in[1]);
+	ok = ok && move_state(fe, 1, in[0]);
+	close(out[0]);
+	close(in[0]);
+	return ok;
+}
+
+static bool
 talk(struct frontend *fe, const struct life *life)
 {
 	const uint64_t features = FEATURES | (life->iommu ? FEATURE(VIRTIO_F_ACCESS_PLATFORM) : 0);
 	struct vhost_user_message channel = fe_message(VHOST_USER_SET_BACKEND_REQ_FD, 0);
 	const struct timeval timeout = { .tv_sec = ANSWER_SECONDS };
+	uint64_t end;
 	int fds[2];
 	bool ok;
 
@@ -546,7 +508,8 @@ talk(struct frontend *fe, const struct life *life)
 	socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds);
 	channel.fds[channel.nfds++] = fds[1];
 	ok = negotiate(fe, features & ~FEATURE(VHOST_F_LOG_ALL)) && say(fe, &channel, false) &&
-		(!speaks(VHOST_USER_PF_CONFIG) || read_config(fe)) && share_memory(fe) &&
+		(!speaks(VHOST_USER_PF_CONFIG) || read_config(fe)) &&
+		(life->postcopy ? share_late_memory(fe) : share_memory(fe)) &&
 		(!speaks(VHOST_USER_PF_INFLIGHT_SHMFD) || keep_in_flight(fe)) &&
 		(!life->iommu || map_addresses(fe)) && set_up_ring(fe, 0) && set_up_ring(fe, 1) &&
 		say_u64(fe, VHOST_USER_SET_STATUS, 0xf, -1);
@@ -557,10 +520,11 @@ talk(struct frontend *fe, const struct life *life)
 	} else {
 		ok = false;
 	}
-	ok = ok && plug_memory(fe) && log_writes(fe, features) &&
-		(!life->iommu || unmap_addresses(fe)) && share_memory(fe) &&
-		say_state(fe, VHOST_USER_GET_VRING_BASE, 0, 0) &&
-		say_state(fe, VHOST_USER_GET_VRING_BASE, 1, 0) && !(app.vid >= 0);
+	ok = ok && (!life->postcopy || ask(fe, VHOST_USER_POSTCOPY_END, &end)) && plug_memory(fe) &&
+		log_writes(fe, features) && (!life->iommu || unmap_addresses(fe)) &&
+		share_memory(fe) && say_state(fe, VHOST_USER_GET_VRING_BASE, 0, 0) &&
+		say_state(fe, VHOST_USER_GET_VRING_BASE, 1, 0) && !(app.vid >= 0) &&
+		(!speaks(VHOST_USER_PF_DEVICE_STATE) || save_and_load_state(fe));
 	close(fds[0]);
 	close(fds[1]);
 	return ok;
@@ -760,6 +724,19 @@ iommu_survives_every_failure(void **state)
 	assert_true(fail_each_call(&life) > 100);
 }
 
+static void
+postcopy_survives_every_failure(void **state)
+{
+	const struct life life = { .flags = RTE_VHOST_USER_POSTCOPY_SUPPORT, .postcopy = true };
+	int fd = (int)syscall(SYS_userfaultfd, O_CLOEXEC);
+
+	(void)state;
+	if (fd < 0)
+		skip();
+	close(fd);
+	assert_true(fail_each_call(&life) > 100);
+}
+
 int
 main(void)
 {
@@ -768,6 +745,7 @@ main(void)
 		cmocka_unit_test(client_survives_every_failure),
 		cmocka_unit_test(vdpa_device_survives_every_failure),
 		cmocka_unit_test(iommu_survives_every_failure),
+		cmocka_unit_test(postcopy_survives_every_failure),
 	};
 	char dir[] = "/tmp/fault-test-XXXXXX";
 	int ret;
@@ -776,9 +754,8 @@ main(void)
 		-1, 0);
 	if (verdict == MAP_FAILED || unit_eal_setup(NULL) != 0 || mkdtemp(dir) == NULL)
 		return 1;
-	device_fd = memfd_create("fault-device", MFD_CLOEXEC);
 	pool = rte_pktmbuf_pool_create("fault", 63, 0, 0, RTE_MBUF_DEFAULT_BUF_SIZE, 0);
-	if (pool == NULL || device_fd < 0)
+	if (pool == NULL || fault_driver_init() != 0)
 		return 1;
 	/* What is to be told is told as a warning or an error. */
 	rte_log_set_global_level(RTE_LOG_WARNING);
