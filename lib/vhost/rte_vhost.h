@@ -108,16 +108,16 @@ extern "C" {
  * @{
  */
 #ifndef VIRTIO_NET_F_MTU
-#define VIRTIO_NET_F_MTU 3
+#define VIRTIO_NET_F_MTU 3 /**< device has a maximal MTU */
 #endif
 #ifndef VIRTIO_NET_F_GUEST_ANNOUNCE
-#define VIRTIO_NET_F_GUEST_ANNOUNCE 21
+#define VIRTIO_NET_F_GUEST_ANNOUNCE 21 /**< guest announces itself */
 #endif
 #ifndef VIRTIO_NET_F_MQ
-#define VIRTIO_NET_F_MQ 22
+#define VIRTIO_NET_F_MQ 22 /**< several queue pairs */
 #endif
 #ifndef VIRTIO_F_ANY_LAYOUT
-#define VIRTIO_F_ANY_LAYOUT 27
+#define VIRTIO_F_ANY_LAYOUT 27 /**< descriptors end anywhere */
 #endif
 #ifndef VHOST_USER_F_PROTOCOL_FEATURES
 #define VHOST_USER_F_PROTOCOL_FEATURES 30 /**< protocol features are spoken */
@@ -179,9 +179,13 @@ extern "C" {
 /** Most devices at a time; a vid is below it. One socket serves an eighth of them at most. */
 #define RTE_MAX_VHOST_DEVICE 1024
 
-/** Types of vDPA devices, rte_vhost_driver_get_vdpa_dev_type(). */
-#define RTE_VHOST_VDPA_DEVICE_TYPE_NET 0
-#define RTE_VHOST_VDPA_DEVICE_TYPE_BLK 1
+/**
+ * @name Types of vDPA devices, rte_vhost_driver_get_vdpa_dev_type()
+ * @{
+ */
+#define RTE_VHOST_VDPA_DEVICE_TYPE_NET 0 /**< network */
+#define RTE_VHOST_VDPA_DEVICE_TYPE_BLK 1 /**< block */
+/** @} */
 
 struct rte_mbuf;
 struct rte_mempool;
@@ -209,10 +213,8 @@ struct rte_vhost_memory {
 /**
  * Translate a guest physical address.
  *
- * @param mem
- *   Table from rte_vhost_get_mem_table(), valid as long as the device runs.
- * @param gpa
- *   Guest physical address.
+ * @param mem table from rte_vhost_get_mem_table(), valid as long as the device runs
+ * @param gpa guest physical address
  * @param[in,out] len
  *   Bytes wanted; on return those of them that are contiguous in this process, 0 for a @p gpa in no
  *   region.
@@ -286,8 +288,7 @@ enum rte_vhost_msg_result {
 /**
  * Look at, or handle, a message of the front end.
  *
- * @param vid
- *   Device.
+ * @param vid device
  * @param[in,out] msg
  *   The message, as the vhost-user document says: request, flags and size of 32 bits each, then the
  *   payload; room for an answer of the largest payload. Valid during the call.
@@ -349,10 +350,8 @@ struct rte_vhost_device_ops {
 /**
  * Register a socket. Nothing is created before rte_vhost_driver_start().
  *
- * @param path
- *   Path of the socket, up to 107 characters; copied.
- * @param flags
- *   RTE_VHOST_USER_*.
+ * @param path path of the socket, up to 107 characters; copied
+ * @param flags RTE_VHOST_USER_*
  * @return
  *   0, or -1 with rte_errno: EINVAL no path, ENAMETOOLONG, EEXIST it is registered, ENOTSUP a flag
  *   is not supported, ENOMEM.
@@ -364,8 +363,7 @@ int rte_vhost_driver_register(const char *path, uint64_t flags);
  * and its file is removed, before this returns. When called from within a callback of one of those
  * connections, that one ends after the callback has returned.
  *
- * @param path
- *   As registered.
+ * @param path as registered
  * @return
  *   0, or -1 with rte_errno ENOENT (not registered) or EINVAL.
  */
@@ -374,8 +372,7 @@ int rte_vhost_driver_unregister(const char *path);
 /**
  * Set the callbacks for front ends that connect from now on.
  *
- * @param path
- *   As registered.
+ * @param path as registered
  * @param ops
  *   Callbacks; copied. NULL for none.
  * @return
@@ -391,8 +388,7 @@ int rte_vhost_driver_callback_register(const char *path,
  * yet goes on trying, unless RTE_VHOST_USER_NO_RECONNECT is set. To start a started socket is no
  * error.
  *
- * @param path
- *   As registered.
+ * @param path as registered
  * @return
  *   0, or -1 with rte_errno: ENOENT not registered, or its directory does not exist; EADDRINUSE
  *   somebody listens there, or the file is no socket; EACCES; or another of socket(7). The log has
@@ -409,18 +405,24 @@ int rte_vhost_driver_start(const char *path);
  * Offer these virtio features (a mask of bits) and no others, and take the virtqueues as the
  * application's own: the library's network data path is not used, and a device runs when every
  * virtqueue that the front end named is ready.
+ * @param path as registered
+ * @param features mask of bits
  * @return 0, or -1 with rte_errno ENOENT or EINVAL
  */
 int rte_vhost_driver_set_features(const char *path, uint64_t features);
 
 /**
  * Turn on features that were turned off.
+ * @param path as registered
+ * @param features mask of bits
  * @return 0, or -1 with rte_errno: ENOENT; EINVAL one of them is not supported, none was turned on
  */
 int rte_vhost_driver_enable_features(const char *path, uint64_t features);
 
 /**
  * Turn off features. Of a vDPA device as well.
+ * @param path as registered
+ * @param features mask of bits
  * @return 0, or -1 with rte_errno ENOENT or EINVAL
  */
 int rte_vhost_driver_disable_features(const char *path, uint64_t features);
@@ -435,16 +437,25 @@ int rte_vhost_driver_get_features(const char *path, uint64_t *features);
 
 /**
  * Offer these vhost-user protocol features (a mask of bits), as far as the library supports them.
+ * @param path as registered
+ * @param protocol_features mask of bits
  * @return 0, or -1 with rte_errno ENOENT or EINVAL
  */
 int rte_vhost_driver_set_protocol_features(const char *path, uint64_t protocol_features);
 
-/** As rte_vhost_driver_get_features(), of protocol features. */
+/**
+ * As rte_vhost_driver_get_features(), of protocol features.
+ * @param path as registered
+ * @param[out] protocol_features mask of bits
+ * @return as there
+ */
 int rte_vhost_driver_get_protocol_features(const char *path, uint64_t *protocol_features);
 
 /**
  * Tell how many queue pairs (network device) or virtqueues (others) are offered: 128, or what the
  * vDPA device has, or what rte_vhost_driver_set_max_queue_num() allows, whichever is less.
+ * @param path as registered
+ * @param[out] queue_num that number
  * @return 0, or -1 with rte_errno ENOENT, EINVAL or EIO
  */
 int rte_vhost_driver_get_queue_num(const char *path, uint32_t *queue_num);
@@ -455,10 +466,8 @@ int rte_vhost_driver_get_queue_num(const char *path, uint32_t *queue_num);
  * connect from now on, which may name no virtqueue beyond them. With a vDPA device attached, what
  * the device has is a limit as well.
  *
- * @param path
- *   As registered.
- * @param max_queue_pairs
- *   1 to 128.
+ * @param path as registered
+ * @param max_queue_pairs 1 to 128
  * @return
  *   0, or -1 with rte_errno ENOENT or EINVAL.
  */
@@ -471,10 +480,8 @@ __rte_experimental int rte_vhost_driver_set_max_queue_num(const char *path,
  * Let a vDPA device serve the front ends that connect from now on. A device serves one connection.
  * It detaches itself, and closes the connection, when it is removed.
  *
- * @param path
- *   As registered.
- * @param dev
- *   From rte_vdpa_find_device_by_name().
+ * @param path as registered
+ * @param dev from rte_vdpa_find_device_by_name()
  * @return
  *   0, or -1 with rte_errno: ENOENT; EINVAL; ENODEV there is no such device.
  */
@@ -482,11 +489,16 @@ int rte_vhost_driver_attach_vdpa_device(const char *path, struct rte_vdpa_device
 
 /**
  * Undo that; a front end that is connected keeps the device.
+ * @param path as registered
  * @return 0, or -1 with rte_errno ENOENT or EINVAL
  */
 int rte_vhost_driver_detach_vdpa_device(const char *path);
 
-/** Tell the device that is attached. @return the device, or NULL if there is none */
+/**
+ * Tell the device that is attached.
+ * @param path as registered
+ * @return the device, or NULL if there is none
+ */
 struct rte_vdpa_device *rte_vhost_driver_get_vdpa_device(const char *path);
 
 /**
@@ -497,14 +509,17 @@ struct rte_vdpa_device *rte_vhost_driver_get_vdpa_device(const char *path);
  */
 __rte_experimental int rte_vhost_driver_get_vdpa_dev_type(const char *path, uint32_t *type);
 
-/** Tell the vDPA device that serves a vid. @return the device, or NULL if there is none */
+/**
+ * Tell the vDPA device that serves a front end.
+ * @param vid device of the front end
+ * @return the device, or NULL if there is none
+ */
 struct rte_vdpa_device *rte_vhost_get_vdpa_device(int vid);
 
 /**
  * Tell the front end that the configuration space has changed, so that it reads it anew.
  *
- * @param vid
- *   Device.
+ * @param vid device
  * @param need_reply
  *   Wait for the front end's answer, up to 3 seconds. Not waited for in callbacks and driver
  *   operations, during which the front end may itself be waiting.
@@ -514,32 +529,54 @@ struct rte_vdpa_device *rte_vhost_get_vdpa_device(int vid);
  */
 __rte_experimental int rte_vhost_backend_config_change(int vid, bool need_reply);
 
-/** rte_vhost_backend_config_change() under the name that it has in DPDK 22.11. */
+/**
+ * rte_vhost_backend_config_change() under the name that it has in DPDK 22.11.
+ * @param vid as there
+ * @param need_reply as there
+ * @return as there
+ */
 __rte_experimental int rte_vhost_slave_config_change(int vid, bool need_reply);
 
 /* --- What is known of a device ------------------------------------------------------------- */
 
-/** Tell the virtio features agreed on, a mask of bits. @return 0, or -1: no such vid */
+/**
+ * Tell the virtio features agreed on.
+ * @param vid device
+ * @param[out] features mask of bits
+ * @return 0, or -1: no such vid
+ */
 int rte_vhost_get_negotiated_features(int vid, uint64_t *features);
 
-/** Tell the protocol features agreed on, a mask of bits. @return 0, or -1: no such vid */
+/**
+ * Tell the protocol features agreed on.
+ * @param vid device
+ * @param[out] protocol_features mask of bits
+ * @return 0, or -1: no such vid
+ */
 __rte_experimental int rte_vhost_get_negotiated_protocol_features(int vid,
 	uint64_t *protocol_features);
 
 /**
  * Tell the MTU that the front end set, in bytes; 0 if it set none.
+ * @param vid device
+ * @param[out] mtu bytes
  * @return 0; -ENODEV no such vid; -EAGAIN the device does not run; -ENOTSUP VIRTIO_NET_F_MTU was
- * not
- *   negotiated
+ *   not negotiated
  */
 int rte_vhost_get_mtu(int vid, uint16_t *mtu);
 
-/** Tell the NUMA node that guest memory is on. @return the node, or -1: unknown */
+/**
+ * Tell the NUMA node that guest memory is on.
+ * @param vid device
+ * @return the node, or -1: unknown
+ */
 int rte_vhost_get_numa_node(int vid);
 
 /**
  * Tell how many virtqueues there are: one more than the highest that the front end has named, so
- * that there may be gaps. @return the number, 0 if there is no such vid
+ * that there may be gaps.
+ * @param vid device
+ * @return the number, 0 if there is no such vid
  */
 uint16_t rte_vhost_get_vring_num(int vid);
 
@@ -555,8 +592,7 @@ int rte_vhost_get_ifname(int vid, char *buf, size_t len);
 /**
  * Get a copy of the memory table.
  *
- * @param vid
- *   Device.
+ * @param vid device
  * @param[out] mem
  *   The copy, to be freed by the caller with free(3). What it describes stays mapped from
  *   new_device to destroy_device: the device is stopped before its memory changes.
@@ -568,10 +604,8 @@ int rte_vhost_get_mem_table(int vid, struct rte_vhost_memory **mem);
 /**
  * Tell where a virtqueue lies.
  *
- * @param vid
- *   Device.
- * @param vring_idx
- *   Virtqueue.
+ * @param vid device
+ * @param vring_idx virtqueue
  * @param[out] vring
  *   Addresses are NULL until the virtqueue is ready, and valid until the device stops; descriptors
  *   stay the library's, and may be replaced by the front end: vring_state_changed tells.
@@ -609,12 +643,9 @@ int rte_vhost_set_vring_base(int vid, uint16_t queue_id, uint16_t last_avail_idx
 /**
  * Have messages of a front end handled by the application; to be called from new_connection.
  *
- * @param vid
- *   Device.
- * @param ops
- *   Handlers; copied.
- * @param ctx
- *   Not used.
+ * @param vid device
+ * @param ops handlers; copied
+ * @param ctx not used
  * @return
  *   0, or -1: no such vid.
  */
@@ -629,14 +660,10 @@ int rte_vhost_extern_callback_register(int vid, struct rte_vhost_user_extern_ops
  * The packets are copied: the mbufs stay the caller's. One thread at a time gets packets through a
  * virtqueue; a second one finds it busy and gets 0, without waiting. Never blocks.
  *
- * @param vid
- *   Device.
- * @param queue_id
- *   An even virtqueue.
- * @param pkts
- *   Packets; offload flags as for transmission.
- * @param count
- *   How many.
+ * @param vid device
+ * @param queue_id an even virtqueue
+ * @param pkts packets; offload flags as for transmission
+ * @param count how many
  * @return
  *   How many were taken; the others found no buffer. 0 for a device or virtqueue that does not run.
  */
@@ -646,16 +673,13 @@ uint16_t rte_vhost_enqueue_burst(int vid, uint16_t queue_id, struct rte_mbuf **p
 /**
  * Take packets that the guest transmits. As rte_vhost_enqueue_burst() in all else.
  *
- * @param vid
- *   Device.
- * @param queue_id
- *   An odd virtqueue.
+ * @param vid device
+ * @param queue_id an odd virtqueue
  * @param mbuf_pool
  *   Where mbufs come from. When it is empty, packets stay in the virtqueue.
  * @param[out] pkts
  *   The packets, to be freed by the caller. Offload flags: RTE_VHOST_USER_NET_COMPLIANT_OL_FLAGS.
- * @param count
- *   Entries of @p pkts.
+ * @param count entries of @p pkts
  * @return
  *   How many packets there were.
  */
@@ -664,11 +688,18 @@ uint16_t rte_vhost_dequeue_burst(int vid, uint16_t queue_id, struct rte_mempool 
 
 /**
  * Tell how many buffers the driver has made available and nobody took yet.
+ * @param vid device
+ * @param queue_id virtqueue
  * @return the number; 0 if there is no such vid or virtqueue, or a burst is at work on it now
  */
 uint16_t rte_vhost_avail_entries(int vid, uint16_t queue_id);
 
-/** As rte_vhost_avail_entries(), of a virtqueue that the guest transmits on; 0 for any other. */
+/**
+ * As rte_vhost_avail_entries(), of a virtqueue that the guest transmits on.
+ * @param vid device
+ * @param qid virtqueue
+ * @return as there; 0 for any other virtqueue
+ */
 uint32_t rte_vhost_rx_queue_count(int vid, uint16_t qid);
 
 /* --- Notifications ------------------------------------------------------------------------- */
@@ -690,11 +721,18 @@ int rte_vhost_enable_guest_notification(int vid, uint16_t queue_id, int enable);
 /**
  * Interrupt the driver, if it wants that, for those who write the used ring themselves. Waits for a
  * burst that is at work.
+ * @param vid device
+ * @param vring_idx virtqueue
  * @return 0, or -1: no such vid or virtqueue
  */
 int rte_vhost_vring_call(int vid, uint16_t vring_idx);
 
-/** The same without waiting. @return as above; -EAGAIN a burst is at work */
+/**
+ * The same without waiting.
+ * @param vid device
+ * @param vring_idx virtqueue
+ * @return as above; -EAGAIN a burst is at work
+ */
 __rte_experimental int rte_vhost_vring_call_nonblock(int vid, uint16_t vring_idx);
 
 /**
@@ -773,14 +811,10 @@ struct rte_vhost_stat_name {
  * Tell the names of a virtqueue's counters. The prefix is the application's direction and queue
  * pair: tx for even virtqueues, rx for odd ones.
  *
- * @param vid
- *   Device of a socket that was registered with RTE_VHOST_USER_NET_STATS_ENABLE.
- * @param queue_id
- *   Virtqueue.
- * @param[out] name
- *   Names, or NULL to ask for their number only.
- * @param size
- *   Entries of @p name.
+ * @param vid device of a socket that was registered with RTE_VHOST_USER_NET_STATS_ENABLE
+ * @param queue_id virtqueue
+ * @param[out] name names, or NULL to ask for their number only
+ * @param size entries of @p name
  * @return
  *   The number of counters; if it is larger than @p size, nothing was filled in. -1: no such vid or
  *   virtqueue, or nothing is counted.
@@ -788,11 +822,23 @@ struct rte_vhost_stat_name {
 int rte_vhost_vring_stats_get_names(int vid, uint16_t queue_id, struct rte_vhost_stat_name *name,
 	unsigned int size);
 
-/** Tell their values; as rte_vhost_vring_stats_get_names(). */
+/**
+ * Tell the values of a virtqueue's counters, in the order of their names.
+ * @param vid device
+ * @param queue_id virtqueue
+ * @param[out] stats values, or NULL to ask for their number only
+ * @param n entries of @p stats
+ * @return as rte_vhost_vring_stats_get_names()
+ */
 int rte_vhost_vring_stats_get(int vid, uint16_t queue_id, struct rte_vhost_stat *stats,
 	unsigned int n);
 
-/** Set them to 0. Waits for a burst that is at work. @return 0, or -1 as above */
+/**
+ * Set a virtqueue's counters to 0. Waits for a burst that is at work.
+ * @param vid device
+ * @param queue_id virtqueue
+ * @return 0, or -1 as above
+ */
 int rte_vhost_vring_stats_reset(int vid, uint16_t queue_id);
 
 #ifdef __cplusplus
