@@ -169,7 +169,9 @@ class Connection:
         control = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))] if fds else []
         try:
             sent = self.sock.sendmsg([data], control)
-            self.sock.sendall(data[sent:])
+            # The peer may have read all of it, and closed, by now.
+            if sent < len(data):
+                self.sock.sendall(data[sent:])
         except (BrokenPipeError, ConnectionResetError) as error:
             raise Closed(str(error)) from error
 
