@@ -10,7 +10,8 @@ Usage: meson-tests.py names BUILD_DIR SUITE PATTERN
 pattern PATTERN (any, if empty); "list" prints the names of the tests themselves, which are not the
 same where one program runs several of them (those print TAP, and their option --list names them).
 "results" prints RESULT<tab>NAME<tab>REASON for each test of the last run, where RESULT is OK, FAIL
-or SKIP, and REASON of a skipped one is the last line that it printed.
+or SKIP, and REASON of a skipped one is the last line that it printed, of a failed one those that tell
+what went wrong.
 """
 import fnmatch
 import json
@@ -19,6 +20,9 @@ import re
 import subprocess
 import sys
 
+# How a failure reads in what cmocka, the sanitizers, our own scripts and Python print.
+TELLING = re.compile(r"FAILED \(|error: |ERROR: |Error: |^\[ *LINE *\]")
+TELLING_LINES = 4
 OUTCOME = {"OK": "OK", "EXPECTEDFAIL": "OK", "SKIP": "SKIP"}
 
 
@@ -47,10 +51,12 @@ def names(build: str, suite: str, pattern: str, each: bool) -> None:
 def reason(test: dict, outcome: str) -> str:
     if outcome == "OK":
         return ""
-    if outcome == "FAIL":
-        return f"{test['result'].lower()}, exit status {test.get('returncode')}"
     lines = [line.strip() for part in ("stdout", "stderr")
              for line in test.get(part, "").splitlines() if line.strip()]
+    if outcome == "FAIL":
+        told = [line for line in lines if TELLING.search(line)][:TELLING_LINES]
+        status = f"{test['result'].lower()}, exit status {test.get('returncode')}"
+        return "; ".join([status, *told]).expandtabs(1)
     return lines[-1] if lines else "no reason given"
 
 
