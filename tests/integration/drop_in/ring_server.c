@@ -20,6 +20,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <linux/vhost.h>
 #include <linux/virtio_config.h>
@@ -40,9 +41,9 @@
 #define DOUBLE 64 /* nobody's but ours: doubles a number */
 #define RINGS 4
 #define AT_A_TIME 8
-/* As a disk has some under way at all times, but finishes when nothing more comes. */
+/* As a disk has some under way at all times, but finishes when nothing more comes for a while. */
 #define UNDER_WAY 4
-#define PATIENCE 100
+#define PATIENCE_NS 2000000
 #define DATA_MAX 65536
 
 struct message {
@@ -63,7 +64,7 @@ struct ring {
 	uint16_t avail, used;
 	uint16_t taken[AT_A_TIME];
 	unsigned int n;
-	unsigned int idle; /* turns since a request came */
+	uint64_t last_ns; /* when a request last came */
 };
 
 static struct {
@@ -135,6 +136,15 @@ complete(struct ring *ring, uint16_t index, uint16_t head)
 	rte_vhost_vring_call(device.vid, index);
 }
 
+static uint64_t
+now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000000000ULL + now.tv_nsec;
+}
+
 static void
 take(struct ring *ring, uint16_t index)
 {
@@ -145,7 +155,7 @@ take(struct ring *ring, uint16_t index)
 		if (ring->tracked)
 			rte_vhost_set_inflight_desc_split(device.vid, index, head);
 		ring->taken[ring->n++] = head;
-		ring->idle = 0;
+		ring->last_ns = now_ns();
 	}
 }
 
@@ -164,7 +174,7 @@ serve(void)
 		struct ring *ring = &device.ring[i];
 
 		take(ring, i);
-		complete_but(ring, i, ring->idle++ < PATIENCE ? UNDER_WAY : 0);
+		complete_but(ring, i, now_ns() - ring->last_ns < PATIENCE_NS ? UNDER_WAY : 0);
 	}
 }
 
