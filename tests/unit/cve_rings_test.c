@@ -55,16 +55,11 @@ static const uint64_t formats[] = {
 static void
 rig_start(uint64_t features)
 {
-	uint16_t base = features & PACKED ? 0x8000 : 0;
-
 	features |= F(VIRTIO_F_VERSION_1) | F(VIRTIO_RING_F_INDIRECT_DESC);
 	guest_memory_init(&rig.memory, REGIONS, REGION);
 	ring_driver_init(&rig.driver, &rig.memory, features, SIZE);
 	rig.end = guest_memory_region(&rig.memory, REGIONS);
-	vhost_vring_init(&rig.vr, "cve");
-	vhost_vring_set_features(&rig.vr, features);
-	assert_int_equal(vhost_vring_set_layout(&rig.vr, &rig.driver.layout), 0);
-	assert_int_equal(vhost_vring_set_base(&rig.vr, base, base), 0);
+	ring_driver_attach(&rig.driver, &rig.vr, "cve");
 	vhost_vring_start(&rig.vr, rig.memory.table);
 }
 

@@ -275,17 +275,12 @@ take_back(void)
 static void
 check_marks(uint64_t features, bool enqueue)
 {
-	uint16_t base = features & F(VIRTIO_F_RING_PACKED) ? 0x8000 : 0;
-
 	features |= F(VIRTIO_F_VERSION_1) | F(VHOST_F_LOG_ALL) | F(VIRTIO_RING_F_INDIRECT_DESC);
 	memset(rig.buffers, 0, sizeof(rig.buffers));
 	guest_memory_init(&rig.memory, REGIONS, REGION_SIZE);
 	ring_driver_init(&rig.driver, &rig.memory, features, RING_SIZE);
 	guest_memory_keep(&rig.memory);
-	vhost_vring_init(&rig.vr, "unit");
-	vhost_vring_set_features(&rig.vr, features);
-	assert_int_equal(vhost_vring_set_layout(&rig.vr, &rig.driver.layout), 0);
-	assert_int_equal(vhost_vring_set_base(&rig.vr, base, base), 0);
+	ring_driver_attach(&rig.driver, &rig.vr, "unit");
 	rig.log = -1;
 	vhost_vring_start(&rig.vr, rig.memory.table);
 

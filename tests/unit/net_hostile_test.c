@@ -64,18 +64,13 @@ is_packed(void)
 static void
 rig_start(uint64_t features)
 {
-	uint16_t base = features & F(VIRTIO_F_RING_PACKED) ? 0x8000 : 0;
-
 	rig.features = features | F(VIRTIO_F_VERSION_1);
 	guest_memory_init(&rig.memory, 2, REGION);
 	ring_driver_init(&rig.driver, &rig.memory, rig.features, SIZE);
 	rig.good = guest_memory_alloc(&rig.memory, 2048, 64);
 	rig.table = guest_memory_alloc(&rig.memory, TABLE_MAX * sizeof(struct vring_desc), 16);
 	rig.end = guest_memory_region(&rig.memory, 2);
-	vhost_vring_init(&rig.vr, "hostile");
-	vhost_vring_set_features(&rig.vr, rig.features);
-	assert_int_equal(vhost_vring_set_layout(&rig.vr, &rig.driver.layout), 0);
-	assert_int_equal(vhost_vring_set_base(&rig.vr, base, base), 0);
+	ring_driver_attach(&rig.driver, &rig.vr, "hostile");
 	vhost_vring_start(&rig.vr, rig.memory.table);
 }
 

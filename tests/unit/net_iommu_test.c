@@ -80,17 +80,12 @@ map_regions(uint32_t n, uint32_t readable, bool start)
 static void
 rig_start(uint64_t features)
 {
-	const uint16_t base = features & F(VIRTIO_F_RING_PACKED) ? 0x8000 : 0;
-
 	features |= F(VIRTIO_F_VERSION_1);
 	guest_memory_init(&rig.memory, 2, REGION);
 	ring_driver_init(&rig.driver, &rig.memory, features, SIZE);
 	rig.first = guest_memory_alloc(&rig.memory, 2 * PAGE, PAGE);
 	rig.second = guest_memory_region(&rig.memory, 1) + PAGE;
-	vhost_vring_init(&rig.vr, "iommu");
-	vhost_vring_set_features(&rig.vr, features);
-	assert_int_equal(vhost_vring_set_layout(&rig.vr, &rig.driver.layout), 0);
-	assert_int_equal(vhost_vring_set_base(&rig.vr, base, base), 0);
+	ring_driver_attach(&rig.driver, &rig.vr, "iommu");
 	map_regions(1, 1, true);
 }
 

@@ -192,7 +192,6 @@ static struct {
 static void
 rig_start(uint64_t features, uint64_t mbuf_flags)
 {
-	uint16_t base = features & F(VIRTIO_F_RING_PACKED) ? 0x8000 : 0;
 	uint64_t gpa;
 
 	features |= F(VIRTIO_F_VERSION_1) | F(VIRTIO_RING_F_INDIRECT_DESC);
@@ -204,11 +203,8 @@ rig_start(uint64_t features, uint64_t mbuf_flags)
 	/* Indirect tables cross the next end. */
 	gpa = guest_memory_region(&rig.memory, 2) - 24;
 	guest_memory_alloc(&rig.memory, gpa - rig.memory.next, 1);
-	vhost_vring_init(&rig.vr, "offload");
-	vhost_vring_set_features(&rig.vr, features);
+	ring_driver_attach(&rig.driver, &rig.vr, "offload");
 	rig.vr.mbuf_flags = mbuf_flags;
-	assert_int_equal(vhost_vring_set_layout(&rig.vr, &rig.driver.layout), 0);
-	assert_int_equal(vhost_vring_set_base(&rig.vr, base, base), 0);
 	vhost_vring_start(&rig.vr, rig.memory.table);
 }
 

@@ -111,14 +111,8 @@ rig_start(const struct ring_case *c)
 	guest_memory_init(&rig.memory, 6, 1 << 20);
 	ring_driver_init(&rig.driver, &rig.memory, c->features, c->size);
 	guest_memory_keep(&rig.memory);
-	vhost_vring_init(&rig.vr, c->name);
-	vhost_vring_set_features(&rig.vr, c->features);
+	ring_driver_attach(&rig.driver, &rig.vr, c->name);
 	rig.vr.flags |= VHOST_VRING_STATS;
-	assert_int_equal(vhost_vring_set_layout(&rig.vr, &rig.driver.layout), 0);
-	assert_int_equal(vhost_vring_set_base(&rig.vr,
-				 c->features & F(VIRTIO_F_RING_PACKED) ? 0x8000 : 0,
-				 c->features & F(VIRTIO_F_RING_PACKED) ? 0x8000 : 0),
-		0);
 	vhost_vring_start(&rig.vr, rig.memory.table);
 	rig.sent = rig.received = rig.taken = 0;
 }

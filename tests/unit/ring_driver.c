@@ -68,6 +68,18 @@ ring_driver_fini(struct ring_driver *d)
 	free(d->order);
 }
 
+void
+ring_driver_attach(const struct ring_driver *d, struct vhost_vring *vr, const char *name)
+{
+	/* Of a packed ring, the wrap counter begins with 1. */
+	const uint16_t base = HAS(d, VIRTIO_F_RING_PACKED) ? 0x8000 : 0;
+
+	vhost_vring_init(vr, name);
+	vhost_vring_set_features(vr, d->features);
+	assert_int_equal(vhost_vring_set_layout(vr, &d->layout), 0);
+	assert_int_equal(vhost_vring_set_base(vr, base, base), 0);
+}
+
 /* A table anywhere in memory, as driver and device may meet it: crossing regions, misaligned. */
 static struct ring_driver_seg
 write_table(struct ring_driver *d, const struct ring_driver_seg *segs, uint16_t n, uint16_t flags)

@@ -59,6 +59,9 @@ void ring_driver_init(struct ring_driver *d, struct guest_memory *memory, uint64
 	uint16_t size);
 void ring_driver_fini(struct ring_driver *d);
 
+/** The device side of it: set @a vr up for the ring and its features, not started yet. */
+void ring_driver_attach(const struct ring_driver *d, struct vhost_vring *vr, const char *name);
+
 /** How a buffer is laid out in descriptors. */
 enum ring_driver_how {
 	RING_DRIVER_DIRECT,
