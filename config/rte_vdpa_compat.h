@@ -25,6 +25,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
 
@@ -57,6 +58,16 @@
 	((void)((RTE_LOG_##level <= RTE_LOG_DP_LEVEL) ? \
 			rte_log(RTE_LOG_##level, (uint32_t)(type), fmt "\n", ##__VA_ARGS__) : \
 			0))
+
+/*
+ * Where an mbuf has its buffer's I/O address. A DPDK built without that field runs only with I/O
+ * addresses that are virtual ones. The option that leaves it out has another name since 23.03.
+ */
+#if defined(RTE_IOVA_IN_MBUF) ? RTE_IOVA_IN_MBUF : RTE_IOVA_AS_PA
+#define VDPA_MBUF_IOVA_OFFSET offsetof(struct rte_mbuf, buf_iova)
+#else
+#define VDPA_MBUF_IOVA_OFFSET offsetof(struct rte_mbuf, buf_addr)
+#endif
 
 /* 23.03 has telemetry say "uint" for every unsigned number, where 22.11 said "u64". */
 #if RTE_VERSION < RTE_VERSION_NUM(23, 3, 0, 0)

@@ -46,6 +46,9 @@ struct virtio_device {
 	uint64_t required; /**< what the arguments of the device make indispensable */
 	uint64_t features; /**< what was agreed on when the device last came up */
 
+	bool by_iova;        /**< the device is given I/O addresses, not those of this process */
+	uint16_t ring_align; /**< of used rings and of rings as a whole; 0: of cache lines */
+
 	uint16_t max_pairs;
 	uint16_t queue_size; /**< what the port recommends; the application may ask otherwise */
 	uint16_t pairs;      /**< in use: set up at every start */

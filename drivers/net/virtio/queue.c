@@ -15,6 +15,7 @@
 #include "device.h"
 #include "log.h"
 #include "queue.h"
+#include "rte_vdpa_compat.h"
 #include "transport.h"
 
 bool virtio_queue_fence;
@@ -35,30 +36,27 @@ virtio_queue_init(void)
 	return 0;
 }
 
-/* Bytes of one area, rounded so that the next one begins on a cache line of its own. */
+/* Every area begins on a cache line of its own, used ones where the transport wants them. */
 static size_t
-area(size_t bytes)
+avail_at(const struct virtio_queue *q)
 {
-	return RTE_CACHE_LINE_ROUNDUP(bytes);
+	return RTE_CACHE_LINE_ROUNDUP(q->size * sizeof(struct vring_desc));
 }
 
 static size_t
-desc_bytes(uint16_t size)
+used_at(const struct virtio_queue *q)
 {
-	return area(size * sizeof(struct vring_desc));
+	const size_t end = avail_at(q) + sizeof(struct vring_avail) +
+		(q->size + 1u) * sizeof(uint16_t);
+
+	return RTE_ALIGN(end, RTE_MAX((size_t)q->dev->ring_align, (size_t)RTE_CACHE_LINE_SIZE));
 }
 
 static size_t
-avail_bytes(uint16_t size)
+ring_bytes(const struct virtio_queue *q)
 {
-	return area(sizeof(struct vring_avail) + (size + 1u) * sizeof(uint16_t));
-}
-
-static size_t
-used_bytes(uint16_t size)
-{
-	return area(sizeof(struct vring_used) + size * sizeof(struct vring_used_elem) +
-		sizeof(uint16_t));
+	return RTE_CACHE_LINE_ROUNDUP(used_at(q) + sizeof(struct vring_used) +
+		q->size * sizeof(struct vring_used_elem) + sizeof(uint16_t));
 }
 
 /* Tables for frames of many segments: enough that the ring is what runs full, within reason. */
@@ -68,24 +66,52 @@ table_count(uint16_t size)
 	return (uint16_t)rte_align32prevpow2(RTE_MIN(size, 256));
 }
 
+/* Memory in one piece also for the device; a memzone's name is its device's and queue's. */
 static int
-allocate_tx(struct virtio_queue *q, int node)
+allocate_zone(struct virtio_queue *q, size_t bytes, size_t align, int node)
 {
-	const uint16_t tables = table_count(q->size);
+	char name[RTE_MEMZONE_NAMESIZE];
 
-	q->span = rte_zmalloc_socket("virtio spans", q->size * sizeof(*q->span),
-		RTE_CACHE_LINE_SIZE, node);
-	q->tables = rte_zmalloc_socket("virtio tables", tables * sizeof(*q->tables),
-		RTE_CACHE_LINE_SIZE, node);
-	q->table_mask = tables - 1;
-	return q->span != NULL && q->tables != NULL ? 0 : -ENOMEM;
+	snprintf(name, sizeof(name), "vq%u.%s", q->index, q->dev->name);
+	q->ring_zone = rte_memzone_reserve_aligned(name, bytes, node, RTE_MEMZONE_IOVA_CONTIG,
+		(unsigned int)align);
+	if (q->ring_zone == NULL)
+		return -ENOMEM;
+	q->ring_mem = q->ring_zone->addr;
+	q->ring_addr = q->ring_zone->iova;
+	memset(q->ring_mem, 0, bytes);
+	return 0;
+}
+
+/* What the device reads and writes beside frames. */
+static int
+allocate_shared(struct virtio_queue *q, int node)
+{
+	const uint16_t tables = virtio_queue_is_tx(q) ? table_count(q->size) : 0;
+	const size_t bytes = ring_bytes(q) + tables * sizeof(*q->tables);
+	const size_t align = RTE_MAX((size_t)q->dev->ring_align, (size_t)RTE_CACHE_LINE_SIZE);
+
+	if (q->dev->by_iova) {
+		if (allocate_zone(q, bytes, align, node) < 0)
+			return -ENOMEM;
+	} else {
+		q->ring_mem = rte_zmalloc_socket("virtio ring", bytes, (unsigned int)align, node);
+		q->ring_addr = (uintptr_t)q->ring_mem;
+	}
+	if (q->ring_mem == NULL)
+		return -ENOMEM;
+	if (tables > 0) {
+		q->tables = (struct virtio_tx_table *)((uint8_t *)q->ring_mem + ring_bytes(q));
+		q->table_mask = tables - 1;
+		q->table_shift = q->ring_addr - (uintptr_t)q->ring_mem;
+	}
+	return 0;
 }
 
 struct virtio_queue *
 virtio_queue_create(struct virtio_device *dev, uint16_t index, uint16_t size, int node)
 {
 	struct virtio_queue *q;
-	uint8_t *mem;
 
 	q = rte_zmalloc_socket("virtio queue", sizeof(*q), RTE_CACHE_LINE_SIZE, node);
 	if (q == NULL)
@@ -96,18 +122,18 @@ virtio_queue_create(struct virtio_device *dev, uint16_t index, uint16_t size, in
 	q->mask = size - 1;
 	q->kickfd = -1;
 	q->callfd = -1;
+	q->addr_field = dev->by_iova ? VDPA_MBUF_IOVA_OFFSET : offsetof(struct rte_mbuf, buf_addr);
 	q->mbufs = rte_zmalloc_socket("virtio mbufs", size * sizeof(*q->mbufs), RTE_CACHE_LINE_SIZE,
 		node);
-	mem = rte_zmalloc_socket("virtio ring",
-		desc_bytes(size) + avail_bytes(size) + used_bytes(size), RTE_CACHE_LINE_SIZE, node);
-	q->ring_mem = mem;
-	if (q->mbufs == NULL || mem == NULL)
+	if (virtio_queue_is_tx(q))
+		q->span = rte_zmalloc_socket("virtio spans", size * sizeof(*q->span),
+			RTE_CACHE_LINE_SIZE, node);
+	if (q->mbufs == NULL || (virtio_queue_is_tx(q) && q->span == NULL) ||
+		allocate_shared(q, node) < 0)
 		goto no_memory;
-	q->desc = (struct vring_desc *)mem;
-	q->avail = (struct vring_avail *)(mem + desc_bytes(size));
-	q->used = (struct vring_used *)(mem + desc_bytes(size) + avail_bytes(size));
-	if (virtio_queue_is_tx(q) && allocate_tx(q, node) < 0)
-		goto no_memory;
+	q->desc = q->ring_mem;
+	q->avail = (struct vring_avail *)((uint8_t *)q->ring_mem + avail_at(q));
+	q->used = (struct vring_used *)((uint8_t *)q->ring_mem + used_at(q));
 	return q;
 
 no_memory:
@@ -137,12 +163,12 @@ virtio_queue_destroy(struct virtio_queue *q)
 		return;
 	if (q->burst != NULL)
 		drain(q);
-	rte_free(q->ring_mem);
+	if (q->ring_zone != NULL)
+		rte_memzone_free(q->ring_zone);
+	else
+		rte_free(q->ring_mem);
 	rte_free(q->mbufs);
-	if (virtio_queue_is_tx(q)) {
-		rte_free(q->span);
-		rte_free(q->tables);
-	}
+	rte_free(q->span);
 	rte_free(q);
 }
 
@@ -165,10 +191,8 @@ ring_flags(uint64_t features)
 static void
 reset_packed(struct virtio_queue *q)
 {
-	q->driver_event = (struct vring_packed_desc_event *)((uint8_t *)q->ring_mem +
-		desc_bytes(q->size));
-	q->device_event = (struct vring_packed_desc_event *)((uint8_t *)q->driver_event +
-		avail_bytes(q->size));
+	q->driver_event = (struct vring_packed_desc_event *)((uint8_t *)q->ring_mem + avail_at(q));
+	q->device_event = (struct vring_packed_desc_event *)((uint8_t *)q->ring_mem + used_at(q));
 	q->head_wrap = true;
 	q->used_wrap = true;
 }
@@ -180,8 +204,8 @@ reset_packed(struct virtio_queue *q)
 static void
 reset_split(struct virtio_queue *q)
 {
-	q->avail = (struct vring_avail *)((uint8_t *)q->ring_mem + desc_bytes(q->size));
-	q->used = (struct vring_used *)((uint8_t *)q->avail + avail_bytes(q->size));
+	q->avail = (struct vring_avail *)((uint8_t *)q->ring_mem + avail_at(q));
+	q->used = (struct vring_used *)((uint8_t *)q->ring_mem + used_at(q));
 	for (uint32_t i = 0; i < q->size; i++) {
 		q->avail->ring[i] = (uint16_t)i;
 		q->desc[i].next = (uint16_t)(i + 1) & q->mask;
@@ -222,7 +246,7 @@ virtio_queue_reset(struct virtio_queue *q, uint64_t features)
 	q->table_head = 0;
 	q->table_tail = 0;
 	q->failure = NULL;
-	memset(q->ring_mem, 0, desc_bytes(q->size) + avail_bytes(q->size) + used_bytes(q->size));
+	memset(q->ring_mem, 0, ring_bytes(q));
 	memset(q->mbufs, 0, q->size * sizeof(*q->mbufs));
 	if (virtio_queue_is_tx(q))
 		memset(q->span, 0, q->size * sizeof(*q->span));

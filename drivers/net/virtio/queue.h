@@ -33,6 +33,7 @@
 #include <rte_branch_prediction.h>
 #include <rte_common.h>
 #include <rte_mbuf.h>
+#include <rte_memzone.h>
 
 #define VIRTIO_QUEUE_SIZE_MAX 32768
 #define VIRTIO_QUEUE_SIZE_MIN 2
@@ -118,7 +119,8 @@ struct virtio_queue {
 		uint32_t buf_len; /**< receive: bytes posted per buffer, header included */
 		uint16_t table_mask;
 	};
-	uint16_t buf_off; /**< receive: from the mbuf's buf_addr to where the device writes */
+	uint16_t buf_off;    /**< receive: from the mbuf's buf_addr to where the device writes */
+	uint16_t addr_field; /**< where an mbuf has its buffer's address as the device knows it */
 
 	/* Second line: written by bursts. */
 	uint32_t running __rte_cache_aligned;
@@ -137,6 +139,7 @@ struct virtio_queue {
 	uint64_t rearm;           /**< receive: data_off, refcnt, nb_segs, port of a fresh mbuf */
 	struct rte_mbuf *merging; /**< receive: frame whose remaining buffers are yet to come */
 	struct rte_mbuf *merge_last;
+	uint64_t table_shift; /**< transmit: from our address of a table to the device's */
 
 	/* Third line: counted by bursts, read by anybody. */
 	struct virtio_queue_counters count __rte_cache_aligned;
@@ -154,7 +157,9 @@ struct virtio_queue {
 	struct virtio_device *dev;
 	struct virtio_queue_counters count_base; /**< as of the last reset of statistics */
 	const char *burst_name;
-	void *ring_mem;
+	void *ring_mem;                      /**< the ring, and for transmit the tables behind it */
+	uint64_t ring_addr;                  /**< ring_mem as the device knows it */
+	const struct rte_memzone *ring_zone; /**< of ring_mem, unless it is of the heap */
 	uint16_t nb_segs_max; /**< transmit: segments of a frame that the ring can carry */
 	uint16_t room;        /**< receive: data_off of frames, with room for the header in front */
 	uint16_t data_room;   /**< receive: bytes of a buffer from its buf_addr on */
@@ -241,6 +246,20 @@ static inline uint16_t
 virtio_queue_id(const struct virtio_queue *q)
 {
 	return q->index / 2;
+}
+
+/** Where an mbuf's buffer begins, as the device knows it. */
+static __rte_always_inline uint64_t
+virtio_queue_buffer(const struct virtio_queue *q, const struct rte_mbuf *m)
+{
+	return *(const virtio_word64 *)((const char *)m + q->addr_field);
+}
+
+/** What the device knows an address within ring_mem by. */
+static inline uint64_t
+virtio_queue_ring_address(const struct virtio_queue *q, const void *part)
+{
+	return q->ring_addr + (uint64_t)((const char *)part - (const char *)q->ring_mem);
 }
 
 /** Ask for interrupts of a receive queue, or for none. */

@@ -24,11 +24,11 @@ enum virtio_rx_variant {
 	VIRTIO_RX_OFFLOAD = 1 << 1, /**< the header may say something, and tags may be stripped */
 };
 
-/** Where the device writes into @a m. Descriptors carry addresses of this process. */
+/** Where the device writes into @a m. */
 static __rte_always_inline uint64_t
 virtio_rx_address(const struct virtio_queue *q, const struct rte_mbuf *m)
 {
-	return (uintptr_t)m->buf_addr + q->buf_off;
+	return virtio_queue_buffer(q, m) + q->buf_off;
 }
 
 /** The header in front of a received frame, read once: the device can still write to it. */

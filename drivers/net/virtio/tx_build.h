@@ -34,7 +34,7 @@ virtio_tx_is_simple(const struct rte_mbuf *m, uint16_t hdr_len)
 		RTE_MBUF_DIRECT(m);
 }
 
-/** Put the header in front of a simple frame. @return its address */
+/** Put the header in front of a simple frame. @return its address for the device */
 static __rte_always_inline uint64_t
 virtio_tx_prepend(const struct virtio_queue *q, const struct rte_mbuf *m,
 	const unsigned int variant)
@@ -51,7 +51,7 @@ virtio_tx_prepend(const struct virtio_queue *q, const struct rte_mbuf *m,
 		memset(hdr, 0, sizeof(uint64_t));
 		memset(hdr + q->hdr_len - sizeof(uint32_t), 0, sizeof(uint32_t));
 	}
-	return (uintptr_t)hdr;
+	return virtio_queue_buffer(q, m) + m->data_off - q->hdr_len;
 }
 
 /**
@@ -97,7 +97,7 @@ virtio_tx_chain_begin(const struct virtio_queue *q, const struct rte_mbuf *m,
 		memcpy(in_place, &full, q->hdr_len);
 		return (struct virtio_tx_chain){
 			.next = m->next,
-			.addr = (uintptr_t)in_place,
+			.addr = virtio_queue_buffer(q, m) + m->data_off - q->hdr_len,
 			.len = q->hdr_len + m->data_len,
 			.left = m->nb_segs - 1,
 		};
@@ -105,7 +105,7 @@ virtio_tx_chain_begin(const struct virtio_queue *q, const struct rte_mbuf *m,
 	*hdr = full;
 	return (struct virtio_tx_chain){
 		.next = m,
-		.addr = (uintptr_t)hdr,
+		.addr = (uintptr_t)hdr + q->table_shift,
 		.len = q->hdr_len,
 		.left = m->nb_segs,
 	};
@@ -113,9 +113,9 @@ virtio_tx_chain_begin(const struct virtio_queue *q, const struct rte_mbuf *m,
 
 /** Go to the next descriptor; the caller saw that some are left. */
 static inline void
-virtio_tx_chain_next(struct virtio_tx_chain *c)
+virtio_tx_chain_next(const struct virtio_queue *q, struct virtio_tx_chain *c)
 {
-	c->addr = rte_pktmbuf_mtod(c->next, uintptr_t);
+	c->addr = virtio_queue_buffer(q, c->next) + c->next->data_off;
 	c->len = c->next->data_len;
 	c->next = c->next->next;
 	c->left--;

@@ -145,10 +145,10 @@ put_table(struct virtio_queue *q, struct burst *b, const struct rte_mbuf *m,
 		t->packed[n++] = (struct vring_packed_desc){ .addr = c.addr, .len = c.len };
 		if (c.left == 0)
 			break;
-		virtio_tx_chain_next(&c);
+		virtio_tx_chain_next(q, &c);
 	}
-	put(q, b, (uintptr_t)t->packed, n * sizeof(struct vring_packed_desc), q->head,
-		VRING_DESC_F_INDIRECT);
+	put(q, b, (uintptr_t)t->packed + q->table_shift, n * sizeof(struct vring_packed_desc),
+		q->head, VRING_DESC_F_INDIRECT);
 }
 
 static void
@@ -163,7 +163,7 @@ put_chain(struct virtio_queue *q, struct burst *b, const struct rte_mbuf *m,
 		if (c.left == 0)
 			break;
 		q->mbufs[q->head] = NULL;
-		virtio_tx_chain_next(&c);
+		virtio_tx_chain_next(q, &c);
 	}
 }
 

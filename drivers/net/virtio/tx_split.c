@@ -110,9 +110,9 @@ put_table(struct virtio_queue *q, const struct rte_mbuf *m, struct virtio_tx_tab
 		n++;
 		if (c.left == 0)
 			break;
-		virtio_tx_chain_next(&c);
+		virtio_tx_chain_next(q, &c);
 	}
-	q->desc[slot].addr = (uintptr_t)t->split;
+	q->desc[slot].addr = (uintptr_t)t->split + q->table_shift;
 	q->desc[slot].len = n * sizeof(struct vring_desc);
 	q->desc[slot].flags = VRING_DESC_F_INDIRECT;
 	return 1;
@@ -133,7 +133,7 @@ put_chain(struct virtio_queue *q, const struct rte_mbuf *m, struct virtio_tx_tab
 		q->desc[slot].flags = c.left > 0 ? VRING_DESC_F_NEXT : 0;
 		if (c.left == 0)
 			return n;
-		virtio_tx_chain_next(&c);
+		virtio_tx_chain_next(q, &c);
 		q->mbufs[(q->head + n) & q->mask] = NULL;
 	}
 }
