@@ -30,7 +30,7 @@ usage() {
 	USAGE
 }
 
-say() { printf '\n== %s\n' "$*"; }
+say() { printf '\n== %d:%02d %s\n' $((SECONDS / 60)) $((SECONDS % 60)) "$*"; }
 die() { printf 'test: %s\n' "$*" >&2; exit 2; }
 
 cc='' sanitize=0 quick=0 everything=0 only='' list=0 setup=1 verbose=0
@@ -54,13 +54,19 @@ done
 case $cc in '' | gcc | clang) ;; *) die "--cc takes gcc or clang, not '$cc'" ;; esac
 
 cd "$(dirname "$0")/.." || exit 2
-start=$SECONDS
-results=$(mktemp)
-trap 'rm -f "$results"' EXIT
+results=$(mktemp) prepare=''
+trap 'rm -f "$results"; [ -z "$prepare" ] || kill "$prepare" 2>/dev/null' EXIT
 
 [ $setup -eq 0 ] || devtools/setup.sh || exit 2
 # For those that run several tests at once, such as devtools/lab/test.
 export VDPA_ONLY=$only
+
+# What guests boot from is fetched and built while compilers run. The tests that need it wait for it,
+# and say what is wrong if it cannot be had.
+if [ -z "$only" ] && [ $quick$list = 00 ]; then
+	devtools/lab/prepare >/dev/null 2>&1 &
+	prepare=$!
+fi
 
 # Directory of a pass: compiler, then "asan" or nothing.
 dir_of() {
@@ -137,7 +143,7 @@ fi
 passed=$(grep -c '^OK' "$results")
 failed=$(grep -c '^FAIL' "$results")
 skipped=$(grep -c '^SKIP' "$results")
-say "result, after $(((SECONDS - start) / 60)) min $(((SECONDS - start) % 60)) s"
+say "result"
 awk -F '\t' '$1 != "OK" { printf "%s  %s%s\n", $1, $2, $3 == "" ? "" : ": " $3 }' "$results"
 if [ "$passed" -eq 0 ] && [ "$failed" -eq 0 ]; then
 	echo "no test ran; --list names them"
