@@ -30,8 +30,7 @@ _Static_assert(sizeof(struct vring_used) +
 			sizeof(uint16_t) <=
 		COMMAND - DEVICE_AREA,
 	"used ring does not fit");
-_Static_assert(DATA + VIRTIO_CONTROL_DATA_MAX <= VIRTIO_CONTROL_RING_BYTES,
-	"data does not fit");
+_Static_assert(DATA + VIRTIO_CONTROL_DATA_MAX <= VIRTIO_CONTROL_RING_BYTES, "data does not fit");
 
 /* One buffer of a command. */
 struct part {
