@@ -25,7 +25,7 @@ static size_t ninputs;
 static struct input current;
 static uint64_t state;
 
-/*/* The library of the sanitizers tells of its end by this, if the program is linked with it. */
+/* The library of the sanitizers tells of its end by this, if the program is linked with it. */
 void __sanitizer_set_death_callback(void (*callback)(void)) __attribute__((weak));
 
 static void

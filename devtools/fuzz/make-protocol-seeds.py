@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-3-Clause
-"""Write the seeds of the targets messages, iotlb and inflight, devtools/fuzz/corpus/: short honest
-conversations, which the fuzzers change. The formats are those of fuzz_messages.c, fuzz_iotlb.c and
-fuzz_inflight.c."""
+"""Write the seeds of the targets messages, vdpa, iotlb and inflight, devtools/fuzz/corpus/: short
+honest conversations, which the fuzzers change. The formats are those of frontend.c, fuzz_vdpa.c,
+fuzz_iotlb.c and fuzz_inflight.c."""
 import struct
 from pathlib import Path
 
@@ -54,6 +54,21 @@ def messages() -> dict[str, bytes]:
     return out
 
 
+def vdpa() -> dict[str, bytes]:
+    """Of what the driver does, 64 bytes in front, those of 0xc0 and more are failures."""
+    well, badly = bytes(65), b"\0" + bytes(24) + b"\xc0" * 40
+    start = negotiate(PACKED | IOMMU) + bytes([MEMORY, 1]) + rings()
+    config = bytes([MESSAGE, 24, 0, 20]) + struct.pack("<III", 0, 8, 0) + bytes(8)
+    steps = {
+        "starts": bytes([ENABLE, 1, 0, ENABLE, 1, 1]),
+        "logged": bytes([LOG, LOG]),
+        "memory-moves": bytes([MEMORY, 3, REGION, 0, REGION, 1]),
+        "config": config + bytes([MESSAGE, 19, 0, 8]) + bytes(8),
+    }
+    return {name + how: what + start + more for name, more in steps.items()
+            for how, what in (("", well), ("-fails", badly))}
+
+
 def iotlb() -> dict[str, bytes]:
     def update(first: int, n: int, unit: int, access: int = 3) -> bytes:
         return bytes([access << 2 | 1, first, n - 1, unit])
@@ -90,7 +105,7 @@ def inflight() -> dict[str, bytes]:
 
 
 def main() -> None:
-    for target, seeds in (("messages", messages()), ("iotlb", iotlb()), ("inflight", inflight())):
+    for target, seeds in (("messages", messages()), ("vdpa", vdpa()), ("iotlb", iotlb()), ("inflight", inflight())):
         (HERE / target).mkdir(parents=True, exist_ok=True)
         for name, data in seeds.items():
             (HERE / target / name).write_bytes(data)

@@ -39,7 +39,12 @@
 
 #define RING_SIZE 16
 #define BURST 6
+/* Steps are slow, and with sanitizers many. */
+#ifdef __SANITIZE_ADDRESS__
+#define LIVES 10
+#else
 #define LIVES 40
+#endif
 #define HEADER sizeof(struct virtio_net_hdr_mrg_rxbuf)
 /* Receive buffers that a frame does not fit, so that it takes several where that is possible. */
 #define SMALL 80
