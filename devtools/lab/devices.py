@@ -13,7 +13,9 @@ A DEVICE is virtio-net[,netdev=NETDEV][,queues=N][,driver=DRIVER][,ids=VENDOR:DE
     socket:listen=ADDRESS, socket:connect=ADDRESS
                             the frames as they are, over TCP between emulators
   queues  pairs of queues, also of NETDEV
-  driver  virtio-pci (default), vp-vdpa or vfio-pci: what the guest binds the device to
+  driver  virtio-pci (default), vp-vdpa, vfio-pci or uio_pci_generic: what the guest binds the
+          device to
+  plug    on: behind a port of its own, out of which the monitor's device_del pulls it
   ids     what the guest takes for the device's PCI subsystem, such as 8086:001a
 Everything else is a property of QEMU's virtio-net-pci: packed=on, mrg_rxbuf=off, rx_queue_size=1024.
 """
@@ -23,10 +25,15 @@ DRIVERS = {
     "virtio-pci": {},
     "vp-vdpa": {"disable-legacy": "on", "iommu_platform": "on", "ats": "on"},
     "vfio-pci": {"disable-legacy": "on", "iommu_platform": "on", "ats": "on"},
+    "uio_pci_generic": {},
 }
 NEEDS_IOMMU = ("vp-vdpa", "vfio-pci")
 FIRST_SLOT = 0x10
 SLOTS = 0x1f - FIRST_SLOT
+# The port that a device can be pulled out of: where it is, and the address in the guest of what is
+# plugged into it, whose bus the firmware numbers as the first one.
+PLUG_SLOT = 4
+PLUG_ADDRESS = "0000:01:00.0"
 
 
 class BadDevice(ValueError):
@@ -86,6 +93,7 @@ class VirtioNet:
     driver: str = "virtio-pci"
     ids: str = ""
     mac: str = ""
+    plug: str = ""
     properties: tuple[str, ...] = ()
 
     @staticmethod
@@ -98,7 +106,7 @@ class VirtioNet:
             name, equals, value = word.partition("=")
             if not equals or not name or not value:
                 raise BadDevice(f"'{word}' should be NAME=VALUE")
-            if name in ("netdev", "queues", "driver", "ids", "mac"):
+            if name in ("netdev", "queues", "driver", "ids", "mac", "plug"):
                 values[name] = value
             else:
                 properties.append(word)
@@ -110,21 +118,27 @@ class VirtioNet:
             values["queues"] = int(values["queues"])
         if values.get("driver", "virtio-pci") not in DRIVERS:
             raise BadDevice(f"unknown driver '{values['driver']}'; there are {', '.join(DRIVERS)}")
+        if values.get("plug", "on") != "on":
+            raise BadDevice(f"plug={values['plug']} should be plug=on, or left out")
         if not re.fullmatch(r"([0-9a-f]{4}:[0-9a-f]{4})?", values.get("ids", "")):
             raise BadDevice(f"ids={values['ids']} should be like 8086:001a")
         return VirtioNet(properties=tuple(properties), **values)
 
-    @staticmethod
-    def address(index: int) -> str:
-        """PCI address in the guest of its device number index."""
-        return f"0000:00:{FIRST_SLOT + index:02x}.0"
+    def address(self, index: int) -> str:
+        """PCI address in the guest of this device, which is its number index."""
+        return PLUG_ADDRESS if self.plug else f"0000:00:{FIRST_SLOT + index:02x}.0"
 
     def guest_word(self, index: int) -> str:
         """What devtools/lab/enable has to know of it."""
         return f"{self.address(index)} {self.driver} {self.ids or '-'}"
 
     def qemu_args(self, index: int) -> list[str]:
-        properties = {"netdev": f"net{index}", "addr": hex(FIRST_SLOT + index), "romfile": "",
+        place = {"addr": hex(FIRST_SLOT + index)}
+        port = []
+        if self.plug:
+            place = {"bus": "plug", "addr": "0"}
+            port = ["-device", f"pcie-root-port,id=plug,slot=1,chassis=1,addr={PLUG_SLOT}"]
+        properties = {"netdev": f"net{index}", "id": f"dev{index}", **place, "romfile": "",
                       "mac": self.mac or f"52:54:00:12:34:{0x56 + index:02x}"}
         if self.queues > 1:
             properties["mq"] = "on"
@@ -134,5 +148,5 @@ class VirtioNet:
             properties["vectors"] = "0"
         properties |= DRIVERS[self.driver]
         properties |= dict(word.split("=", 1) for word in self.properties)
-        return self.netdev.qemu_args(index, self.queues) + [
+        return self.netdev.qemu_args(index, self.queues) + port + [
             "-device", "virtio-net-pci," + ",".join(f"{k}={v}" for k, v in properties.items())]

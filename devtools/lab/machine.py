@@ -27,10 +27,13 @@ class Machine:
     memory_mb: int = 1024
     devices: tuple[VirtioNet, ...] = ()
     iommu: bool = False
+    monitor: bool = False
 
     def __post_init__(self):
         if len(self.devices) > SLOTS:
             raise BadDevice(f"a guest has room for {SLOTS} devices")
+        if sum(bool(device.plug) for device in self.devices) > 1:
+            raise BadDevice("a guest has room for one device with plug=on")
 
     def qemu_args(self, kernel: Kernel, initrd: str | Path, append: str = "") -> list[str]:
         """Everything but serial ports, channels and monitor; initrd is a file."""

@@ -24,6 +24,8 @@ SETS = {
     "vduse": ModuleSet("vDPA devices from userspace: /dev/vduse/control"),
     "vfio": ModuleSet("VFIO behind an IOMMU; brings a device unless a --device has "
                       "driver=vfio-pci", "vfio-pci"),
+    "uio": ModuleSet("uio_pci_generic, for devices with driver=uio_pci_generic",
+                     "uio_pci_generic"),
     "vhost-net": ModuleSet("/dev/vhost-net and /dev/net/tun"),
 }
 
@@ -40,6 +42,7 @@ class Needs:
     sets: tuple[str, ...] = ()
     devices: tuple[str, ...] = ()
     peer: str = ""
+    monitor: bool = False
 
     def machine(self, directory: str = "") -> Machine:
         """The machine that has it all; directory is what {dir} stands for."""
@@ -51,7 +54,8 @@ class Needs:
                 if driver and driver not in drivers:
                     found.append(VirtioNet(driver=driver))
             return Machine(self.cores, self.memory_mb, tuple(found),
-                           any(device.driver in devices.NEEDS_IOMMU for device in found))
+                           any(device.driver in devices.NEEDS_IOMMU for device in found),
+                           self.monitor)
         except BadDevice as error:
             raise BadNeeds(f"--device: {error}") from error
 
@@ -60,6 +64,7 @@ class Needs:
         words = [f"--{name}" for name in self.sets]
         words += [f"--device {shlex.quote(device)}" for device in self.devices]
         words += [f"--peer {shlex.quote(self.peer)}"] if self.peer else []
+        words += ["--monitor"] if self.monitor else []
         words += [f"--cores {self.cores}"] if self.cores != Needs.cores else []
         words += [f"--memory {self.memory_mb}"] if self.memory_mb != Needs.memory_mb else []
         return " ".join(words) or "no options"
@@ -99,6 +104,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
                        help="run COMMAND on the host beside the guest, which boots once COMMAND has "
                        "printed the line 'ready'. {dir} in it, and in DEVICE, is a new directory, "
                        "for their sockets")
+    parts.add_argument("--monitor", action="store_true",
+                       help="let the guest talk to its emulator's monitor: LAB_MONITOR in its "
+                       "environment is a character device that speaks QMP. Devices are dev0, dev1..")
 
 
 def needs_of(options: argparse.Namespace) -> Needs:
@@ -107,7 +115,7 @@ def needs_of(options: argparse.Namespace) -> Needs:
     needs = Needs(options.cores, options.memory,
                   tuple(name for name, one in SETS.items()
                         if name in wanted or one.driver and one.driver in implied),
-                  tuple(options.device), options.peer)
+                  tuple(options.device), options.peer, options.monitor)
     needs.machine("/")
     return needs
 

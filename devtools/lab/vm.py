@@ -53,6 +53,7 @@ class Job:
         lines = [f"lab={shlex.quote(str(LAB))}",
                  f"sets={array(self.sets)}", f"command={array(self.command)}",
                  f"directory={shlex.quote(str(self.directory))}", f"token={token}",
+                 f"monitor={3 if machine.monitor else ''}",
                  f"export LAB_GUEST=1 LAB_DEVICES={shlex.quote(devices)}"]
         lines += [f"export {name}={shlex.quote(value)}" for name, value in environment.items()]
         return ("\n".join(lines) + '\n. "$lab/guest"\n').encode(errors="surrogateescape")
@@ -186,9 +187,18 @@ class Vm:
         return ["-chardev", console, "-serial", "chardev:console",
                 "-fsdev", "local,id=host,path=/,security_model=none,readonly=on,multidevs=remap",
                 "-device", "virtio-9p-pci,fsdev=host,mount_tag=host",
-                "-device", "virtio-serial-pci,max_ports=3",
+                "-device", "virtio-serial-pci,max_ports=4",
                 "-chardev", pipe("out"), "-device", "virtserialport,nr=1,chardev=out,name=out",
-                "-chardev", pipe("err"), "-device", "virtserialport,nr=2,chardev=err,name=err"]
+                "-chardev", pipe("err"), "-device", "virtserialport,nr=2,chardev=err,name=err",
+                *(self._monitor() if self.machine.monitor else [])]
+
+    @staticmethod
+    def _monitor() -> list[str]:
+        """The emulator connects a third channel to its own monitor."""
+        address = f"path=lab-monitor-{secrets.token_hex(8)},abstract=on"
+        return ["-chardev", f"socket,id=monitor,{address},server=on,wait=off",
+                "-mon", "chardev=monitor,mode=control", "-chardev", f"socket,id=client,{address}",
+                "-device", "virtserialport,nr=3,chardev=client,name=monitor"]
 
     def _pump(self, emulator, ends: dict[str, int], out: Stream, err: Errors) -> int:
         def over(_number, _frame):

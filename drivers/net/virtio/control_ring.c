@@ -11,20 +11,21 @@
 
 #include "control_ring.h"
 
-/* Where things are in the memory: rings in the first page, the command in the second one. */
-#define DRIVER_AREA 1024
-#define DEVICE_AREA 2048
-#define COMMAND 4096
+/*
+ * Where things are in the memory: descriptors and behind them, as legacy devices expect it, the
+ * driver's area in the first page, the device's area in the second one, and then the command.
+ */
+#define DEVICE_AREA 4096
+#define COMMAND (DEVICE_AREA + 1024)
 #define ANSWER (COMMAND + 32)
 #define DATA (COMMAND + 64)
 
 #define NO_ANSWER 0xff
 
-_Static_assert(VIRTIO_CONTROL_RING_SIZE * sizeof(struct vring_desc) <= DRIVER_AREA,
-	"descriptors do not fit");
-_Static_assert(sizeof(struct vring_avail) + (VIRTIO_CONTROL_RING_SIZE + 1) * sizeof(uint16_t) <=
-		DEVICE_AREA - DRIVER_AREA,
-	"available ring does not fit");
+_Static_assert(VIRTIO_CONTROL_RING_SIZE * sizeof(struct vring_desc) + sizeof(struct vring_avail) +
+			(VIRTIO_CONTROL_RING_SIZE + 1) * sizeof(uint16_t) <=
+		DEVICE_AREA,
+	"descriptors and available ring do not fit");
 _Static_assert(sizeof(struct vring_used) +
 			VIRTIO_CONTROL_RING_SIZE * sizeof(struct vring_used_elem) +
 			sizeof(uint16_t) <=
@@ -45,10 +46,16 @@ split_descs(const struct virtio_control_ring *r)
 	return (struct vring_desc *)r->mem;
 }
 
+static uint32_t
+driver_area(const struct virtio_control_ring *r)
+{
+	return r->size * (uint32_t)sizeof(struct vring_desc);
+}
+
 static struct vring_avail *
 avail(const struct virtio_control_ring *r)
 {
-	return (struct vring_avail *)(r->mem + DRIVER_AREA);
+	return (struct vring_avail *)(r->mem + driver_area(r));
 }
 
 static struct vring_used *
@@ -77,7 +84,7 @@ virtio_control_ring_init(struct virtio_control_ring *r, void *mem, uint64_t iova
 	memset(mem, 0, VIRTIO_CONTROL_RING_BYTES);
 	/* Answers are looked for, not waited for in an interrupt. */
 	if (packed)
-		((struct vring_packed_desc_event *)(r->mem + DRIVER_AREA))->flags =
+		((struct vring_packed_desc_event *)(r->mem + driver_area(r)))->flags =
 			VRING_PACKED_EVENT_FLAG_DISABLE;
 	else
 		avail(r)->flags = VRING_AVAIL_F_NO_INTERRUPT;
@@ -88,7 +95,7 @@ virtio_control_ring_areas(const struct virtio_control_ring *r)
 {
 	return (struct virtio_control_ring_areas){
 		.descriptors = r->iova,
-		.driver = r->iova + DRIVER_AREA,
+		.driver = r->iova + driver_area(r),
 		.device = r->iova + DEVICE_AREA,
 	};
 }

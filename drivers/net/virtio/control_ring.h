@@ -17,7 +17,7 @@
 #include <stdint.h>
 
 /** Memory that it takes, aligned to 4096 bytes and contiguous for the device. */
-#define VIRTIO_CONTROL_RING_BYTES 8192
+#define VIRTIO_CONTROL_RING_BYTES 12288
 
 /** Entries at most: a command takes 3 of them at most. A device's ring may be smaller. */
 #define VIRTIO_CONTROL_RING_SIZE 64

@@ -4,7 +4,8 @@
  * @file
  * A virtio-net device as the port sees it, whatever carries it.
  *
- *     ethdev -> queue -> transport (user) -> backend (vhost-user)
+ *     ethdev -> queue -> transport (PCI: modern, legacy)
+ *                     -> transport (user) -> backend (vhost-user)
  *
  * The transport owns the conversation with the device and decides when the device runs. It calls
  * virtio_device_arm() and virtio_device_run() whenever it brings the device up, be it that the
@@ -32,6 +33,17 @@
 #define VIRTIO_MTU_MAX 65535
 #define VIRTIO_FRAME_OVERHEAD (RTE_ETHER_HDR_LEN + RTE_ETHER_CRC_LEN + 2 * RTE_VLAN_HLEN)
 
+/** Features that the queues and the port can make use of, whatever the transport. */
+#define VIRTIO_NET_DRIVER_FEATURES \
+	(VIRTIO_FEATURE(VIRTIO_F_VERSION_1) | VIRTIO_FEATURE(VIRTIO_F_ANY_LAYOUT) | \
+		VIRTIO_FEATURE(VIRTIO_F_IN_ORDER) | VIRTIO_FEATURE(VIRTIO_F_RING_PACKED) | \
+		VIRTIO_FEATURE(VIRTIO_RING_F_INDIRECT_DESC) | \
+		VIRTIO_FEATURE(VIRTIO_RING_F_EVENT_IDX) | VIRTIO_FEATURE(VIRTIO_NET_F_MRG_RXBUF) | \
+		VIRTIO_FEATURE(VIRTIO_NET_F_MTU) | VIRTIO_FEATURE(VIRTIO_NET_F_MQ) | \
+		VIRTIO_FEATURE(VIRTIO_NET_F_CSUM) | VIRTIO_FEATURE(VIRTIO_NET_F_HOST_TSO4) | \
+		VIRTIO_FEATURE(VIRTIO_NET_F_HOST_TSO6) | VIRTIO_FEATURE(VIRTIO_NET_F_GUEST_CSUM) | \
+		VIRTIO_FEATURE(VIRTIO_NET_F_GUEST_TSO4) | VIRTIO_FEATURE(VIRTIO_NET_F_GUEST_TSO6))
+
 struct virtio_transport_ops;
 
 struct virtio_device {
@@ -46,8 +58,10 @@ struct virtio_device {
 	uint64_t required; /**< what the arguments of the device make indispensable */
 	uint64_t features; /**< what was agreed on when the device last came up */
 
-	bool by_iova;        /**< the device is given I/O addresses, not those of this process */
-	uint16_t ring_align; /**< of used rings and of rings as a whole; 0: of cache lines */
+	bool by_iova;          /**< the device is given I/O addresses, not those of this process */
+	uint16_t ring_align;   /**< of used rings and of rings as a whole; 0: of cache lines */
+	bool ring_sizes_fixed; /**< rings have as many entries as the device says, no less */
+	bool bus_interrupts;   /**< interrupts are the bus's: eth->intr_handle is not ours */
 
 	uint16_t max_pairs;
 	uint16_t queue_size; /**< what the port recommends; the application may ask otherwise */

@@ -160,7 +160,7 @@ failed:
 static void
 teardown_interrupts(struct rte_eth_dev *eth)
 {
-	if (eth->intr_handle == NULL)
+	if (eth->intr_handle == NULL || virtio_ethdev_device(eth)->bus_interrupts)
 		return;
 	rte_intr_vec_list_free(eth->intr_handle);
 	rte_intr_instance_free(eth->intr_handle);
@@ -193,7 +193,7 @@ dev_start(struct rte_eth_dev *eth)
 	int ret;
 
 	ret = virtio_ethdev_complete_pairs(eth);
-	if (ret == 0 && eth->data->dev_conf.intr_conf.rxq)
+	if (ret == 0 && eth->data->dev_conf.intr_conf.rxq && !dev->bus_interrupts)
 		ret = setup_interrupts(eth);
 	if (ret < 0)
 		return ret;
@@ -238,9 +238,11 @@ dev_close(struct rte_eth_dev *eth)
 static int
 link_update(struct rte_eth_dev *eth, int wait)
 {
-	/* The transport sets the link whenever it changes. */
-	(void)eth;
+	struct virtio_device *dev = virtio_ethdev_device(eth);
+
 	(void)wait;
+	if (dev->transport->link_update != NULL)
+		dev->transport->link_update(dev);
 	return 0;
 }
 
@@ -275,8 +277,11 @@ mac_addr_set(struct rte_eth_dev *eth, struct rte_ether_addr *mac)
 	int ret = virtio_control_mac(dev, mac);
 
 	/* Without a command for it the device has no filter that would need to know. */
-	if (ret == -ENOTSUP)
+	if (ret == -ENOTSUP) {
 		ret = 0;
+		if (dev->transport->set_mac != NULL)
+			dev->transport->set_mac(dev, mac);
+	}
 	if (ret == 0)
 		rte_ether_addr_copy(mac, &dev->mac);
 	return ret;

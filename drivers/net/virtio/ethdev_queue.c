@@ -21,11 +21,17 @@
 #define RX_HEADER_ROOM 16
 
 static uint16_t
-ring_size(const struct virtio_device *dev, uint16_t descs)
+ring_size(struct virtio_device *dev, uint16_t index, uint16_t descs)
 {
+	const uint16_t limit = dev->transport->queue_limit != NULL ?
+		dev->transport->queue_limit(dev, index) :
+		dev->queue_size;
+
+	if (dev->ring_sizes_fixed || limit < VIRTIO_QUEUE_SIZE_MIN)
+		return limit;
 	if (!(dev->required & VIRTIO_FEATURE(VIRTIO_F_RING_PACKED)))
 		descs = (uint16_t)rte_align32pow2(descs);
-	return RTE_MAX(RTE_MIN(descs, dev->queue_size), VIRTIO_QUEUE_SIZE_MIN);
+	return RTE_MAX(RTE_MIN(descs, limit), VIRTIO_QUEUE_SIZE_MIN);
 }
 
 static void
@@ -43,10 +49,16 @@ release(struct virtio_device *dev, uint16_t index)
 static struct virtio_queue *
 create(struct virtio_device *dev, uint16_t index, uint16_t descs, int node)
 {
+	const uint16_t size = ring_size(dev, index, descs);
 	struct virtio_queue *q;
 
 	release(dev, index);
-	q = virtio_queue_create(dev, index, ring_size(dev, descs), node);
+	if (size < VIRTIO_QUEUE_SIZE_MIN || size > VIRTIO_QUEUE_SIZE_MAX) {
+		VIRTIO_LOG(ERR, "%s: the device has no queue %u, or one of %u entries", dev->name,
+			index, size);
+		return NULL;
+	}
+	q = virtio_queue_create(dev, index, size, node);
 	if (q == NULL) {
 		VIRTIO_LOG(ERR, "%s: no memory for queue %u of %u descriptors", dev->name, index,
 			descs);

@@ -66,23 +66,6 @@ table_count(uint16_t size)
 	return (uint16_t)rte_align32prevpow2(RTE_MIN(size, 256));
 }
 
-/* Memory in one piece also for the device; a memzone's name is its device's and queue's. */
-static int
-allocate_zone(struct virtio_queue *q, size_t bytes, size_t align, int node)
-{
-	char name[RTE_MEMZONE_NAMESIZE];
-
-	snprintf(name, sizeof(name), "vq%u.%s", q->index, q->dev->name);
-	q->ring_zone = rte_memzone_reserve_aligned(name, bytes, node, RTE_MEMZONE_IOVA_CONTIG,
-		(unsigned int)align);
-	if (q->ring_zone == NULL)
-		return -ENOMEM;
-	q->ring_mem = q->ring_zone->addr;
-	q->ring_addr = q->ring_zone->iova;
-	memset(q->ring_mem, 0, bytes);
-	return 0;
-}
-
 /* What the device reads and writes beside frames. */
 static int
 allocate_shared(struct virtio_queue *q, int node)
@@ -90,20 +73,15 @@ allocate_shared(struct virtio_queue *q, int node)
 	const uint16_t tables = virtio_queue_is_tx(q) ? table_count(q->size) : 0;
 	const size_t bytes = ring_bytes(q) + tables * sizeof(*q->tables);
 	const size_t align = RTE_MAX((size_t)q->dev->ring_align, (size_t)RTE_CACHE_LINE_SIZE);
+	char name[8];
 
-	if (q->dev->by_iova) {
-		if (allocate_zone(q, bytes, align, node) < 0)
-			return -ENOMEM;
-	} else {
-		q->ring_mem = rte_zmalloc_socket("virtio ring", bytes, (unsigned int)align, node);
-		q->ring_addr = (uintptr_t)q->ring_mem;
-	}
-	if (q->ring_mem == NULL)
+	snprintf(name, sizeof(name), "vq%u", q->index);
+	if (virtio_dma_alloc(&q->ring, q->dev, name, bytes, align, node) < 0)
 		return -ENOMEM;
 	if (tables > 0) {
-		q->tables = (struct virtio_tx_table *)((uint8_t *)q->ring_mem + ring_bytes(q));
+		q->tables = (struct virtio_tx_table *)((uint8_t *)q->ring.mem + ring_bytes(q));
 		q->table_mask = tables - 1;
-		q->table_shift = q->ring_addr - (uintptr_t)q->ring_mem;
+		q->table_shift = q->ring.addr - (uintptr_t)q->ring.mem;
 	}
 	return 0;
 }
@@ -131,9 +109,9 @@ virtio_queue_create(struct virtio_device *dev, uint16_t index, uint16_t size, in
 	if (q->mbufs == NULL || (virtio_queue_is_tx(q) && q->span == NULL) ||
 		allocate_shared(q, node) < 0)
 		goto no_memory;
-	q->desc = q->ring_mem;
-	q->avail = (struct vring_avail *)((uint8_t *)q->ring_mem + avail_at(q));
-	q->used = (struct vring_used *)((uint8_t *)q->ring_mem + used_at(q));
+	q->desc = q->ring.mem;
+	q->avail = (struct vring_avail *)((uint8_t *)q->ring.mem + avail_at(q));
+	q->used = (struct vring_used *)((uint8_t *)q->ring.mem + used_at(q));
 	return q;
 
 no_memory:
@@ -163,10 +141,7 @@ virtio_queue_destroy(struct virtio_queue *q)
 		return;
 	if (q->burst != NULL)
 		drain(q);
-	if (q->ring_zone != NULL)
-		rte_memzone_free(q->ring_zone);
-	else
-		rte_free(q->ring_mem);
+	virtio_dma_free(&q->ring);
 	rte_free(q->mbufs);
 	rte_free(q->span);
 	rte_free(q);
@@ -191,8 +166,8 @@ ring_flags(uint64_t features)
 static void
 reset_packed(struct virtio_queue *q)
 {
-	q->driver_event = (struct vring_packed_desc_event *)((uint8_t *)q->ring_mem + avail_at(q));
-	q->device_event = (struct vring_packed_desc_event *)((uint8_t *)q->ring_mem + used_at(q));
+	q->driver_event = (struct vring_packed_desc_event *)((uint8_t *)q->ring.mem + avail_at(q));
+	q->device_event = (struct vring_packed_desc_event *)((uint8_t *)q->ring.mem + used_at(q));
 	q->head_wrap = true;
 	q->used_wrap = true;
 }
@@ -204,8 +179,8 @@ reset_packed(struct virtio_queue *q)
 static void
 reset_split(struct virtio_queue *q)
 {
-	q->avail = (struct vring_avail *)((uint8_t *)q->ring_mem + avail_at(q));
-	q->used = (struct vring_used *)((uint8_t *)q->ring_mem + used_at(q));
+	q->avail = (struct vring_avail *)((uint8_t *)q->ring.mem + avail_at(q));
+	q->used = (struct vring_used *)((uint8_t *)q->ring.mem + used_at(q));
 	for (uint32_t i = 0; i < q->size; i++) {
 		q->avail->ring[i] = (uint16_t)i;
 		q->desc[i].next = (uint16_t)(i + 1) & q->mask;
@@ -246,7 +221,7 @@ virtio_queue_reset(struct virtio_queue *q, uint64_t features)
 	q->table_head = 0;
 	q->table_tail = 0;
 	q->failure = NULL;
-	memset(q->ring_mem, 0, ring_bytes(q));
+	memset(q->ring.mem, 0, ring_bytes(q));
 	memset(q->mbufs, 0, q->size * sizeof(*q->mbufs));
 	if (virtio_queue_is_tx(q))
 		memset(q->span, 0, q->size * sizeof(*q->span));

@@ -33,7 +33,8 @@
 #include <rte_branch_prediction.h>
 #include <rte_common.h>
 #include <rte_mbuf.h>
-#include <rte_memzone.h>
+
+#include "dma.h"
 
 #define VIRTIO_QUEUE_SIZE_MAX 32768
 #define VIRTIO_QUEUE_SIZE_MIN 2
@@ -144,8 +145,9 @@ struct virtio_queue {
 	/* Third line: counted by bursts, read by anybody. */
 	struct virtio_queue_counters count __rte_cache_aligned;
 	uint16_t merge_missing;
-	uint16_t *span; /**< transmit, by descriptor */
-	int kickfd;
+	int kickfd;                  /**< of transports whose doorbell is an eventfd */
+	uint16_t *span;              /**< transmit, by descriptor */
+	volatile uint16_t *doorbell; /**< of transports whose doorbell is a register */
 
 	/* Seldom touched. */
 	int callfd __rte_cache_aligned;
@@ -157,12 +159,10 @@ struct virtio_queue {
 	struct virtio_device *dev;
 	struct virtio_queue_counters count_base; /**< as of the last reset of statistics */
 	const char *burst_name;
-	void *ring_mem;                      /**< the ring, and for transmit the tables behind it */
-	uint64_t ring_addr;                  /**< ring_mem as the device knows it */
-	const struct rte_memzone *ring_zone; /**< of ring_mem, unless it is of the heap */
-	uint16_t nb_segs_max; /**< transmit: segments of a frame that the ring can carry */
-	uint16_t room;        /**< receive: data_off of frames, with room for the header in front */
-	uint16_t data_room;   /**< receive: bytes of a buffer from its buf_addr on */
+	struct virtio_dma ring; /**< the ring, and for transmit the tables behind it */
+	uint16_t nb_segs_max;   /**< transmit: segments of a frame that the ring can carry */
+	uint16_t room;      /**< receive: data_off of frames, with room for the header in front */
+	uint16_t data_room; /**< receive: bytes of a buffer from its buf_addr on */
 	uint64_t offloads;
 } __rte_cache_aligned;
 
@@ -253,13 +253,6 @@ static __rte_always_inline uint64_t
 virtio_queue_buffer(const struct virtio_queue *q, const struct rte_mbuf *m)
 {
 	return *(const virtio_word64 *)((const char *)m + q->addr_field);
-}
-
-/** What the device knows an address within ring_mem by. */
-static inline uint64_t
-virtio_queue_ring_address(const struct virtio_queue *q, const void *part)
-{
-	return q->ring_addr + (uint64_t)((const char *)part - (const char *)q->ring_mem);
 }
 
 /** Ask for interrupts of a receive queue, or for none. */

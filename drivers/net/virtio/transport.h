@@ -27,6 +27,9 @@ struct virtio_transport_ops {
 	/** Let go of the device and of everything that start() and probing took. */
 	void (*close)(struct virtio_device *dev);
 
+	/** Entries that a queue can have, 0 if there is no such queue. Optional: dev->queue_size. */
+	uint16_t (*queue_limit)(struct virtio_device *dev, uint16_t index);
+
 	/** Give a queue what the transport needs in it, and take that back. */
 	int (*queue_setup)(struct virtio_queue *q);
 	void (*queue_release)(struct virtio_queue *q);
@@ -40,6 +43,12 @@ struct virtio_transport_ops {
 
 	/** Tell the device an MTU that the application chose, now and whenever it comes up. */
 	int (*set_mtu)(struct virtio_device *dev, uint16_t mtu);
+
+	/** The port's address is another one, and there is no command to say so. Optional. */
+	void (*set_mac)(struct virtio_device *dev, const struct rte_ether_addr *mac);
+
+	/** Look at the link, and tell if it changed. Optional: the transport does so by itself. */
+	void (*link_update)(struct virtio_device *dev);
 
 	/** Ring a queue's doorbell. Called by bursts. */
 	void (*notify)(struct virtio_queue *q);

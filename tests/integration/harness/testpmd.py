@@ -47,13 +47,19 @@ class Testpmd(Process):
     vdevs  values of --vdev
     args   testpmd's own options
     eal    more EAL options, such as ["-d", FILE]
+    pci    PCI devices to use, each an address and perhaps arguments; none are without
     """
 
     def __init__(self, workspace: Workspace, name: str, program: Path, core: int,
                  vdevs: list[str], args: list[str] = (), eal: list[str] = (),
                  mbufs: int = 16384, huge: bool | None = None, netns: int | None = None,
-                 env: dict | None = None, wait: bool = True):
-        argv = [program, *workspace.eal_args(core, name, huge=huge), *eal]
+                 env: dict | None = None, wait: bool = True, pci: list[str] = ()):
+        common = workspace.eal_args(core, name, huge=huge)
+        if pci:
+            common.remove("--no-pci")
+        argv = [program, *common, *eal]
+        for device in pci:
+            argv += ["-a", device]
         for vdev in vdevs:
             argv += ["--vdev", vdev]
         argv += ["--", "-i", f"--total-num-mbufs={mbufs}", *args]

@@ -1,0 +1,474 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+#include <errno.h>
+#include <stddef.h>
+
+#include <rte_alarm.h>
+#include <rte_cycles.h>
+
+#include "control_queue.h"
+#include "log.h"
+#include "pci.h"
+#include "transport.h"
+
+/* How long a device may take to reset itself. */
+#define RESET_MS 1000
+
+/* A register of a device that is not there any more. */
+#define STATUS_GONE 0xff
+
+#define PCI_FEATURES \
+	(VIRTIO_NET_DRIVER_FEATURES | VIRTIO_FEATURE(VIRTIO_F_ACCESS_PLATFORM) | ORDER_FEATURES | \
+		VIRTIO_FEATURE(VIRTIO_NET_F_MAC) | VIRTIO_FEATURE(VIRTIO_NET_F_STATUS) | \
+		VIRTIO_FEATURE(VIRTIO_NET_F_CTRL_VQ) | VIRTIO_FEATURE(VIRTIO_NET_F_CTRL_RX) | \
+		VIRTIO_FEATURE(VIRTIO_NET_F_CTRL_MAC_ADDR) | \
+		VIRTIO_FEATURE(VIRTIO_NET_F_SPEED_DUPLEX))
+
+/*
+ * A device that is no memory of this machine's processors may need stronger barriers than rings
+ * are written with. On x86 these are the same.
+ */
+#ifdef RTE_ARCH_X86
+#define ORDER_FEATURES VIRTIO_FEATURE(VIRTIO_F_ORDER_PLATFORM)
+#else
+#define ORDER_FEATURES 0
+#endif
+
+/* Where its frames begin: older devices want headers apart. */
+#define LAYOUT_FEATURES (VIRTIO_FEATURE(VIRTIO_F_VERSION_1) | VIRTIO_FEATURE(VIRTIO_F_ANY_LAYOUT))
+
+void
+virtio_pci_set_gone(struct virtio_pci *pci)
+{
+	if (__atomic_exchange_n(&pci->gone, true, __ATOMIC_SEQ_CST))
+		return;
+	virtio_device_halt(&pci->dev);
+	VIRTIO_LOG(ERR, "%s: the device is gone: link down; close the port", pci->dev.name);
+}
+
+static bool
+is_gone(struct virtio_pci *pci)
+{
+	if (!pci->gone && pci->regs->status(pci) == STATUS_GONE)
+		virtio_pci_set_gone(pci);
+	return pci->gone;
+}
+
+static int
+reset(struct virtio_pci *pci)
+{
+	if (is_gone(pci))
+		return -ENODEV;
+	pci->regs->set_status(pci, 0);
+	for (unsigned int ms = 0; ms < RESET_MS; ms++) {
+		if (pci->regs->status(pci) == 0)
+			return 0;
+		rte_delay_us_sleep(1000);
+	}
+	if (is_gone(pci))
+		return -ENODEV;
+	VIRTIO_LOG(ERR, "%s: the device did not reset itself within %u ms", pci->dev.name,
+		RESET_MS);
+	return -ETIMEDOUT;
+}
+
+static void
+add_status(struct virtio_pci *pci, uint8_t bits)
+{
+	pci->regs->set_status(pci, pci->regs->status(pci) | bits);
+}
+
+/* From reset to features that both sides agreed on. */
+static int
+negotiate(struct virtio_pci *pci, uint64_t features)
+{
+	const struct virtio_device *dev = &pci->dev;
+	const uint64_t missing = (dev->needed | dev->required) & ~features;
+
+	if (missing != 0) {
+		VIRTIO_LOG(ERR,
+			"%s: the device lacks features %#" PRIx64
+			" that the port was configured with",
+			dev->name, missing);
+		return -ENOTSUP;
+	}
+	add_status(pci, VIRTIO_CONFIG_S_ACKNOWLEDGE);
+	add_status(pci, VIRTIO_CONFIG_S_DRIVER);
+	pci->regs->set_features(pci, features);
+	if (!(features & VIRTIO_FEATURE(VIRTIO_F_VERSION_1)))
+		return 0;
+	add_status(pci, VIRTIO_CONFIG_S_FEATURES_OK);
+	if (pci->regs->status(pci) & VIRTIO_CONFIG_S_FEATURES_OK)
+		return 0;
+	VIRTIO_LOG(ERR, "%s: the device refuses features %#" PRIx64 " of its own %#" PRIx64,
+		dev->name, features, pci->device_features);
+	return -ENOTSUP;
+}
+
+/* The control queue stands behind all pairs that the device has, used or not. */
+static int
+setup_control(struct virtio_pci *pci, uint64_t features)
+{
+	const uint16_t index = features & VIRTIO_FEATURE(VIRTIO_NET_F_MQ) ? 2 * pci->hw_pairs : 2;
+
+	if (!(features & VIRTIO_FEATURE(VIRTIO_NET_F_CTRL_VQ)))
+		return 0;
+	return virtio_pci_control_setup(pci, index,
+		features & VIRTIO_FEATURE(VIRTIO_F_RING_PACKED));
+}
+
+static int
+setup_queue(struct virtio_pci *pci, struct virtio_queue *q)
+{
+	const struct virtio_pci_ring ring = {
+		.index = q->index,
+		.size = q->size,
+		.descriptors = virtio_dma_address(&q->ring, q->desc),
+		.driver = virtio_dma_address(&q->ring, q->avail),
+		.device = virtio_dma_address(&q->ring, q->used),
+	};
+
+	return pci->regs->queue_setup(pci, &ring, &q->doorbell);
+}
+
+static int
+setup_queues(struct virtio_pci *pci, uint64_t features)
+{
+	struct virtio_device *dev = &pci->dev;
+	int ret = 0;
+
+	virtio_device_arm(dev, features);
+	for (uint16_t i = 0; i < 2 * dev->pairs && ret == 0; i++)
+		ret = setup_queue(pci, dev->queues[i]);
+	if (ret == 0)
+		ret = setup_control(pci, features);
+	return ret;
+}
+
+static int
+bring_up(struct virtio_pci *pci)
+{
+	struct virtio_device *dev = &pci->dev;
+	const uint64_t features = dev->wanted & pci->device_features;
+	int ret;
+
+	ret = reset(pci);
+	if (ret == 0)
+		ret = negotiate(pci, features);
+	if (ret == 0)
+		ret = setup_queues(pci, features);
+	if (ret == 0)
+		ret = virtio_pci_interrupts_enable(pci);
+	if (ret < 0)
+		return ret;
+	add_status(pci, VIRTIO_CONFIG_S_DRIVER_OK);
+	pci->running = true;
+	virtio_device_run(dev);
+	/* What receive queues were filled with before the device could look. */
+	for (uint16_t i = 0; i < dev->pairs; i++)
+		dev->transport->notify(dev->queues[2 * i]);
+	if (virtio_has(dev, VIRTIO_NET_F_MQ))
+		ret = virtio_control_pairs(dev, dev->pairs);
+	if (ret < 0)
+		VIRTIO_LOG(ERR, "%s: the device refuses to use %u queue pairs", dev->name,
+			dev->pairs);
+	return ret;
+}
+
+static void
+bring_down(struct virtio_pci *pci)
+{
+	virtio_device_halt(&pci->dev);
+	pci->running = false;
+	virtio_pci_interrupts_disable(pci);
+	virtio_pci_control_stop(pci);
+	/* One that does not reset may still write to what was posted; it was said. */
+	reset(pci);
+}
+
+static int
+pci_start(struct virtio_device *dev)
+{
+	struct virtio_pci *pci = virtio_pci_of(dev);
+	int ret = bring_up(pci);
+
+	if (ret < 0) {
+		if (!pci->gone)
+			add_status(pci, VIRTIO_CONFIG_S_FAILED);
+		bring_down(pci);
+		return ret;
+	}
+	virtio_device_link(dev, virtio_pci_link(pci));
+	return 0;
+}
+
+static void
+pci_stop(struct virtio_device *dev)
+{
+	bring_down(virtio_pci_of(dev));
+	virtio_device_link(dev, false);
+}
+
+/* In a thread that may lock and log at length: a burst did not have the time. */
+static void
+tell_failures(void *arg)
+{
+	struct virtio_pci *pci = arg;
+	struct virtio_device *dev = &pci->dev;
+
+	if (is_gone(pci)) {
+		virtio_device_link(dev, false);
+		return;
+	}
+	for (uint16_t i = 0; i < 2 * dev->pairs; i++) {
+		const struct virtio_queue *q = dev->queues[i];
+		const char *what = q == NULL ? NULL :
+					       __atomic_load_n(&q->failure, __ATOMIC_ACQUIRE);
+
+		if (what != NULL)
+			VIRTIO_LOG(ERR,
+				"%s: queue %u: the device returned %s (%u): it stands still until "
+				"the port is reset or started anew",
+				dev->name, i, what, q->failure_value);
+	}
+	rte_eth_dev_callback_process(dev->eth, RTE_ETH_EVENT_INTR_RESET, NULL);
+}
+
+static void
+pci_queue_failed(struct virtio_queue *q)
+{
+	rte_eal_alarm_set(1, tell_failures, virtio_pci_of(q->dev));
+}
+
+static void
+pci_close(struct virtio_device *dev)
+{
+	struct virtio_pci *pci = virtio_pci_of(dev);
+
+	rte_eal_alarm_cancel(tell_failures, pci);
+	virtio_pci_control_free(pci);
+	pthread_mutex_destroy(&pci->control.lock);
+	virtio_pci_legacy_close(pci);
+	rte_pci_unmap_device(pci->bus);
+}
+
+static uint16_t
+pci_queue_limit(struct virtio_device *dev, uint16_t index)
+{
+	struct virtio_pci *pci = virtio_pci_of(dev);
+
+	return pci->gone ? 0 : pci->regs->queue_size(pci, index);
+}
+
+static int
+pci_queue_setup(struct virtio_queue *q)
+{
+	(void)q;
+	return 0;
+}
+
+static void
+pci_queue_release(struct virtio_queue *q)
+{
+	q->doorbell = NULL;
+}
+
+/* The device goes on with what was posted; it is the bursts that stand still. */
+static int
+pci_queue_enable(struct virtio_device *dev, uint16_t index, bool enable)
+{
+	struct virtio_queue *q = dev->queues[index];
+
+	q->stopped = !enable;
+	if (!enable)
+		virtio_queues_quiesce(&q, 1);
+	else if (virtio_pci_of(dev)->running && q->failure == NULL)
+		virtio_queue_run(q);
+	return 0;
+}
+
+/* What is asked before the device runs, ethdev asks again when it does. */
+static int
+pci_control(struct virtio_device *dev, uint8_t class, uint8_t cmd, const void *data, uint32_t len)
+{
+	struct virtio_pci *pci = virtio_pci_of(dev);
+
+	if (pci->gone)
+		return -ENODEV;
+	return pci->running ? virtio_pci_control_run(pci, class, cmd, data, len) : 0;
+}
+
+/* The device has no say in this: it is told nothing, and frames up to max_mtu come through. */
+static int
+pci_set_mtu(struct virtio_device *dev, uint16_t mtu)
+{
+	(void)dev;
+	(void)mtu;
+	return 0;
+}
+
+static void
+pci_set_mac(struct virtio_device *dev, const struct rte_ether_addr *mac)
+{
+	struct virtio_pci *pci = virtio_pci_of(dev);
+
+	if (!pci->gone && (pci->device_features & VIRTIO_FEATURE(VIRTIO_NET_F_MAC)) &&
+		!(pci->device_features & VIRTIO_FEATURE(VIRTIO_F_VERSION_1)))
+		pci->regs->write_config(pci, offsetof(struct virtio_net_config, mac), mac,
+			sizeof(*mac));
+}
+
+static void
+pci_link_update(struct virtio_device *dev)
+{
+	struct virtio_pci *pci = virtio_pci_of(dev);
+
+	virtio_device_link(dev, pci->running && !is_gone(pci) && virtio_pci_link(pci));
+}
+
+#define PCI_TRANSPORT(text, doorbell) \
+	{ \
+		.name = text, .start = pci_start, .stop = pci_stop, .close = pci_close, \
+		.queue_limit = pci_queue_limit, .queue_setup = pci_queue_setup, \
+		.queue_release = pci_queue_release, .queue_enable = pci_queue_enable, \
+		.control = pci_control, .set_mtu = pci_set_mtu, .set_mac = pci_set_mac, \
+		.link_update = pci_link_update, .notify = doorbell, \
+		.queue_failed = pci_queue_failed, \
+	}
+
+static const struct virtio_transport_ops modern_ops = PCI_TRANSPORT("modern PCI",
+	virtio_pci_modern_notify);
+static const struct virtio_transport_ops legacy_ops = PCI_TRANSPORT("legacy PCI",
+	virtio_pci_legacy_notify);
+
+static bool
+offers(const struct virtio_pci *pci, unsigned int bit)
+{
+	return (pci->device_features >> bit) & 1;
+}
+
+static void
+read_config16(struct virtio_pci *pci, uint32_t offset, uint16_t *value)
+{
+	pci->regs->read_config(pci, offset, value, sizeof(*value));
+}
+
+static void
+learn_pairs(struct virtio_pci *pci)
+{
+	pci->hw_pairs = 1;
+	if (offers(pci, VIRTIO_NET_F_MQ) && offers(pci, VIRTIO_NET_F_CTRL_VQ))
+		read_config16(pci, offsetof(struct virtio_net_config, max_virtqueue_pairs),
+			&pci->hw_pairs);
+	if (pci->hw_pairs < VIRTIO_NET_CTRL_MQ_VQ_PAIRS_MIN ||
+		pci->hw_pairs > VIRTIO_NET_CTRL_MQ_VQ_PAIRS_MAX) {
+		VIRTIO_LOG(WARNING, "%s: the device says that it has %u queue pairs: one is used",
+			pci->dev.name, pci->hw_pairs);
+		pci->hw_pairs = 1;
+		pci->dev.offered &= ~VIRTIO_FEATURE(VIRTIO_NET_F_MQ);
+	}
+	pci->dev.max_pairs = RTE_MIN(pci->hw_pairs, VIRTIO_PAIRS_MAX);
+}
+
+static void
+learn_address(struct virtio_pci *pci)
+{
+	struct rte_ether_addr *mac = &pci->dev.mac;
+
+	if (offers(pci, VIRTIO_NET_F_MAC))
+		pci->regs->read_config(pci, offsetof(struct virtio_net_config, mac), mac,
+			sizeof(*mac));
+	if (!rte_is_valid_assigned_ether_addr(mac))
+		rte_eth_random_addr(mac->addr_bytes);
+}
+
+static void
+learn_limits(struct virtio_pci *pci)
+{
+	struct virtio_device *dev = &pci->dev;
+	uint32_t speed = UINT32_MAX;
+	uint16_t mtu = 0;
+
+	dev->max_mtu = VIRTIO_MTU_MAX - VIRTIO_FRAME_OVERHEAD;
+	if (offers(pci, VIRTIO_NET_F_MTU))
+		read_config16(pci, offsetof(struct virtio_net_config, mtu), &mtu);
+	if (mtu >= RTE_ETHER_MIN_MTU)
+		dev->max_mtu = RTE_MIN(mtu, dev->max_mtu);
+	if (offers(pci, VIRTIO_NET_F_SPEED_DUPLEX))
+		pci->regs->read_config(pci, offsetof(struct virtio_net_config, speed), &speed,
+			sizeof(speed));
+	/* Unknown, unless the device or the arguments say otherwise. */
+	if (dev->speed == RTE_ETH_SPEED_NUM_UNKNOWN && speed <= INT32_MAX)
+		dev->speed = speed;
+}
+
+static int
+learn_sizes(struct virtio_pci *pci)
+{
+	for (uint16_t i = 0; i < 2; i++) {
+		const uint16_t size = pci->regs->queue_size(pci, i);
+
+		if (size < VIRTIO_QUEUE_SIZE_MIN || size > VIRTIO_QUEUE_SIZE_MAX) {
+			VIRTIO_LOG(ERR, "%s: the device has a queue %u of %u entries",
+				pci->dev.name, i, size);
+			return -EIO;
+		}
+		pci->dev.queue_size = RTE_MAX(pci->dev.queue_size, size);
+	}
+	return 0;
+}
+
+static int
+learn(struct virtio_pci *pci)
+{
+	struct virtio_device *dev = &pci->dev;
+	int ret = reset(pci);
+
+	if (ret < 0)
+		return ret;
+	add_status(pci, VIRTIO_CONFIG_S_ACKNOWLEDGE);
+	add_status(pci, VIRTIO_CONFIG_S_DRIVER);
+	pci->device_features = pci->regs->features(pci);
+	if ((pci->device_features & LAYOUT_FEATURES) == 0) {
+		VIRTIO_LOG(ERR,
+			"%s: the device has neither VERSION_1 nor ANY_LAYOUT, and older ones are "
+			"not supported",
+			dev->name);
+		return -ENOTSUP;
+	}
+	dev->offered = pci->device_features & PCI_FEATURES;
+	/* A device behind an IOMMU that is not told of it does not work. */
+	dev->required = dev->offered & (VIRTIO_FEATURE(VIRTIO_F_ACCESS_PLATFORM));
+	learn_pairs(pci);
+	learn_address(pci);
+	learn_limits(pci);
+	ret = learn_sizes(pci);
+	return ret < 0 ? ret : reset(pci);
+}
+
+int
+virtio_pci_create(struct virtio_pci *pci)
+{
+	struct virtio_device *dev = &pci->dev;
+	int ret;
+
+	dev->by_iova = true;
+	dev->bus_interrupts = true;
+	dev->transport = &modern_ops;
+	ret = virtio_pci_modern_open(pci);
+	if (ret == -ENOENT) {
+		dev->transport = &legacy_ops;
+		ret = virtio_pci_legacy_open(pci);
+	}
+	virtio_pci_look_for_msix(pci);
+	if (ret == 0)
+		ret = learn(pci);
+	if (ret < 0) {
+		virtio_pci_legacy_close(pci);
+		return ret;
+	}
+	pthread_mutex_init(&pci->control.lock, NULL);
+	VIRTIO_LOG(INFO, "%s: %s, %u queue pairs, features %#" PRIx64 " of its %#" PRIx64,
+		dev->name, dev->transport->name, pci->hw_pairs, dev->offered, pci->device_features);
+	return 0;
+}

@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+/**
+ * @file
+ * The transport whose device is on PCI.
+ *
+ * pci.c brings the device up and down, in the order that virtio 1.2, 3.1.1 wants, whatever its
+ * registers look like; pci_modern.c and pci_legacy.c know these, each behind the operations below.
+ * pci_interrupt.c is about interrupts and what they tell, pci_driver.c about the bus.
+ */
+
+#ifndef VIRTIO_PCI_H
+#define VIRTIO_PCI_H
+
+#include <linux/virtio_pci.h>
+
+#include <bus_pci_driver.h>
+
+#include "device.h"
+#include "pci_control.h"
+#include "pci_layout.h"
+
+/** A ring as a device is told of it. */
+struct virtio_pci_ring {
+	uint16_t index; /**< virtqueue number */
+	uint16_t size;
+	uint64_t descriptors;
+	uint64_t driver;
+	uint64_t device;
+};
+
+/** The registers of a device. Queues are named by virtqueue number. */
+struct virtio_pci_registers {
+	const char *name;
+
+	uint64_t (*features)(struct virtio_pci *pci);
+	void (*set_features)(struct virtio_pci *pci, uint64_t features);
+	uint8_t (*status)(struct virtio_pci *pci);
+	void (*set_status)(struct virtio_pci *pci, uint8_t status);
+	/** Read and clear the interrupt status. */
+	uint8_t (*isr)(struct virtio_pci *pci);
+
+	/** Bytes beyond the device's configuration read as zero. */
+	void (*read_config)(struct virtio_pci *pci, uint32_t offset, void *buf, uint32_t len);
+	void (*write_config)(struct virtio_pci *pci, uint32_t offset, const void *buf,
+		uint32_t len);
+
+	/** Entries of a queue, 0 if there is no such queue. */
+	uint16_t (*queue_size)(struct virtio_pci *pci, uint16_t index);
+	/** Hand over a ring, and learn its doorbell. @return 0, or -EIO after a line in the log */
+	int (*queue_setup)(struct virtio_pci *pci, const struct virtio_pci_ring *ring,
+		volatile uint16_t **doorbell);
+	/** Ring a doorbell. */
+	void (*notify)(struct virtio_pci *pci, uint16_t index, volatile uint16_t *doorbell);
+	/** Interrupt vectors, VIRTIO_MSI_NO_VECTOR for none. @return what the device took */
+	uint16_t (*queue_vector)(struct virtio_pci *pci, uint16_t index, uint16_t vector);
+	uint16_t (*config_vector)(struct virtio_pci *pci, uint16_t vector);
+};
+
+struct virtio_pci {
+	struct virtio_device dev; /* first: the port's dev_private */
+	struct rte_pci_device *bus;
+	const struct virtio_pci_registers *regs;
+	union {
+		struct virtio_pci_layout modern;
+		struct rte_pci_ioport legacy;
+	};
+	struct virtio_pci_control control;
+	uint64_t device_features;
+	uint16_t hw_pairs; /**< that the device has, and so where its control queue is */
+	bool msix;         /**< enabled: a legacy device's configuration moves */
+	bool interrupts;
+	bool gone; /**< unplugged: registers read as ones */
+	bool running;
+};
+
+static inline struct virtio_pci *
+virtio_pci_of(struct virtio_device *dev)
+{
+	return container_of(dev, struct virtio_pci, dev);
+}
+
+/* pci_modern.c, pci_legacy.c */
+
+/**
+ * Find the registers of a device that is mapped.
+ * @return 0; -ENOENT if it is no device of this kind; else a negative errno after a line in the log
+ */
+int virtio_pci_modern_open(struct virtio_pci *pci);
+int virtio_pci_legacy_open(struct virtio_pci *pci);
+/** To be called before any other thread is there: see its definition. */
+void virtio_pci_legacy_init(void);
+void virtio_pci_legacy_close(struct virtio_pci *pci);
+void virtio_pci_modern_notify(struct virtio_queue *q);
+void virtio_pci_legacy_notify(struct virtio_queue *q);
+
+/* pci_interrupt.c */
+
+/** Enable the interrupts that the port is configured for. Not fatal: says in the log what lacks. */
+int virtio_pci_interrupts_enable(struct virtio_pci *pci);
+void virtio_pci_interrupts_disable(struct virtio_pci *pci);
+/** Find out whether MSI-X is enabled now: pci->msix. */
+void virtio_pci_look_for_msix(struct virtio_pci *pci);
+/** The state of the link as the device has it now. */
+bool virtio_pci_link(struct virtio_pci *pci);
+/** The device does not answer any more: nothing is asked of it from here on. */
+void virtio_pci_set_gone(struct virtio_pci *pci);
+
+/* pci.c */
+
+/**
+ * Learn what the device at pci->bus can, which is mapped. dev.name and dev.eth must be set, all
+ * else zero. @return 0, or a negative errno after one line of why
+ */
+int virtio_pci_create(struct virtio_pci *pci);
+
+#endif /* VIRTIO_PCI_H */

@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+#include <errno.h>
+
+#include <rte_interrupts.h>
+
+#include "log.h"
+#include "pci.h"
+
+/* Vector 0 is for changes of the device's configuration, the following for receive queues. */
+#define CONFIG_VECTOR 0
+
+bool
+virtio_pci_link(struct virtio_pci *pci)
+{
+	uint16_t status = VIRTIO_NET_S_LINK_UP;
+
+	if (virtio_has(&pci->dev, VIRTIO_NET_F_STATUS))
+		pci->regs->read_config(pci, offsetof(struct virtio_net_config, status), &status,
+			sizeof(status));
+	return status & VIRTIO_NET_S_LINK_UP;
+}
+
+static void
+config_changed(void *arg)
+{
+	struct virtio_pci *pci = arg;
+	struct virtio_device *dev = &pci->dev;
+	const uint8_t status = pci->regs->status(pci);
+
+	/* With INTx, this is also what lets the device lower its line. */
+	pci->regs->isr(pci);
+	if (status == UINT8_MAX) {
+		virtio_pci_set_gone(pci);
+		virtio_device_link(dev, false);
+	} else if (status & VIRTIO_CONFIG_S_NEEDS_RESET) {
+		VIRTIO_LOG(ERR, "%s: the device failed and asks for a reset: reset the port",
+			dev->name);
+		virtio_device_link(dev, false);
+		rte_eth_dev_callback_process(dev->eth, RTE_ETH_EVENT_INTR_RESET, NULL);
+	} else {
+		virtio_device_link(dev, virtio_pci_link(pci));
+	}
+	if (!pci->gone)
+		rte_intr_ack(pci->bus->intr_handle);
+}
+
+/* Tell the device which vector is whose; it may have fewer than there are. */
+static int
+assign_vectors(struct virtio_pci *pci, uint16_t queues)
+{
+	const struct virtio_device *dev = &pci->dev;
+
+	if (pci->regs->config_vector(pci, CONFIG_VECTOR) != CONFIG_VECTOR) {
+		VIRTIO_LOG(ERR, "%s: the device does not take an interrupt vector", dev->name);
+		return -EIO;
+	}
+	for (uint16_t i = 0; i < queues; i++) {
+		const uint16_t vector = (uint16_t)(RTE_INTR_VEC_RXTX_OFFSET + i);
+
+		if (pci->regs->queue_vector(pci, 2 * i, vector) == vector)
+			continue;
+		VIRTIO_LOG(ERR,
+			"%s: the device has no interrupt vector for receive queue %u: give it more "
+			"of them, or do without receive interrupts",
+			dev->name, i);
+		return -ENOTSUP;
+	}
+	return 0;
+}
+
+/* One eventfd and vector for each receive queue. */
+static int
+prepare_queues(struct virtio_pci *pci, uint16_t queues)
+{
+	struct rte_intr_handle *handle = pci->bus->intr_handle;
+
+	if (!rte_intr_cap_multiple(handle)) {
+		VIRTIO_LOG(ERR,
+			"%s: receive interrupts need MSI-X, which the device, or the kernel's "
+			"driver for it, does not have",
+			pci->dev.name);
+		return -ENOTSUP;
+	}
+	if (rte_intr_efd_enable(handle, queues) < 0 ||
+		rte_intr_vec_list_alloc(handle, "virtio_vectors", queues) < 0) {
+		VIRTIO_LOG(ERR, "%s: no memory for interrupts of %u queues", pci->dev.name, queues);
+		return -ENOMEM;
+	}
+	for (uint16_t i = 0; i < queues; i++)
+		rte_intr_vec_list_index_set(handle, i, RTE_INTR_VEC_RXTX_OFFSET + i);
+	return 0;
+}
+
+void
+virtio_pci_look_for_msix(struct virtio_pci *pci)
+{
+	uint8_t config[VIRTIO_PCI_CONFIG_BYTES] = { 0 };
+
+	/* Of a device that is gone nothing can be read, nor need be. */
+	if (rte_pci_read_config(pci->bus, config, sizeof(config), 0) > 0)
+		pci->msix = virtio_pci_layout_msix(config);
+}
+
+int
+virtio_pci_interrupts_enable(struct virtio_pci *pci)
+{
+	struct virtio_device *dev = &pci->dev;
+	struct rte_intr_handle *handle = pci->bus->intr_handle;
+	const struct rte_eth_intr_conf *conf = &dev->eth->data->dev_conf.intr_conf;
+	const uint16_t queues = conf->rxq ? dev->eth->data->nb_rx_queues : 0;
+	int ret = 0;
+
+	if (!conf->lsc && queues == 0)
+		return 0;
+	if (queues > 0)
+		ret = prepare_queues(pci, queues);
+	if (ret < 0)
+		return ret;
+	pci->interrupts = true;
+	rte_intr_callback_register(handle, config_changed, pci);
+	if (rte_intr_enable(handle) < 0) {
+		VIRTIO_LOG(ERR, "%s: cannot enable its interrupts", dev->name);
+		return -EIO;
+	}
+	virtio_pci_look_for_msix(pci);
+	return pci->msix ? assign_vectors(pci, queues) : 0;
+}
+
+void
+virtio_pci_interrupts_disable(struct virtio_pci *pci)
+{
+	struct rte_intr_handle *handle = pci->bus->intr_handle;
+
+	if (!pci->interrupts)
+		return;
+	pci->interrupts = false;
+	rte_intr_disable(handle);
+	virtio_pci_look_for_msix(pci);
+	rte_intr_callback_unregister_sync(handle, config_changed, pci);
+	rte_intr_efd_disable(handle);
+	rte_intr_vec_list_free(handle);
+}
