@@ -281,10 +281,18 @@ net_prefetch_descs(const struct vhost_vring *vr, uint16_t n, const unsigned int 
 		rte_prefetch0(&vr->desc[split_head(vr, idx + i) & (vr->size - 1)]);
 }
 
-/** Prepare the burst that comes after one of @a n chains. */
+/**
+ * Prepare the burst that comes after one of @a n chains.
+ *
+ * Buffers to receive into wait in the ring long before their turn. Those to transmit are written
+ * just now, and a driver that is not in order goes through its descriptors also to take buffers back:
+ * looking at them early would pull their lines out of its cache for nothing.
+ */
 static __rte_always_inline void
 net_look_ahead(struct vhost_vring *vr, uint16_t n, uint16_t direction, const unsigned int mode)
 {
+	if (direction == 0 && !(mode & NET_BURST_IN_ORDER))
+		return;
 	n = RTE_MIN(n, VHOST_VRING_BATCH);
 	net_gather(vr, n, true, direction, mode);
 	net_prefetch_descs(vr, n, mode);
