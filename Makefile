@@ -27,7 +27,7 @@ quick: ## build and run the unit tests only
 lab: all ## run the tests that need a guest with the real kernel (ARGS=--help)
 	devtools/lab/test $(ARGS)
 
-bench: all ## compare throughput with the distribution's DPDK (ARGS=--help)
+bench: all ## compare throughput with the distribution's DPDK (ARGS=--back-end, ARGS=--help)
 	devtools/bench/bench.py $(ARGS)
 
 fuzz: ## fuzz the vhost library, each target for SECONDS (ARGS=--help)
