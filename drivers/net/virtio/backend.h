@@ -34,12 +34,19 @@ struct virtio_backend_memory {
 
 struct virtio_backend_ops {
 	const char *name;
+	uint64_t local_features; /**< what is done on this side, whatever the back end has */
+	int look_ms;             /**< how often check() is called unasked; 0 never */
+	int retry_max_ms;        /**< delay between attempts doubles up to this when they fail */
+	bool split_sizes;        /**< rings of any format have sizes that are powers of two */
+	bool maps_live;          /**< memory is shared and unshared while rings run */
 
 	/** Take what is needed to find a back end, e.g. listen. Not locked. */
 	int (*open)(struct virtio_user *u);
 	/** Undo open; the back end is disconnected already. Not locked. */
 	void (*close)(struct virtio_user *u);
 
+	/** Why connect() fails with -EAGAIN, and what to do. */
+	const char *(*absent)(const struct virtio_user *u);
 	/** Get in touch, without waiting. Fails with -EAGAIN, silently, when nobody is there now. */
 	int (*connect)(struct virtio_user *u);
 	/** Let go of the back end, which may be gone. */
@@ -48,15 +55,23 @@ struct virtio_backend_ops {
 	void (*give_up)(struct virtio_user *u);
 	/** What tells that a back end came (while disconnected) or went: a descriptor or -1. */
 	struct pollfd (*watch)(const struct virtio_user *u);
+	/**
+	 * Something happened to what is watched, or look_ms went by: tell what it was. Fails if the
+	 * back end is lost. NULL: it is lost whenever something happened.
+	 */
+	int (*check)(struct virtio_user *u);
 
-	/** First words: fill u->backend_features and u->backend_pairs. */
+	/** First words: fill u->backend_features, and those of the other limits that it has. */
 	int (*greet)(struct virtio_user *u);
 	/** Agree on features. */
 	int (*set_features)(struct virtio_user *u, uint64_t features);
-	/** Share memory; what was shared before and is not in @a mem may be unmapped after this. */
-	int (*set_memory)(struct virtio_user *u, const struct virtio_backend_memory *mem);
+	/**
+	 * Share all of DPDK's memory, whose lock is held, but for @a gone_len bytes at @a gone. What
+	 * was shared before and is not any more may be unmapped after this.
+	 */
+	int (*share_memory)(struct virtio_user *u, const void *gone, size_t gone_len);
 	/** Hand over a ring that was just reset. */
-	int (*setup_ring)(struct virtio_user *u, const struct virtio_queue *q);
+	int (*setup_ring)(struct virtio_user *u, struct virtio_queue *q);
 	/** The back end does not touch the ring any more when this returns. */
 	int (*stop_ring)(struct virtio_user *u, const struct virtio_queue *q);
 	int (*enable_ring)(struct virtio_user *u, const struct virtio_queue *q, bool enable);
@@ -66,8 +81,17 @@ struct virtio_backend_ops {
 	int (*read_config)(struct virtio_user *u, uint32_t offset, void *buf, uint32_t len);
 	/** -ENOTSUP, silently, if the back end is not interested. */
 	int (*set_mtu)(struct virtio_user *u, uint16_t mtu);
+	/**
+	 * Carry out a control command, or remember it for when the back end is there. NULL: the back
+	 * end has no control queue.
+	 */
+	int (*control)(struct virtio_user *u, uint8_t class, uint8_t cmd, const void *data,
+		uint32_t len);
+	/** The device runs: carry out again what control() was asked for. May be NULL. */
+	int (*restore)(struct virtio_user *u);
 };
 
 extern const struct virtio_backend_ops virtio_backend_vhost_user;
+extern const struct virtio_backend_ops virtio_backend_vhost_vdpa;
 
 #endif /* VIRTIO_BACKEND_H */

@@ -192,6 +192,13 @@ vu_close(struct virtio_user *u)
 	u->backend_state = NULL;
 }
 
+static const char *
+vu_absent(const struct virtio_user *u)
+{
+	(void)u;
+	return "nobody listens there: start the back end first, or use server=1";
+}
+
 static int
 vu_connect(struct virtio_user *u)
 {
@@ -379,11 +386,15 @@ set_slots(struct virtio_user *u, const struct virtio_backend_memory *mem)
 }
 
 static int
-vu_set_memory(struct virtio_user *u, const struct virtio_backend_memory *mem)
+vu_share_memory(struct virtio_user *u, const void *gone, size_t gone_len)
 {
+	int ret = virtio_user_memory_collect(u->dev.name, u->memory, gone, gone_len);
+
+	if (ret < 0)
+		return ret;
 	if (has(u, PF(CONFIGURE_MEM_SLOTS)))
-		return set_slots(u, mem);
-	return set_table(u, mem);
+		return set_slots(u, u->memory);
+	return set_table(u, u->memory);
 }
 
 static int
@@ -403,7 +414,7 @@ tell_fd(struct virtio_user *u, uint32_t request, uint32_t index, int fd)
 }
 
 static int
-vu_setup_ring(struct virtio_user *u, const struct virtio_queue *q)
+vu_setup_ring(struct virtio_user *u, struct virtio_queue *q)
 {
 	/* Packed: position 0 in the first lap, of what is available and of what is used. */
 	const uint32_t base = q->flags & VIRTIO_QUEUE_PACKED ? 1u << 15 | 1u << 31 : 0;
@@ -494,6 +505,9 @@ vu_set_mtu(struct virtio_user *u, uint16_t mtu)
 
 const struct virtio_backend_ops virtio_backend_vhost_user = {
 	.name = "vhost-user",
+	.local_features = VIRTIO_USER_LOCAL_FEATURES,
+	.retry_max_ms = VIRTIO_USER_RETRY_MS,
+	.absent = vu_absent,
 	.open = vu_open,
 	.close = vu_close,
 	.connect = vu_connect,
@@ -502,7 +516,7 @@ const struct virtio_backend_ops virtio_backend_vhost_user = {
 	.watch = vu_watch,
 	.greet = vu_greet,
 	.set_features = vu_set_features,
-	.set_memory = vu_set_memory,
+	.share_memory = vu_share_memory,
 	.setup_ring = vu_setup_ring,
 	.stop_ring = vu_stop_ring,
 	.enable_ring = vu_enable_ring,

@@ -5,9 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <rte_eal_memconfig.h>
+#include <rte_io.h>
 #include <rte_memory.h>
 
 #include "control_queue.h"
@@ -15,14 +18,8 @@
 #include "transport.h"
 #include "user.h"
 
-/** How long a client waits before it looks for a back end that is gone again. */
-#define RECONNECT_MS 1000
-
-/* What this side does by itself, with or without the back end's consent. */
-#define LOCAL_FEATURES \
-	(VIRTIO_FEATURE(VIRTIO_NET_F_MAC) | VIRTIO_FEATURE(VIRTIO_NET_F_STATUS) | \
-		VIRTIO_FEATURE(VIRTIO_NET_F_CTRL_VQ) | VIRTIO_FEATURE(VIRTIO_NET_F_CTRL_RX) | \
-		VIRTIO_FEATURE(VIRTIO_NET_F_CTRL_MAC_ADDR))
+/* What begins so is a device of the kernel even while it is not there. */
+#define DEVICE_PREFIX "/dev/vhost-"
 
 #define CONTROL_FEATURES \
 	(VIRTIO_FEATURE(VIRTIO_NET_F_CTRL_VQ) | VIRTIO_FEATURE(VIRTIO_NET_F_CTRL_RX) | \
@@ -58,6 +55,13 @@ wake(struct virtio_user *u)
 	eventfd_write(u->wakefd, 1);
 }
 
+static bool
+has_link(struct virtio_user *u)
+{
+	return __atomic_load_n(&u->running, __ATOMIC_SEQ_CST) &&
+		__atomic_load_n(&u->link, __ATOMIC_SEQ_CST);
+}
+
 /*
  * Show the state of the link. Threads may overtake each other here, so that each looks again
  * after it told: the last one to look tells the truth.
@@ -68,9 +72,9 @@ show_link(struct virtio_user *u)
 	bool up;
 
 	do {
-		up = __atomic_load_n(&u->running, __ATOMIC_SEQ_CST);
+		up = has_link(u);
 		virtio_device_link(&u->dev, up);
-	} while (up != __atomic_load_n(&u->running, __ATOMIC_SEQ_CST));
+	} while (up != has_link(u));
 }
 
 static void
@@ -82,7 +86,7 @@ set_running(struct virtio_user *u, bool running)
 static uint64_t
 features_of_args(const struct virtio_user_args *args)
 {
-	uint64_t features = VIRTIO_NET_DRIVER_FEATURES | LOCAL_FEATURES;
+	uint64_t features = VIRTIO_NET_DRIVER_FEATURES | VIRTIO_USER_LOCAL_FEATURES;
 
 	if (!args->mrg_rxbuf)
 		features &= ~VIRTIO_FEATURE(VIRTIO_NET_F_MRG_RXBUF);
@@ -127,6 +131,7 @@ check_features(const struct virtio_user *u, uint64_t features)
 int
 virtio_user_enable_pairs(struct virtio_user *u, uint16_t pairs)
 {
+	const struct virtio_net_ctrl_mq mq = { .virtqueue_pairs = pairs };
 	int ret = 0;
 
 	u->enabled_pairs = pairs;
@@ -137,15 +142,10 @@ virtio_user_enable_pairs(struct virtio_user *u, uint16_t pairs)
 
 		ret = u->backend->enable_ring(u, q, i < 2 * pairs && !q->stopped);
 	}
+	if (ret == 0 && u->backend->control != NULL && virtio_has(&u->dev, VIRTIO_NET_F_MQ))
+		ret = u->backend->control(u, VIRTIO_NET_CTRL_MQ, VIRTIO_NET_CTRL_MQ_VQ_PAIRS_SET,
+			&mq, sizeof(mq));
 	return ret;
-}
-
-static int
-share_memory(struct virtio_user *u, const void *gone, size_t gone_len)
-{
-	int ret = virtio_user_memory_collect(u->dev.name, u->memory, gone, gone_len);
-
-	return ret < 0 ? ret : u->backend->set_memory(u, u->memory);
 }
 
 /* A back end that does not ask for an MTU works without. */
@@ -165,7 +165,7 @@ bring_up(struct virtio_user *u)
 {
 	const struct virtio_backend_ops *be = u->backend;
 	struct virtio_device *dev = &u->dev;
-	const uint64_t features = dev->wanted & (u->backend_features | LOCAL_FEATURES);
+	const uint64_t features = dev->wanted & (u->backend_features | be->local_features);
 	uint8_t status = VIRTIO_CONFIG_S_ACKNOWLEDGE | VIRTIO_CONFIG_S_DRIVER;
 	int ret;
 
@@ -180,7 +180,7 @@ bring_up(struct virtio_user *u)
 	if (ret == 0)
 		ret = be->set_status(u, status);
 	if (ret == 0)
-		ret = share_memory(u, NULL, 0);
+		ret = be->share_memory(u, NULL, 0);
 	for (uint16_t i = 0; i < 2 * dev->pairs && ret == 0; i++)
 		ret = be->setup_ring(u, dev->queues[i]);
 	if (ret == 0)
@@ -192,11 +192,20 @@ bring_up(struct virtio_user *u)
 	virtio_device_run(dev);
 	set_running(u, true);
 	ret = virtio_user_enable_pairs(u, RTE_MAX(u->enabled_pairs, 1));
+	if (ret == 0 && be->restore != NULL)
+		ret = be->restore(u);
 	if (ret < 0) {
 		set_running(u, false);
 		virtio_device_halt(dev);
 	}
 	return ret;
+}
+
+/* Unless it was us who refused, nobody knows where the connection stands. */
+static bool
+refused(int error)
+{
+	return error == -ENOTSUP || error == -ENOSPC || error == -ENOMEM || error == -ERANGE;
 }
 
 static int
@@ -209,8 +218,7 @@ user_start(struct virtio_device *dev)
 	u->enabled_pairs = dev->pairs;
 	if (u->connected)
 		ret = bring_up(u);
-	/* Unless it was us who refused, nobody knows where this connection stands. */
-	if (ret < 0 && ret != -ENOTSUP && ret != -ENOSPC)
+	if (ret < 0 && !refused(ret))
 		u->backend->give_up(u);
 	/* Gone, not unwilling: the control thread looks for it again. */
 	if (ret == -ECONNRESET)
@@ -302,6 +310,14 @@ user_queue_setup(struct virtio_queue *q)
 	return -errno;
 }
 
+void
+virtio_user_unmap_doorbell(struct virtio_queue *q)
+{
+	if (q->doorbell != NULL)
+		munmap((void *)(uintptr_t)q->doorbell, (size_t)sysconf(_SC_PAGESIZE));
+	q->doorbell = NULL;
+}
+
 static void
 user_queue_release(struct virtio_queue *q)
 {
@@ -309,6 +325,7 @@ user_queue_release(struct virtio_queue *q)
 		close(q->kickfd);
 	if (q->callfd >= 0)
 		close(q->callfd);
+	virtio_user_unmap_doorbell(q);
 	q->kickfd = -1;
 	q->callfd = -1;
 }
@@ -316,7 +333,10 @@ user_queue_release(struct virtio_queue *q)
 static void
 user_notify(struct virtio_queue *q)
 {
-	eventfd_write(q->kickfd, 1);
+	if (q->doorbell != NULL)
+		rte_write16(q->index, q->doorbell);
+	else
+		eventfd_write(q->kickfd, 1);
 }
 
 static void
@@ -397,12 +417,39 @@ find(struct virtio_user *u)
 	if (ret < 0 && ret != -EAGAIN) {
 		u->connected = false;
 		u->backend->disconnect(u);
+		u->retry_ms = RTE_MIN(2 * u->retry_ms, u->backend->retry_max_ms);
+	} else {
+		u->retry_ms = VIRTIO_USER_RETRY_MS;
 	}
 	unlock_with_memory(u);
 	if (ret == 0)
 		VIRTIO_LOG(NOTICE, "%s: back end at %s connected%s", u->dev.name, u->args.path,
-			u->running ? ": link up" : "");
+			has_link(u) ? ": link up" : "");
 	show_link(u);
+}
+
+/* See what became of a connected back end. */
+static void
+check(struct virtio_user *u, bool event)
+{
+	int ret = event ? -ENODEV : 0;
+
+	if (u->backend->check != NULL) {
+		pthread_mutex_lock(&u->lock);
+		ret = u->backend->check(u);
+		pthread_mutex_unlock(&u->lock);
+		show_link(u);
+	}
+	if (ret < 0)
+		lose(u, ret == -ENODEV ? "is gone" : "failed and is left");
+}
+
+static int
+wait_ms(const struct virtio_user *u, bool retry)
+{
+	if (retry)
+		return u->retry_ms;
+	return u->connected && u->backend->look_ms > 0 ? u->backend->look_ms : -1;
 }
 
 static uint32_t
@@ -416,7 +463,7 @@ control_main(void *arg)
 		const bool retry = !u->args.server && !u->connected;
 
 		fds[1] = u->backend->watch(u);
-		if (poll(fds, 2, retry ? RECONNECT_MS : -1) < 0 && errno != EINTR)
+		if (poll(fds, 2, wait_ms(u, retry)) < 0 && errno != EINTR)
 			break;
 		if (fds[0].revents != 0 && read(u->wakefd, &wakes, sizeof(wakes)) < 0 &&
 			errno != EAGAIN)
@@ -425,9 +472,9 @@ control_main(void *arg)
 			break;
 		if (u->connected && failed_queue(u))
 			lose(u, "broke the rules and is left");
-		else if (u->connected && fds[1].revents != 0)
-			lose(u, "is gone");
-		else if (!u->connected && (fds[1].revents != 0 || (retry && fds[0].revents == 0)))
+		else if (u->connected)
+			check(u, fds[1].revents != 0);
+		else if (fds[1].revents != 0 || (retry && fds[0].revents == 0))
 			find(u);
 	}
 	return 0;
@@ -442,12 +489,14 @@ memory_event(enum rte_mem_event type, const void *addr, size_t len, void *arg)
 
 	pthread_mutex_lock(&u->lock);
 	if (u->running) {
+		const bool pause = !u->backend->maps_live;
+
 		/* The back end may not look at rings while it looks for their memory. */
-		for (uint16_t i = 0; i < 2 * u->dev.pairs && ret == 0; i++)
+		for (uint16_t i = 0; i < 2 * u->dev.pairs && ret == 0 && pause; i++)
 			ret = u->backend->enable_ring(u, u->dev.queues[i], false);
 		if (ret == 0)
-			ret = share_memory(u, gone ? addr : NULL, gone ? len : 0);
-		if (ret == 0)
+			ret = u->backend->share_memory(u, gone ? addr : NULL, gone ? len : 0);
+		if (ret == 0 && pause)
 			ret = virtio_user_enable_pairs(u, u->enabled_pairs);
 		if (ret < 0)
 			u->backend->give_up(u);
@@ -465,11 +514,19 @@ learn(struct virtio_user *u)
 	dev->max_pairs = u->args.queues;
 	if (!u->connected)
 		return;
-	dev->offered &= u->backend_features | LOCAL_FEATURES;
+	dev->offered &= u->backend_features | u->backend->local_features;
+	if (u->args.packed_vq && !(dev->offered & VIRTIO_FEATURE(VIRTIO_F_RING_PACKED)))
+		VIRTIO_LOG(WARNING, "%s: %s has no packed rings: they will be split ones",
+			dev->name, u->args.path);
 	if (dev->max_pairs > u->backend_pairs) {
 		VIRTIO_LOG(WARNING, "%s: the back end at %s has %u of the %u queue pairs asked for",
 			dev->name, u->args.path, u->backend_pairs, u->args.queues);
 		dev->max_pairs = u->backend_pairs;
+	}
+	if (dev->queue_size > u->backend_queue_size) {
+		VIRTIO_LOG(WARNING, "%s: queues of %s have %u entries and not the %u asked for",
+			dev->name, u->args.path, u->backend_queue_size, u->args.queue_size);
+		dev->queue_size = u->backend_queue_size;
 	}
 }
 
@@ -510,10 +567,8 @@ meet(struct virtio_user *u)
 	if (!u->args.server) {
 		ret = u->backend->connect(u);
 		if (ret == -EAGAIN)
-			VIRTIO_LOG(ERR,
-				"%s: nobody listens at %s: start the back end first, or use "
-				"server=1",
-				u->dev.name, u->args.path);
+			VIRTIO_LOG(ERR, "%s: no back end at %s: %s", u->dev.name, u->args.path,
+				u->backend->absent(u));
 		if (ret == 0)
 			ret = u->backend->greet(u);
 		if (ret < 0)
@@ -523,6 +578,32 @@ meet(struct virtio_user *u)
 	learn(u);
 	choose_mac(u);
 	choose_max_mtu(u);
+	return 0;
+}
+
+/* A device of the kernel, or a socket, by what the path is or will be. */
+static int
+choose_backend(struct virtio_user *u)
+{
+	const char *path = u->args.path, *wrong = NULL;
+	struct stat st;
+
+	u->backend = &virtio_backend_vhost_user;
+	if (stat(path, &st) == 0 ? !S_ISCHR(st.st_mode) :
+				   strncmp(path, DEVICE_PREFIX, strlen(DEVICE_PREFIX)) != 0)
+		return 0;
+	u->backend = &virtio_backend_vhost_vdpa;
+	if (u->args.server)
+		wrong = "server=1 is for sockets";
+	else if (u->backend->split_sizes && !rte_is_power_of_2(u->args.queue_size))
+		wrong = "its queue_size= must be a power of 2";
+	if (wrong != NULL) {
+		VIRTIO_LOG(ERR, "%s: %s is a device of the kernel: %s", u->dev.name, path, wrong);
+		return -EINVAL;
+	}
+	/* It has filters that want to be set. */
+	if (!u->args.cq_given)
+		u->args.cq = true;
 	return 0;
 }
 
@@ -537,7 +618,12 @@ virtio_user_create(struct virtio_user *u)
 	u->dev.queue_size = u->args.queue_size;
 	if (!rte_is_power_of_2(u->args.queue_size))
 		u->dev.required = VIRTIO_FEATURE(VIRTIO_F_RING_PACKED);
-	u->backend = &virtio_backend_vhost_user;
+	u->retry_ms = VIRTIO_USER_RETRY_MS;
+	u->link = true;
+	u->backend_queue_size = VIRTIO_QUEUE_SIZE_MAX;
+	ret = choose_backend(u);
+	if (ret < 0)
+		return ret;
 	pthread_mutex_init(&u->lock, NULL);
 	u->memory = malloc(sizeof(*u->memory));
 	u->wakefd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);

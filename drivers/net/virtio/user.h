@@ -23,6 +23,15 @@
 #include "device.h"
 #include "user_args.h"
 
+/** What this side does by itself for a back end that only moves frames. */
+#define VIRTIO_USER_LOCAL_FEATURES \
+	(VIRTIO_FEATURE(VIRTIO_NET_F_MAC) | VIRTIO_FEATURE(VIRTIO_NET_F_STATUS) | \
+		VIRTIO_FEATURE(VIRTIO_NET_F_CTRL_VQ) | VIRTIO_FEATURE(VIRTIO_NET_F_CTRL_RX) | \
+		VIRTIO_FEATURE(VIRTIO_NET_F_CTRL_MAC_ADDR))
+
+/** How long a client waits before it looks for a back end that is gone again. */
+#define VIRTIO_USER_RETRY_MS 1000
+
 struct virtio_user {
 	struct virtio_device dev; /* first: the port's dev_private */
 	struct virtio_user_args args;
@@ -32,14 +41,17 @@ struct virtio_user {
 	pthread_mutex_t lock;
 	bool connected;
 	bool started; /**< the application wants the device to run */
-	bool running; /**< it does: this is the state of the link */
+	bool running; /**< it does */
+	bool link;    /**< a device that runs has a link, as far as the back end knows */
 	bool quit;
 	uint64_t backend_features; /**< what the connected back end offers */
 	uint16_t backend_pairs;
+	uint16_t backend_queue_size;
 	uint16_t enabled_pairs; /**< what the control queue asked for */
 	uint16_t mtu;           /**< what the application chose; 0 if it did not */
 	struct virtio_backend_memory *memory;
 
+	int retry_ms; /**< until the next attempt to find a back end */
 	int wakefd;
 	rte_thread_t thread;
 	bool mem_events;
@@ -58,6 +70,9 @@ void virtio_user_destroy(struct virtio_user *u);
 /** user_control.c: carry out a control command here, as the back end has no part in it. Locked. */
 int virtio_user_control(struct virtio_user *u, uint8_t class, uint8_t cmd, const void *data,
 	uint32_t len);
+
+/** Unmap a queue's doorbell page, if it has one. Bursts must be kept out. */
+void virtio_user_unmap_doorbell(struct virtio_queue *q);
 
 /** Enable the first @a pairs of the queue pairs in use, and disable the others. Locked. */
 int virtio_user_enable_pairs(struct virtio_user *u, uint16_t pairs);

@@ -110,7 +110,8 @@ refuse_iface(const struct argument *arg, const char *value, void *field)
 	}
 
 static const struct argument arguments[] = {
-	{ "path", parse_path, FIELD(path), 0, 0, "the path of a socket, of at most 107 bytes" },
+	{ "path", parse_path, FIELD(path), 0, 0,
+		"the path of a socket or device, of at most 107 bytes" },
 	{ "mac", parse_mac, FIELD(mac), 0, 0, "a unicast MAC address like 02:00:00:00:00:01" },
 	{ "queues", parse_u16, FIELD(queues), 1, VIRTIO_PAIRS_MAX, "1 to 128 queue pairs" },
 	{ "queue_size", parse_u16, FIELD(queue_size), VIRTIO_QUEUE_SIZE_MIN, VIRTIO_QUEUE_SIZE_MAX,
@@ -166,10 +167,11 @@ check_together(const char *name, const struct rte_kvargs *list, struct virtio_us
 {
 	const char *wrong = NULL;
 
-	if (rte_kvargs_count(list, "cq") == 0)
+	args->cq_given = rte_kvargs_count(list, "cq") > 0;
+	if (!args->cq_given)
 		args->cq = args->queues > 1;
 	if (args->path[0] == '\0')
-		wrong = "path= is missing: the socket of the vhost-user back end";
+		wrong = "path= is missing: a vhost-user socket, or a device of the kernel";
 	else if (args->queues > 1 && !args->cq)
 		wrong = "queues= above 1 needs a control queue: leave out cq=0";
 	else if (!args->packed_vq && !rte_is_power_of_2(args->queue_size))

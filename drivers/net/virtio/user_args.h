@@ -25,6 +25,7 @@ struct virtio_user_args {
 	uint16_t queues; /**< pairs */
 	uint16_t queue_size;
 	bool cq;
+	bool cq_given;
 	bool server;
 	bool mrg_rxbuf;
 	bool in_order;

@@ -7,8 +7,9 @@
 #include "user.h"
 
 /*
- * A vhost-user back end moves frames and knows nothing of control commands. What they ask is
- * either done with its ring messages or already so: it hands us every frame it has.
+ * Control commands are seen here first. A back end that only moves frames knows nothing of them:
+ * what they ask is done with its ring messages, or already so, as it hands us every frame it has.
+ * To one that has a control queue they are relayed.
  */
 
 static int
@@ -38,26 +39,43 @@ set_pairs(struct virtio_user *u, const void *data)
 	return virtio_user_enable_pairs(u, mq.virtqueue_pairs);
 }
 
+/* own: run() also tells a back end that has a control queue. */
 static const struct command {
+	bool own;
 	uint8_t class;
 	uint8_t cmd;
 	uint32_t len;
 	int (*run)(struct virtio_user *u, const void *data);
 } commands[] = {
-	{ VIRTIO_NET_CTRL_RX, VIRTIO_NET_CTRL_RX_PROMISC, 1, accept_frames },
-	{ VIRTIO_NET_CTRL_RX, VIRTIO_NET_CTRL_RX_ALLMULTI, 1, accept_frames },
-	{ VIRTIO_NET_CTRL_MAC, VIRTIO_NET_CTRL_MAC_ADDR_SET, RTE_ETHER_ADDR_LEN, set_mac },
-	{ VIRTIO_NET_CTRL_MQ, VIRTIO_NET_CTRL_MQ_VQ_PAIRS_SET, sizeof(struct virtio_net_ctrl_mq),
-		set_pairs },
+	{ false, VIRTIO_NET_CTRL_RX, VIRTIO_NET_CTRL_RX_PROMISC, 1, accept_frames },
+	{ false, VIRTIO_NET_CTRL_RX, VIRTIO_NET_CTRL_RX_ALLMULTI, 1, accept_frames },
+	{ false, VIRTIO_NET_CTRL_MAC, VIRTIO_NET_CTRL_MAC_ADDR_SET, RTE_ETHER_ADDR_LEN, set_mac },
+	{ true, VIRTIO_NET_CTRL_MQ, VIRTIO_NET_CTRL_MQ_VQ_PAIRS_SET,
+		sizeof(struct virtio_net_ctrl_mq), set_pairs },
 };
+
+static const struct command *
+find(uint8_t class, uint8_t cmd, uint32_t len)
+{
+	for (unsigned int i = 0; i < RTE_DIM(commands); i++)
+		if (commands[i].class == class && commands[i].cmd == cmd && commands[i].len == len)
+			return &commands[i];
+	return NULL;
+}
 
 int
 virtio_user_control(struct virtio_user *u, uint8_t class, uint8_t cmd, const void *data,
 	uint32_t len)
 {
-	for (unsigned int i = 0; i < RTE_DIM(commands); i++)
-		if (commands[i].class == class && commands[i].cmd == cmd && commands[i].len == len)
-			return commands[i].run(u, data);
+	const struct command *c = find(class, cmd, len);
+	int ret = 0;
+
+	if (u->backend->control != NULL && (c == NULL || !c->own))
+		ret = u->backend->control(u, class, cmd, data, len);
+	if (ret < 0 || (c == NULL && u->backend->control != NULL))
+		return ret;
+	if (c != NULL)
+		return c->run(u, data);
 	VIRTIO_LOG(ERR, "%s: control command %u.%u of %u bytes is not known", u->dev.name, class,
 		cmd, len);
 	return -EIO;

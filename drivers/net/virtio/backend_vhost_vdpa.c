@@ -1,0 +1,521 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include <linux/virtio_ids.h>
+
+#include "log.h"
+#include "transport.h"
+#include "user.h"
+#include "vdpa_control.h"
+#include "vdpa_iova.h"
+#include "vhost_ioctl.h"
+
+/* No event tells that a device is to be removed, and the kernel waits until we let go of it. */
+#define LOOK_MS 1000
+
+/* A device that was there and could not be used is not likely to be better a second later. */
+#define RETRY_MAX_MS 60000
+
+#define BACKEND(name) (UINT64_C(1) << VHOST_BACKEND_F_##name)
+#define BACKEND_FEATURES \
+	(BACKEND(IOTLB_MSG_V2) | BACKEND(IOTLB_BATCH) | BACKEND(IOTLB_ASID) | BACKEND(SUSPEND))
+
+/*
+ * Addresses are those of an IOMMU: who does not say so is refused. That memory is as well ordered
+ * for the device as for another processor is so where stores are not reordered.
+ */
+#define PLATFORM VIRTIO_FEATURE(VIRTIO_F_ACCESS_PLATFORM)
+#ifdef RTE_ARCH_X86
+#define PLATFORM_FEATURES (PLATFORM | VIRTIO_FEATURE(VIRTIO_F_ORDER_PLATFORM))
+#else
+#define PLATFORM_FEATURES PLATFORM
+#endif
+
+#define MULTIQUEUE (VIRTIO_FEATURE(VIRTIO_NET_F_MQ) | VIRTIO_FEATURE(VIRTIO_NET_F_RSS))
+
+/* Without multi-queue, the control queue follows the only pair. */
+#define CONTROL_INDEX(pairs) (2u * (pairs))
+
+struct vhost_vdpa {
+	int fd;
+	int configfd;   /* the device's configuration changed */
+	char sysfs[64]; /* is there while the device is */
+	uint64_t negotiated;
+	uint16_t pairs; /* that the device has in all */
+	uint16_t queue_size;
+	uint8_t status;
+	bool bells_told;
+	bool failed; /* to be let go of */
+	struct vdpa_iova iova;
+	struct vdpa_control control;
+};
+
+static struct vhost_vdpa *
+state(const struct virtio_user *u)
+{
+	return u->backend_state;
+}
+
+static int
+vdpa_open(struct virtio_user *u)
+{
+	struct vhost_vdpa *v = calloc(1, sizeof(*v));
+	int ret;
+
+	if (v == NULL)
+		return -ENOMEM;
+	v->fd = -1;
+	v->configfd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	ret = vdpa_control_open(u, &v->control);
+	if (ret == 0 && v->configfd >= 0) {
+		u->backend_state = v;
+		return 0;
+	}
+	if (ret == 0)
+		vdpa_control_close(&v->control);
+	if (v->configfd >= 0)
+		close(v->configfd);
+	free(v);
+	return -ENOMEM;
+}
+
+static void
+vdpa_close(struct virtio_user *u)
+{
+	struct vhost_vdpa *v = state(u);
+
+	vdpa_control_close(&v->control);
+	close(v->configfd);
+	free(v);
+	u->backend_state = NULL;
+}
+
+static int
+vdpa_connect(struct virtio_user *u)
+{
+	struct vhost_vdpa *v = state(u);
+	struct stat st;
+	int fd = vhost_open(u);
+
+	if (fd < 0)
+		return fd;
+	if (fstat(fd, &st) < 0 || !S_ISCHR(st.st_mode)) {
+		VIRTIO_LOG(ERR, "%s: %s is not a device", u->dev.name, u->args.path);
+		close(fd);
+		return -ENOTSUP;
+	}
+	snprintf(v->sysfs, sizeof(v->sysfs), "/sys/dev/char/%u:%u", major(st.st_rdev),
+		minor(st.st_rdev));
+	/* Where there is no sysfs, nobody can tell. */
+	if (access(v->sysfs, F_OK) < 0)
+		v->sysfs[0] = '\0';
+	v->fd = fd;
+	v->status = 0;
+	v->failed = false;
+	vdpa_iova_init(&v->iova);
+	v->iova.fd = fd;
+	return 0;
+}
+
+static void
+vdpa_disconnect(struct virtio_user *u)
+{
+	struct vhost_vdpa *v = state(u);
+
+	if (v->fd < 0)
+		return;
+	/* Doorbells that are mapped keep the device open. */
+	for (unsigned int i = 0; i < RTE_DIM(u->dev.queues); i++)
+		if (u->dev.queues[i] != NULL)
+			virtio_user_unmap_doorbell(u->dev.queues[i]);
+	close(v->fd);
+	v->fd = -1;
+	vdpa_iova_release(&v->iova);
+	v->control.mapped = false;
+	v->control.ready = false;
+}
+
+static void
+vdpa_give_up(struct virtio_user *u)
+{
+	state(u)->failed = true;
+	eventfd_write(state(u)->configfd, 1);
+}
+
+static struct pollfd
+vdpa_watch(const struct virtio_user *u)
+{
+	const struct vhost_vdpa *v = state(u);
+
+	return (struct pollfd){ .fd = v->fd < 0 ? -1 : v->configfd, .events = POLLIN };
+}
+
+static int
+read_config(const struct virtio_user *u, uint32_t offset, void *buf, uint32_t len)
+{
+	union {
+		struct vhost_vdpa_config config;
+		uint8_t bytes[sizeof(struct vhost_vdpa_config) + sizeof(struct virtio_net_config)];
+	} arg = { .config = { .off = offset, .len = len } };
+	int ret;
+
+	if (len > sizeof(struct virtio_net_config))
+		return -EINVAL;
+	ret = VHOST_CALL(u, state(u)->fd, VHOST_VDPA_GET_CONFIG, &arg);
+	memcpy(buf, arg.config.buf, len);
+	return ret;
+}
+
+#define READ_CONFIG(u, field, value) \
+	read_config(u, offsetof(struct virtio_net_config, field), value, sizeof(*(value)))
+
+static int
+check_class(const struct virtio_user *u)
+{
+	uint32_t id;
+
+	if (ioctl(state(u)->fd, VHOST_VDPA_GET_DEVICE_ID, &id) < 0) {
+		VIRTIO_LOG(ERR, "%s: %s is no vhost-vdpa device: %s", u->dev.name, u->args.path,
+			strerror(errno));
+		return -ENOTSUP;
+	}
+	if (id == VIRTIO_ID_NET)
+		return 0;
+	VIRTIO_LOG(ERR, "%s: %s is a virtio device of type %u, and not a network device (%u)",
+		u->dev.name, u->args.path, id, VIRTIO_ID_NET);
+	return -ENOTSUP;
+}
+
+/* What the kernel can do with IOTLB messages; older ones do not even have the question. */
+static int
+agree_with_kernel(struct virtio_user *u)
+{
+	struct vhost_vdpa *v = state(u);
+	struct vhost_vdpa_iova_range range = { .first = 0, .last = UINT64_MAX };
+	uint64_t features = 0;
+	int ret = 0;
+
+	if (ioctl(v->fd, VHOST_GET_BACKEND_FEATURES, &features) < 0)
+		features = 0;
+	features &= BACKEND_FEATURES;
+	/* Address spaces are told in messages of the second kind. */
+	if (!(features & BACKEND(IOTLB_MSG_V2)))
+		features &= ~BACKEND(IOTLB_ASID);
+	if (features != 0)
+		ret = VHOST_CALL(u, v->fd, VHOST_SET_BACKEND_FEATURES, &features);
+	if (ioctl(v->fd, VHOST_VDPA_GET_IOVA_RANGE, &range) < 0 && errno != ENOTTY)
+		VIRTIO_LOG(WARNING, "%s: %s does not tell its range of addresses: %s", u->dev.name,
+			u->args.path, strerror(errno));
+	v->iova.features = features;
+	v->iova.first = range.first;
+	v->iova.last = range.last;
+	VIRTIO_LOG(INFO, "%s: %s has addresses %#" PRIx64 "..%#" PRIx64 "%s%s%s%s", u->dev.name,
+		u->args.path, v->iova.first, v->iova.last,
+		features & BACKEND(IOTLB_MSG_V2) ? ", IOTLB v2" : "",
+		features & BACKEND(IOTLB_BATCH) ? ", batches" : "",
+		features & BACKEND(IOTLB_ASID) ? ", address spaces" : "",
+		features & BACKEND(SUSPEND) ? ", suspend" : "");
+	return ret;
+}
+
+static int
+learn_sizes(struct virtio_user *u)
+{
+	struct vhost_vdpa *v = state(u);
+	uint32_t queues = UINT32_MAX;
+	int ret;
+
+	ret = VHOST_CALL(u, v->fd, VHOST_VDPA_GET_VRING_NUM, &v->queue_size);
+	if (ret < 0)
+		return ret;
+	v->queue_size = (uint16_t)rte_align32prevpow2(v->queue_size);
+	if (v->queue_size < VIRTIO_CONTROL_RING_SIZE_MIN) {
+		VIRTIO_LOG(ERR, "%s: queues of %s have %u entries, which is too few", u->dev.name,
+			u->args.path, v->queue_size);
+		return -ENOTSUP;
+	}
+	u->backend_queue_size = v->queue_size;
+	v->pairs = 1;
+	if (u->backend_features & MULTIQUEUE)
+		ret = READ_CONFIG(u, max_virtqueue_pairs, &v->pairs);
+	/* Since Linux 6.0. What a device claims may be more than its driver has taken on. */
+	if (ret == 0 && ioctl(v->fd, VHOST_VDPA_GET_VQS_COUNT, &queues) == 0 &&
+		queues / 2 < v->pairs)
+		v->pairs = (uint16_t)(queues / 2);
+	if (ret == 0 && v->pairs == 0) {
+		VIRTIO_LOG(ERR, "%s: %s has no queues", u->dev.name, u->args.path);
+		ret = -ENOTSUP;
+	}
+	u->backend_pairs = 1;
+	if (u->backend_features & VIRTIO_FEATURE(VIRTIO_NET_F_CTRL_VQ))
+		u->backend_pairs = RTE_MIN(v->pairs, VIRTIO_PAIRS_MAX);
+	return ret;
+}
+
+static int
+set_status(const struct virtio_user *u, uint8_t status)
+{
+	int ret = VHOST_CALL(u, state(u)->fd, VHOST_VDPA_SET_STATUS, &status);
+
+	if (ret == 0)
+		state(u)->status = status;
+	return ret;
+}
+
+/* Mappings do not survive a reset in every device, so they are made anew with each start. */
+static int
+reset(struct virtio_user *u)
+{
+	struct vhost_vdpa *v = state(u);
+	int ret = set_status(u, 0);
+
+	vdpa_iova_clear(&v->iova);
+	vdpa_control_reset(&v->control, &v->iova);
+	return ret;
+}
+
+static int
+vdpa_greet(struct virtio_user *u)
+{
+	struct vhost_vdpa *v = state(u);
+	int ret;
+
+	u->link = true;
+	ret = check_class(u);
+	if (ret == 0)
+		ret = vhost_own(u, v->fd);
+	if (ret == 0)
+		ret = agree_with_kernel(u);
+	if (ret == 0)
+		ret = set_status(u, 0);
+	if (ret == 0)
+		ret = learn_sizes(u);
+	if (ret == 0)
+		ret = VHOST_CALL(u, v->fd, VHOST_VDPA_SET_CONFIG_CALL, &v->configfd);
+	return ret;
+}
+
+static int
+vdpa_set_features(struct virtio_user *u, uint64_t features)
+{
+	features |= u->backend_features & PLATFORM_FEATURES;
+	state(u)->negotiated = features;
+	return VHOST_CALL(u, state(u)->fd, VHOST_SET_FEATURES, &features);
+}
+
+static int
+vdpa_share_memory(struct virtio_user *u, const void *gone, size_t gone_len)
+{
+	return vdpa_iova_update(u, &state(u)->iova, gone, gone_len);
+}
+
+static void
+map_doorbell(struct virtio_user *u, struct virtio_queue *q)
+{
+	struct vhost_vdpa *v = state(u);
+	const long page = sysconf(_SC_PAGESIZE);
+	void *bell;
+
+	if (q->doorbell == NULL) {
+		bell = mmap(NULL, (size_t)page, PROT_WRITE, MAP_SHARED, v->fd, q->index * page);
+		q->doorbell = bell == MAP_FAILED ? NULL : bell;
+	}
+	if (!v->bells_told)
+		VIRTIO_LOG(NOTICE, "%s: doorbells of %s: %s", u->dev.name, u->args.path,
+			q->doorbell != NULL ? "mapped" : "eventfds, as it has none to map");
+	v->bells_told = true;
+}
+
+static int
+vdpa_setup_ring(struct virtio_user *u, struct virtio_queue *q)
+{
+	struct vhost_vdpa *v = state(u);
+	const struct vhost_ring ring = vhost_ring_of(q);
+	struct vhost_vring_state enable = { .index = q->index, .num = 1 };
+	int ret;
+
+	if (q->size > v->queue_size) {
+		VIRTIO_LOG(ERR, "%s: queue %u has %u entries, and %s takes %u: use queue_size=%u",
+			u->dev.name, q->index, q->size, u->args.path, v->queue_size, v->queue_size);
+		return -ENOTSUP;
+	}
+	ret = vhost_setup_ring(u, v->fd, &ring);
+	/* All that is used is enabled before the device runs; later, there is the control queue. */
+	if (ret == 0)
+		ret = VHOST_CALL(u, v->fd, VHOST_VDPA_SET_VRING_ENABLE, &enable);
+	if (ret == 0)
+		map_doorbell(u, q);
+	return ret;
+}
+
+static int
+vdpa_stop_ring(struct virtio_user *u, const struct virtio_queue *q)
+{
+	/* Once for all rings: the device finishes what it has begun. The reset that follows ends it. */
+	if (q->index == 0 && state(u)->iova.features & BACKEND(SUSPEND))
+		(void)ioctl(state(u)->fd, VHOST_VDPA_SUSPEND);
+	return 0;
+}
+
+static int
+vdpa_enable_ring(struct virtio_user *u, const struct virtio_queue *q, bool enable)
+{
+	/* A device has no way to stop a single ring; the frames in it wait. */
+	(void)u;
+	(void)q;
+	(void)enable;
+	return 0;
+}
+
+static int
+start_control(struct virtio_user *u)
+{
+	struct vhost_vdpa *v = state(u);
+
+	if (!(v->negotiated & VIRTIO_FEATURE(VIRTIO_NET_F_CTRL_VQ)))
+		return 0;
+	return vdpa_control_setup(u, &v->control, &v->iova,
+		CONTROL_INDEX(v->negotiated & MULTIQUEUE ? v->pairs : 1), v->queue_size);
+}
+
+/* The device has its say about each step of the handshake. */
+static int
+check_status(const struct virtio_user *u, uint8_t status)
+{
+	uint8_t now = 0;
+	int ret = VHOST_CALL(u, state(u)->fd, VHOST_VDPA_GET_STATUS, &now);
+
+	if (ret < 0 || now == status)
+		return ret;
+	if (status & ~now & VIRTIO_CONFIG_S_FEATURES_OK)
+		VIRTIO_LOG(ERR, "%s: %s refuses features %#" PRIx64, u->dev.name, u->args.path,
+			state(u)->negotiated);
+	else
+		VIRTIO_LOG(ERR, "%s: %s has status %#x where %#x was set", u->dev.name,
+			u->args.path, now, status);
+	return -EREMOTEIO;
+}
+
+static void
+watch_link(struct virtio_user *u)
+{
+	uint16_t status;
+
+	if (virtio_has(&u->dev, VIRTIO_NET_F_STATUS) && READ_CONFIG(u, status, &status) == 0)
+		__atomic_store_n(&u->link, (status & VIRTIO_NET_S_LINK_UP) != 0, __ATOMIC_SEQ_CST);
+}
+
+static int
+vdpa_set_status(struct virtio_user *u, uint8_t status)
+{
+	struct vhost_vdpa *v = state(u);
+	int ret = 0;
+
+	if (status == 0)
+		return reset(u);
+	/* A first word to a device that an earlier attempt left in some state. */
+	if (v->status & ~status)
+		ret = reset(u);
+	if (ret == 0 && status & VIRTIO_CONFIG_S_DRIVER_OK)
+		ret = start_control(u);
+	if (ret == 0)
+		ret = set_status(u, status);
+	if (ret == 0)
+		ret = check_status(u, status);
+	if (ret < 0 || !(status & VIRTIO_CONFIG_S_DRIVER_OK))
+		return ret;
+	watch_link(u);
+	/* Buffers were made available while nobody looked. */
+	for (uint16_t i = 0; i < 2 * u->dev.pairs; i++)
+		u->dev.transport->notify(u->dev.queues[i]);
+	return 0;
+}
+
+static int
+vdpa_check(struct virtio_user *u)
+{
+	struct vhost_vdpa *v = state(u);
+	uint8_t status = 0;
+	uint64_t events;
+
+	if (v->failed)
+		return -EIO;
+	if (v->sysfs[0] != '\0' && access(v->sysfs, F_OK) < 0)
+		return -ENODEV;
+	if (read(v->configfd, &events, sizeof(events)) < 0)
+		return 0;
+	if (ioctl(v->fd, VHOST_VDPA_GET_STATUS, &status) < 0)
+		return -errno;
+	if (status & VIRTIO_CONFIG_S_NEEDS_RESET)
+		return -EREMOTEIO;
+	if (u->running)
+		watch_link(u);
+	return 0;
+}
+
+static int
+vdpa_read_config(struct virtio_user *u, uint32_t offset, void *buf, uint32_t len)
+{
+	return read_config(u, offset, buf, len);
+}
+
+static int
+vdpa_set_mtu(struct virtio_user *u, uint16_t mtu)
+{
+	/* Virtio has no way to tell a device. */
+	(void)u;
+	(void)mtu;
+	return -ENOTSUP;
+}
+
+static int
+vdpa_command(struct virtio_user *u, uint8_t class, uint8_t cmd, const void *data, uint32_t len)
+{
+	return vdpa_control_command(u, &state(u)->control, class, cmd, data, len);
+}
+
+static int
+vdpa_restore(struct virtio_user *u)
+{
+	struct vhost_vdpa *v = state(u);
+
+	return v->control.ready ? vdpa_control_restore(u, &v->control) : 0;
+}
+
+const struct virtio_backend_ops virtio_backend_vhost_vdpa = {
+	.name = "vhost-vdpa",
+	.look_ms = LOOK_MS,
+	.retry_max_ms = RETRY_MAX_MS,
+	.split_sizes = true,
+	.maps_live = true,
+	.absent = vhost_absent,
+	.open = vdpa_open,
+	.close = vdpa_close,
+	.connect = vdpa_connect,
+	.disconnect = vdpa_disconnect,
+	.give_up = vdpa_give_up,
+	.watch = vdpa_watch,
+	.check = vdpa_check,
+	.greet = vdpa_greet,
+	.set_features = vdpa_set_features,
+	.share_memory = vdpa_share_memory,
+	.setup_ring = vdpa_setup_ring,
+	.stop_ring = vdpa_stop_ring,
+	.enable_ring = vdpa_enable_ring,
+	.set_status = vdpa_set_status,
+	.read_config = vdpa_read_config,
+	.set_mtu = vdpa_set_mtu,
+	.control = vdpa_command,
+	.restore = vdpa_restore,
+};
