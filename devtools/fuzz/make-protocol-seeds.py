@@ -45,6 +45,9 @@ def messages() -> dict[str, bytes]:
         out[f"{name}-iommu"] = b"\2" + negotiate(without & ~IOMMU) + bytes([MEMORY, 0]) + \
             rings() + bytes([MAP, 0, 15, 0, 0]) + frame(True, name == "packed") + \
             bytes([MAP, 64, 0, 0, 2]) + bytes([BURSTS, 1, 31, UNMAP, 0, 255, 0, 0])
+        out[f"{name}-iommu-goes"] = b"\2" + negotiate(without & ~IOMMU) + bytes([MEMORY, 0]) + \
+            rings() + bytes([MAP, 0, 15, 0, 0]) + negotiate(without | IOMMU) + \
+            bytes([MEMORY, 3]) + negotiate(without & ~IOMMU)
         out[f"{name}-postcopy"] = b"\0" + negotiate(without) + \
             bytes([POSTCOPY, 0, POSTCOPY, 1, MEMORY, 0, POSTCOPY, 3]) + rings() + sent + \
             bytes([POSTCOPY, 2])

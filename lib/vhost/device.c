@@ -475,6 +475,22 @@ forget_mappings(struct vhost_device *dev)
 }
 
 void
+vhost_device_set_features(struct vhost_device *dev, uint64_t features)
+{
+	const uint64_t changed = features ^ dev->features;
+
+	vhost_device_suspend(dev);
+	vhost_device_lock(dev);
+	dev->features = features;
+	dev->has_features = true;
+	vhost_device_unlock(dev);
+	/* Its tables follow the memory only while there is an IOMMU. */
+	if (changed & (UINT64_C(1) << VIRTIO_F_ACCESS_PLATFORM))
+		forget_mappings(dev);
+	vhost_device_resume(dev);
+}
+
+void
 vhost_device_reset(struct vhost_device *dev)
 {
 	vhost_device_suspend(dev);

@@ -291,6 +291,9 @@ struct vhost_queue *vhost_device_name_queue(struct vhost_device *dev, uint32_t i
  */
 void vhost_device_reset(struct vhost_device *dev);
 
+/** Take over features while the device does not run. What an IOMMU maps is forgotten if it comes or goes. */
+void vhost_device_set_features(struct vhost_device *dev, uint64_t features);
+
 /**
  * Take over features while rings run: VHOST_F_LOG_ALL comes or goes, or the log was replaced.
  * Tells the vDPA driver and the application.

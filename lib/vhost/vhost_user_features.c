@@ -84,12 +84,7 @@ vhost_user_set_features(struct vhost_device *dev, struct vhost_queue *q,
 		return vhost_device_error(dev, -EBUSY,
 			"features 0x%" PRIx64 " cannot change while the device runs", changed);
 
-	vhost_device_suspend(dev);
-	vhost_device_lock(dev);
-	dev->features = features;
-	dev->has_features = true;
-	vhost_device_unlock(dev);
-	vhost_device_resume(dev);
+	vhost_device_set_features(dev, features);
 	return 0;
 }
 

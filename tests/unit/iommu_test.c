@@ -548,6 +548,26 @@ mappings_go_with_the_memory_they_lie_in(void **state)
 }
 
 static void
+mappings_go_with_the_iommu(void **state)
+{
+	(void)state;
+	begin(0);
+	/* A ring that lies at the same addresses with and without it. */
+	assert_int_equal(fe_setup_ring(&fe, RX), 0);
+	assert_false(ring_up[RX]);
+	assert_int_equal(send_iotlb(VHOST_IOTLB_UPDATE, FE_VA, FE_RING_SPACE, FE_VA, 3), 0);
+	assert_true(ring_up[RX]);
+	assert_int_equal(fe_set_features(&fe, FEATURE(VIRTIO_F_VERSION_1)), 0);
+	assert_true(ring_up[RX]);
+	assert_int_equal(fe_set_memory(&fe), 0);
+	assert_int_equal(fe_set_features(&fe, F_IOMMU), 0);
+	assert_false(ring_up[RX]);
+	assert_int_equal(send_iotlb(VHOST_IOTLB_UPDATE, FE_VA, FE_RING_SPACE, FE_VA, 3), 0);
+	assert_true(ring_up[RX]);
+	end();
+}
+
+static void
 impossible_messages_are_refused(void **state)
 {
 	struct vhost_user_message reset = fe_message(VHOST_USER_RESET_OWNER, 0);
@@ -670,6 +690,7 @@ main(void)
 		cmocka_unit_test(indirect_table_of_a_receive_ring_may_be_read_only),
 		cmocka_unit_test(pages_are_logged_where_the_guest_has_them),
 		cmocka_unit_test(mappings_go_with_the_memory_they_lie_in),
+		cmocka_unit_test(mappings_go_with_the_iommu),
 		cmocka_unit_test(impossible_messages_are_refused),
 		cmocka_unit_test(doorbell_wakes_the_thread_that_asks),
 	};
