@@ -42,6 +42,12 @@ MODES = {
     "split-mrg": {"mrg_rxbuf": True, "in_order": False},
     "packed-mrg": {"packed_vq": True, "mrg_rxbuf": True, "in_order": False},
 }
+SCALAR_MODES = list(MODES)
+# The same, asking for burst functions of vector instructions, as wide as the CPU has them.
+VECTOR = "-vector"
+MODES |= {mode + VECTOR: {**args, "vectorized": True} for mode, args in MODES.items()}
+WIDEST = "--force-max-simd-bitwidth=512"
+
 PROGRAMS = {"ours": ours, "theirs": distribution}
 PRECEDENCE = "-15"  # nice value
 COMBINATIONS = ["ours", "theirs", "ours+theirs", "theirs+ours"]
@@ -93,11 +99,12 @@ def measure(workspace: Workspace, combination: str, mode: str, size: int, queues
     frontend = frontend or backend
     socket = workspace.path("socket")
     ports = [f"--rxq={queues}", f"--txq={queues}"]
+    eal = [WIDEST] if mode.endswith(VECTOR) else []
     with Testpmd(workspace, "backend", PROGRAMS[backend](), 0,
                  [vdev("net_vhost0", iface=socket, queues=queues)], ports) as back, \
          Testpmd(workspace, "frontend", PROGRAMS[frontend](), 1,
                  [vdev("net_virtio_user0", path=socket, queues=queues, **MODES[mode])],
-                 ports) as front:
+                 ports, eal) as front:
         favour(back)
         favour(front)
         back.command("set fwd mac")
@@ -152,13 +159,13 @@ def progress(text: str) -> None:
 
 
 def print_table(cells: list[Cell], base: str) -> None:
-    print(f"{'ring':<15} {'bytes':>5} {'queues':>6}  {'combination':<14} {'median':>8} "
+    print(f"{'ring':<21} {'bytes':>5} {'queues':>6}  {'combination':<14} {'median':>8} "
           f"{'best':>8} {'worst':>8}   {'ratio of medians':>16} {'of bests':>8}")
-    print(f"{'':<15} {'':>5} {'':>6}  {'':<14} {'Mpps':>8} {'Mpps':>8} {'Mpps':>8}"
+    print(f"{'':<21} {'':>5} {'':>6}  {'':<14} {'Mpps':>8} {'Mpps':>8} {'Mpps':>8}"
           f"   {'to ' + base:>16}")
     for cell in cells:
         for series in cell.row()["series"]:
-            print(f"{cell.mode:<15} {cell.size:>5} {cell.queues:>6}  {series['combination']:<14} "
+            print(f"{cell.mode:<21} {cell.size:>5} {cell.queues:>6}  {series['combination']:<14} "
                   f"{series['median']:>8.2f} {series['best']:>8.2f} {min(series['runs']):>8.2f}   "
                   f"{series['ratio_median']:>16.2f} {series['ratio_best']:>8.2f}")
 
@@ -209,13 +216,20 @@ def parse_options() -> argparse.Namespace:
                       help="our back end against theirs, both under their front end: in all ring "
                       "modes unless --modes chooses among them, and, unless --queues says how "
                       "many, with two queue pairs as well")
+    ends.add_argument("--front-end", action="store_true",
+                      help="our front end against theirs, both on their back end, in all ring "
+                      "modes, with and without vectors, unless --modes chooses among them")
     parser.add_argument("--queues", type=int, metavar="N", help="queue pairs (default 1)")
     parser.add_argument("--json", type=Path, metavar="FILE",
                         help="where to write all figures (default BUILD/bench.json)")
     options = parser.parse_args()
     if options.back_end:
         options.combinations = ["ours+theirs", "theirs"]
-    options.modes = options.modes or (list(MODES) if options.back_end else ["split", "packed"])
+        options.modes = options.modes or SCALAR_MODES
+    if options.front_end:
+        options.combinations = ["theirs+ours", "theirs"]
+        options.modes = options.modes or list(MODES)
+    options.modes = options.modes or ["split", "packed"]
     no_queues = options.queues is not None and options.queues < 1
     if options.pairs < 1 or no_queues or options.seconds <= 0 or options.warmup < 0:
         parser.error("--pairs, --queues and --seconds are positive numbers")
