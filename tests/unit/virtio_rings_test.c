@@ -1,153 +1,22 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 /*
- * Receive and transmit of the virtio front end against a reference device, in every ring format:
- * random frames, chain shapes, burst sizes, orders of return, wrap-arounds; and against a device
- * that lies.
+ * Receive and transmit of the virtio front end against a reference device, in every ring format and
+ * with every instruction set: random frames, chain shapes, burst sizes, orders of return,
+ * wrap-arounds; and against a device that lies.
  */
 
-#include "virtio_reference_device.h"
+#include "virtio_ring_rig.h"
 
 #include <stdlib.h>
 
-#include <rte_ethdev.h>
-#include <rte_mbuf.h>
-
 #include "datapath.h"
-#include "device.h"
-#include "ring_split.h"
-#include "transport.h"
-#include "unit_eal.h"
 
-#define FRAME_MAX 9000
-#define DATA_ROOM 512 /* smaller than most frames, so that these need several mbufs */
-#define POOL_SIZE 4096
-#define HELD_MAX 4096
-
-static struct rte_mempool *pool;
-static struct rte_mempool *other_pool;
-static uint64_t seed;
-
-static struct rte_eth_dev_data data;
-static struct rte_eth_dev eth = { .data = &data };
-static unsigned int notified;
-static unsigned int failed;
-
-static void
-count_notify(struct virtio_queue *q)
+/* What a run saw, in one number: equal for all instruction sets. */
+static uint64_t
+digest(uint64_t before, uint64_t value)
 {
-	(void)q;
-	notified++;
-}
-
-static void
-count_failure(struct virtio_queue *q)
-{
-	assert_non_null(q->failure);
-	failed++;
-}
-
-static const struct virtio_transport_ops transport = {
-	.name = "test",
-	.notify = count_notify,
-	.queue_failed = count_failure,
-};
-
-static struct virtio_device device = { .transport = &transport, .eth = &eth, .name = "test" };
-
-/* Deterministic, so that a failure comes back. */
-static uint32_t
-draw(uint32_t below)
-{
-	seed = seed * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
-	return (uint32_t)((seed >> 33) % below);
-}
-
-/* Content that depends on number and position, so that nothing can be mistaken for something else. */
-static void
-fill(uint8_t *buf, uint32_t len, uint32_t number)
-{
-	for (uint32_t i = 0; i < len; i++)
-		buf[i] = (uint8_t)(number * 31 + i * 7 + (i >> 8));
-}
-
-static void
-assert_frame(const struct rte_mbuf *m, uint32_t len, uint32_t number)
-{
-	uint8_t expected[FRAME_MAX], got[FRAME_MAX];
-
-	assert_int_equal(m->pkt_len, len);
-	fill(expected, len, number);
-	assert_memory_equal(rte_pktmbuf_read(m, 0, len, got), expected, len);
-}
-
-struct mode {
-	const char *name;
-	uint16_t size;
-	uint64_t features;
-	bool shuffled; /* the device returns buffers in any order */
-	bool batched;  /* the device writes only the last of several returns */
-	uint64_t offloads;
-};
-
-#define F(bit) VIRTIO_FEATURE(bit)
-#define BASE F(VIRTIO_F_VERSION_1)
-#define MRG F(VIRTIO_NET_F_MRG_RXBUF)
-#define PACKED F(VIRTIO_F_RING_PACKED)
-#define ORDER F(VIRTIO_F_IN_ORDER)
-#define EVENT F(VIRTIO_RING_F_EVENT_IDX)
-#define INDIRECT F(VIRTIO_RING_F_INDIRECT_DESC)
-#define CSUM (F(VIRTIO_NET_F_CSUM) | F(VIRTIO_NET_F_GUEST_CSUM))
-
-static const struct mode modes[] = {
-	{ "split", 256, BASE | INDIRECT },
-	{ "split, 10 byte header", 256, F(VIRTIO_F_ANY_LAYOUT) | INDIRECT },
-	{ "split, two descriptors", 2, BASE | INDIRECT },
-	{ "split, large", 8192, BASE | INDIRECT },
-	{ "split, mergeable", 128, BASE | MRG | INDIRECT },
-	{ "split, mergeable, event index", 64, BASE | MRG | EVENT | INDIRECT },
-	{ "split, shuffled", 128, BASE | INDIRECT, .shuffled = true },
-	{ "split, mergeable, shuffled", 128, BASE | MRG | INDIRECT, .shuffled = true },
-	{ "split, in order", 256, BASE | MRG | ORDER | INDIRECT },
-	{ "split, in order, batched", 64, BASE | ORDER | INDIRECT, .batched = true },
-	{ "split, chains", 256, BASE },
-	{ "split, chains, shuffled", 64, BASE | MRG, .shuffled = true },
-	{ "split, chains, in order", 128, BASE | MRG | ORDER, .batched = true },
-	{ "split, offloads", 128, BASE | CSUM | INDIRECT },
-	{ "split, mergeable, offloads", 128, BASE | MRG | CSUM | INDIRECT },
-	{ "packed", 256, BASE | PACKED | INDIRECT },
-	{ "packed, odd size", 97, BASE | PACKED | INDIRECT },
-	{ "packed, three descriptors", 3, BASE | PACKED | INDIRECT },
-	{ "packed, large", 32768, BASE | PACKED | INDIRECT },
-	{ "packed, mergeable", 128, BASE | PACKED | MRG | INDIRECT },
-	{ "packed, mergeable, event index", 100, BASE | PACKED | MRG | EVENT | INDIRECT },
-	{ "packed, shuffled", 128, BASE | PACKED | INDIRECT, .shuffled = true },
-	{ "packed, mergeable, shuffled", 77, BASE | PACKED | MRG | INDIRECT, .shuffled = true },
-	{ "packed, in order", 256, BASE | PACKED | MRG | ORDER | INDIRECT },
-	{ "packed, in order, batched", 99, BASE | PACKED | ORDER | INDIRECT, .batched = true },
-	{ "packed, chains", 256, BASE | PACKED },
-	{ "packed, chains, shuffled", 65, BASE | PACKED | MRG, .shuffled = true },
-	{ "packed, chains, in order", 100, BASE | PACKED | ORDER, .batched = true },
-	{ "packed, offloads", 128, BASE | PACKED | CSUM | INDIRECT },
-	{ "packed, mergeable, offloads", 128, BASE | PACKED | MRG | CSUM | INDIRECT },
-};
-
-static struct virtio_queue *
-make_queue(const struct mode *mode, bool tx)
-{
-	struct virtio_queue *q = virtio_queue_create(&device, tx, mode->size, SOCKET_ID_ANY);
-
-	assert_non_null(q);
-	q->batch = (uint16_t)(1 + draw(RTE_MIN(mode->size, 64)));
-	q->nb_segs_max = RTE_MIN(VIRTIO_TX_SEGS_MAX, mode->size - 1);
-	if (!tx) {
-		q->pool = pool;
-		q->room = RTE_PKTMBUF_HEADROOM + 16;
-		q->data_room = rte_pktmbuf_data_room_size(pool);
-	}
-	virtio_queue_reset(q, mode->features);
-	virtio_queue_run(q);
-	return q;
+	return (before ^ value) * UINT64_C(0x100000001b3);
 }
 
 static uint8_t
@@ -185,6 +54,7 @@ struct rx_run {
 	uint32_t nheld;
 	uint32_t numbers;
 	uint32_t room; /* bytes of a buffer: all have the same */
+	uint64_t digest;
 };
 
 /* Have some buffers at hand; a shuffled device takes one from anywhere among them. */
@@ -225,8 +95,18 @@ rx_collect(struct rx_run *run)
 		assert_int_equal(rte_mbuf_refcnt_read(pkts[i]), 1);
 		assert_int_equal(pkts[i]->ol_flags,
 			run->mode->features & CSUM ? RTE_MBUF_F_RX_L4_CKSUM_GOOD : 0);
+		assert_int_equal(pkts[i]->packet_type, 0);
+		assert_int_equal(pkts[i]->vlan_tci, 0);
+		assert_int_equal(pkts[i]->hash.rss, 0);
+		for (const struct rte_mbuf *m = pkts[i]; m != NULL; m = m->next) {
+			run->digest = digest(run->digest,
+				m->data_off | (uint64_t)m->data_len << 32);
+		}
 		rte_pktmbuf_free(pkts[i]);
 	}
+	run->digest = digest(run->digest, n);
+	run->digest = digest(run->digest, run->q->count.bytes);
+	run->digest = digest(run->digest, run->q->free | (uint64_t)run->q->early << 16);
 }
 
 /* Deliver one frame. Where buffers run out, the driver takes what it has and posts new ones. */
@@ -261,13 +141,14 @@ rx_deliver(struct rx_run *run)
 	flow_add(&run->flow, len, run->numbers++);
 }
 
-static void
+static uint64_t
 receive_in_mode(const struct mode *mode)
 {
 	struct rx_run *run = calloc(1, sizeof(*run));
 	const unsigned int before = rte_mempool_avail_count(pool);
 	const uint32_t frames = 3000 + 3 * mode->size;
 	struct reference_chain c = { 0 };
+	uint64_t seen;
 
 	run->mode = mode;
 	run->q = make_queue(mode, false);
@@ -287,18 +168,39 @@ receive_in_mode(const struct mode *mode)
 	assert_int_equal(run->q->count.packets, run->numbers);
 	virtio_queue_destroy(run->q);
 	assert_int_equal(rte_mempool_avail_count(pool), before);
+	seen = run->digest;
 	free(run);
+	return seen;
+}
+
+/* Do the same with every instruction set, and see that the same comes of it. */
+static void
+compare_isas(const char *what, uint64_t (*run)(const struct mode *mode), unsigned int first_seed)
+{
+	for (unsigned int i = 0; i < RTE_DIM(modes); i++) {
+		uint64_t scalar = 0;
+
+		print_message("  %s: %s\n", what, modes[i].name);
+		for (unsigned int j = 0; j < ISAS; j++) {
+			uint64_t seen;
+
+			use(&isas[j]);
+			seed = i + first_seed;
+			seen = run(&modes[i]);
+			if (j == 0)
+				scalar = seen;
+			else if (seen != scalar)
+				fail_msg("%s: %s does not do what scalar does", modes[i].name,
+					isas[j].name);
+		}
+	}
 }
 
 static void
 every_received_frame_arrives_as_sent(void **state)
 {
 	(void)state;
-	for (unsigned int i = 0; i < RTE_DIM(modes); i++) {
-		print_message("  receive: %s\n", modes[i].name);
-		seed = i + 1;
-		receive_in_mode(&modes[i]);
-	}
+	compare_isas("receive", receive_in_mode, 1);
 }
 
 /* --- transmit --- */
@@ -314,6 +216,7 @@ struct tx_run {
 	} held[32768];
 	uint32_t nheld;
 	uint32_t numbers;
+	uint64_t digest;
 };
 
 /* A frame of up to `segs` segments whose mbufs vary in headroom, owner and pool. */
@@ -372,6 +275,8 @@ tx_send(struct tx_run *run)
 	}
 	taken = virtio_tx_burst(run->q, pkts, n);
 	assert_null(run->q->failure);
+	run->digest = digest(run->digest, taken | (uint64_t)run->q->free << 16);
+	run->digest = digest(run->digest, run->q->count.bytes);
 	for (uint16_t i = 0; i < taken; i++)
 		flow_add(&run->flow, sent[i].len, sent[i].number);
 	rte_pktmbuf_free_bulk(&pkts[taken], n - taken);
@@ -396,6 +301,9 @@ tx_read(struct tx_run *run, uint32_t n)
 		assert_memory_equal(got, zeros, hdr_len);
 		fill(expected, s.len, s.number);
 		assert_memory_equal(got + hdr_len, expected, s.len);
+		run->digest = digest(run->digest, c.id | (uint64_t)c.descs << 16);
+		for (uint16_t i = 0; i < c.n; i++)
+			run->digest = digest(run->digest, c.pieces[i].len);
 		run->held[run->nheld].id = c.id;
 		run->held[run->nheld++].descs = c.descs;
 	}
@@ -427,9 +335,10 @@ tx_return(struct tx_run *run, uint32_t n)
 		tx_return_one(run, run->mode->shuffled ? draw(run->nheld) : 0);
 }
 
-static void
+static uint64_t
 transmit_in_mode(const struct mode *mode)
 {
+	uint64_t seen;
 	struct tx_run *run = calloc(1, sizeof(*run));
 	const unsigned int before = rte_mempool_avail_count(pool);
 	const unsigned int other_before = rte_mempool_avail_count(other_pool);
@@ -456,17 +365,37 @@ transmit_in_mode(const struct mode *mode)
 	assert_int_equal(rte_mempool_avail_count(other_pool), other_before);
 	assert_int_equal(run->q->count.packets, run->flow.head);
 	virtio_queue_destroy(run->q);
+	seen = run->digest;
 	free(run);
+	return seen;
 }
 
 static void
 every_transmitted_frame_arrives_as_sent(void **state)
 {
 	(void)state;
-	for (unsigned int i = 0; i < RTE_DIM(modes); i++) {
-		print_message("  transmit: %s\n", modes[i].name);
-		seed = i + 100;
-		transmit_in_mode(&modes[i]);
+	compare_isas("transmit", transmit_in_mode, 100);
+}
+
+/* The names that burst_mode_get() and the log tell, and what limits the choice. */
+static void
+vectors_are_used_only_where_asked_for_and_allowed(void **state)
+{
+	(void)state;
+	for (unsigned int j = 0; j < ISAS; j++) {
+		struct virtio_queue *rx, *tx;
+
+		use(&isas[j]);
+		rx = make_queue(&modes[0], false);
+		tx = make_queue(&modes[0], true);
+		assert_string_equal(rx->burst_isa, tx->burst_isa);
+		if (isas[j].bits < RTE_VECT_SIMD_256)
+			assert_string_equal(rx->burst_isa, "");
+		else if (isas[j].bits == RTE_VECT_SIMD_256)
+			assert_null(strstr(rx->burst_isa, "512"));
+		print_message("  %s: %s%s\n", isas[j].name, rx->burst_name, rx->burst_isa);
+		virtio_queue_destroy(rx);
+		virtio_queue_destroy(tx);
 	}
 }
 
@@ -696,9 +625,10 @@ a_lying_device_stops_its_queue_and_nothing_else(void **state)
 
 		if (modes[i].size < 64 || modes[i].size > 1024)
 			continue;
-		for (enum lie lie = 0; lie < LIES; lie++) {
-			lie_to(&modes[i], false, lie);
-			lie_to(&modes[i], true, lie);
+		for (unsigned int j = 0; j < LIES * ISAS; j++) {
+			use(&isas[j / LIES]);
+			lie_to(&modes[i], false, j % LIES);
+			lie_to(&modes[i], true, j % LIES);
 		}
 		assert_int_equal(rte_mempool_avail_count(pool), before);
 	}
@@ -719,6 +649,7 @@ noise_in_a_ring_does_no_harm(void **state)
 		seed = round;
 		if (mode->size > 256)
 			continue;
+		use(&isas[draw(ISAS)]);
 		tx = draw(2);
 		q = make_queue(mode, tx);
 		if (!tx)
@@ -743,25 +674,13 @@ noise_in_a_ring_does_no_harm(void **state)
 	}
 }
 
-static int
-setup(void **state)
-{
-	if (unit_eal_setup(state) != 0 || virtio_queue_init() != 0)
-		return -1;
-	data.port_id = 7;
-	pool = rte_pktmbuf_pool_create("pool", 40000, 0, 0, DATA_ROOM + RTE_PKTMBUF_HEADROOM + 28,
-		SOCKET_ID_ANY);
-	other_pool = rte_pktmbuf_pool_create("other", POOL_SIZE, 32, 16,
-		DATA_ROOM + RTE_PKTMBUF_HEADROOM, SOCKET_ID_ANY);
-	return pool == NULL || other_pool == NULL ? -1 : 0;
-}
-
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_received_frame_arrives_as_sent),
 		cmocka_unit_test(every_transmitted_frame_arrives_as_sent),
+		cmocka_unit_test(vectors_are_used_only_where_asked_for_and_allowed),
 		cmocka_unit_test(a_reset_recovers_every_mbuf),
 		cmocka_unit_test(a_queue_that_is_not_running_moves_nothing),
 		cmocka_unit_test(a_frame_of_too_many_segments_is_dropped_and_counted),
@@ -771,5 +690,5 @@ main(void)
 		cmocka_unit_test(noise_in_a_ring_does_no_harm),
 	};
 
-	return cmocka_run_group_tests(tests, setup, NULL);
+	return cmocka_run_group_tests(tests, virtio_ring_rig_setup, NULL);
 }

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
+#include <rte_cpuflags.h>
+#include <rte_vect.h>
+
 #include "datapath.h"
 #include "device.h"
 #include "log.h"
@@ -16,28 +19,94 @@ enum need {
 	NEED_FORMAT = NEED_PACKED | NEED_TX,
 };
 
+/* Instruction sets, the one that is preferred first. */
+enum isa { AVX512, AVX2, NEON, SCALAR, ISAS };
+
+struct isa_info {
+	const char *name; /* behind that of the functions */
+	uint16_t bits;    /* not used where DPDK is limited to fewer */
+	bool (*here)(void);
+};
+
+#ifdef VIRTIO_HAVE_AVX
+static bool
+has_avx512(void)
+{
+	return rte_cpu_get_flag_enabled(RTE_CPUFLAG_AVX512F) > 0 &&
+		rte_cpu_get_flag_enabled(RTE_CPUFLAG_AVX512BW) > 0 &&
+		rte_cpu_get_flag_enabled(RTE_CPUFLAG_AVX512VL) > 0 &&
+		rte_cpu_get_flag_enabled(RTE_CPUFLAG_BMI2) > 0;
+}
+
+static bool
+has_avx2(void)
+{
+	return rte_cpu_get_flag_enabled(RTE_CPUFLAG_AVX2) > 0 &&
+		rte_cpu_get_flag_enabled(RTE_CPUFLAG_BMI2) > 0;
+}
+#endif
+
+#ifdef VIRTIO_HAVE_NEON
+/* Every 64-bit Arm processor has it. */
+static bool
+has_neon(void)
+{
+	return true;
+}
+#endif
+
+static const struct isa_info isas[ISAS] = {
+#ifdef VIRTIO_HAVE_AVX
+	[AVX512] = { ", AVX-512", RTE_VECT_SIMD_512, has_avx512 },
+	[AVX2] = { ", AVX2", RTE_VECT_SIMD_256, has_avx2 },
+#endif
+#ifdef VIRTIO_HAVE_NEON
+	[NEON] = { ", NEON", RTE_VECT_SIMD_128, has_neon },
+#endif
+	[SCALAR] = { "" },
+};
+
 struct row {
 	uint8_t format; /* NEED_PACKED and NEED_TX must be as here */
 	uint8_t does;   /* what the function can do; a queue that needs more takes another row */
-	virtio_burst_t burst;
 	const char *name;
+	virtio_burst_t burst[ISAS];
 };
 
+#ifdef VIRTIO_HAVE_AVX
+#define AVX(f) [AVX512] = f##_avx512, [AVX2] = f##_avx2,
+#else
+#define AVX(f)
+#endif
+#ifdef VIRTIO_HAVE_NEON
+#define ARM(f) [NEON] = f##_neon,
+#else
+#define ARM(f)
+#endif
+#define ALL(f) \
+	{ \
+		AVX(f) ARM(f)[SCALAR] = f \
+	}
+#define ONLY(f) \
+	{ \
+		[SCALAR] = f \
+	}
+
 static const struct row rows[] = {
-	{ 0, 0, virtio_split_rx, "split" },
-	{ 0, NEED_MERGE, virtio_split_rx_merge, "split, mergeable" },
-	{ 0, NEED_OFFLOAD, virtio_split_rx_offload, "split, offloads" },
-	{ 0, NEED_MERGE | NEED_OFFLOAD, virtio_split_rx_full, "split, mergeable, offloads" },
-	{ NEED_TX, 0, virtio_split_tx, "split" },
-	{ NEED_TX, NEED_OFFLOAD, virtio_split_tx_offload, "split, offloads" },
-	{ NEED_TX, NEED_OFFLOAD | NEED_CHAIN, virtio_split_tx_chain, "split, chains" },
-	{ NEED_PACKED, 0, virtio_packed_rx, "packed" },
-	{ NEED_PACKED, NEED_MERGE, virtio_packed_rx_merge, "packed, mergeable" },
-	{ NEED_PACKED, NEED_OFFLOAD, virtio_packed_rx_offload, "packed, offloads" },
-	{ NEED_PACKED, NEED_MERGE | NEED_OFFLOAD, virtio_packed_rx_full,
-		"packed, mergeable, offloads" },
-	{ NEED_PACKED | NEED_TX, 0, virtio_packed_tx, "packed" },
-	{ NEED_PACKED | NEED_TX, NEED_OFFLOAD, virtio_packed_tx_offload, "packed, offloads" },
+	{ 0, 0, "split", ALL(virtio_split_rx) },
+	{ 0, NEED_MERGE, "split, mergeable", ALL(virtio_split_rx_merge) },
+	{ 0, NEED_OFFLOAD, "split, offloads", ALL(virtio_split_rx_offload) },
+	{ 0, NEED_MERGE | NEED_OFFLOAD, "split, mergeable, offloads", ALL(virtio_split_rx_full) },
+	{ NEED_TX, 0, "split", ALL(virtio_split_tx) },
+	{ NEED_TX, NEED_OFFLOAD, "split, offloads", ALL(virtio_split_tx_offload) },
+	{ NEED_TX, NEED_OFFLOAD | NEED_CHAIN, "split, chains", ONLY(virtio_split_tx_chain) },
+	{ NEED_PACKED, 0, "packed", ALL(virtio_packed_rx) },
+	{ NEED_PACKED, NEED_MERGE, "packed, mergeable", ALL(virtio_packed_rx_merge) },
+	{ NEED_PACKED, NEED_OFFLOAD, "packed, offloads", ALL(virtio_packed_rx_offload) },
+	{ NEED_PACKED, NEED_MERGE | NEED_OFFLOAD, "packed, mergeable, offloads",
+		ALL(virtio_packed_rx_full) },
+	{ NEED_PACKED | NEED_TX, 0, "packed", ALL(virtio_packed_tx) },
+	{ NEED_PACKED | NEED_TX, NEED_OFFLOAD, "packed, offloads", ALL(virtio_packed_tx_offload) },
 };
 
 #define RX_HEADER_FEATURES \
@@ -66,22 +135,38 @@ needs(const struct virtio_queue *q, uint64_t features)
 	return need;
 }
 
+/* The widest vectors that the processor has, DPDK may use, and the functions of a row come in. */
+static enum isa
+best_isa(const struct virtio_queue *q, const struct row *row)
+{
+	const uint16_t most = rte_vect_get_max_simd_bitwidth();
+	enum isa isa;
+
+	for (isa = q->dev->vectorized ? 0 : SCALAR; isa < SCALAR; isa++)
+		if (row->burst[isa] != NULL && isas[isa].bits <= most && isas[isa].here())
+			break;
+	return isa;
+}
+
 void
 virtio_datapath_select(struct virtio_queue *q, uint64_t features)
 {
 	const uint8_t need = needs(q, features);
+	enum isa isa;
 
 	for (unsigned int i = 0; i < RTE_DIM(rows); i++) {
 		if (rows[i].format != (need & NEED_FORMAT) ||
 			(need & ~NEED_FORMAT & ~rows[i].does) != 0)
 			continue;
-		q->burst = rows[i].burst;
+		isa = best_isa(q, &rows[i]);
+		q->burst = rows[i].burst[isa];
 		q->burst_name = rows[i].name;
+		q->burst_isa = isas[isa].name;
 		break;
 	}
-	VIRTIO_LOG(DEBUG, "%s: %s queue %u uses the functions for: %s%s", q->dev->name,
+	VIRTIO_LOG(DEBUG, "%s: %s queue %u uses the functions for: %s%s%s", q->dev->name,
 		virtio_queue_is_tx(q) ? "transmit" : "receive", virtio_queue_id(q), q->burst_name,
-		q->flags & VIRTIO_QUEUE_IN_ORDER ? ", in order" : "");
+		q->burst_isa, q->flags & VIRTIO_QUEUE_IN_ORDER ? ", in order" : "");
 }
 
 uint16_t

@@ -26,20 +26,29 @@ uint16_t virtio_tx_reclaim(struct virtio_queue *q);
 /** Buffers that the device has returned and nobody took yet, as far as a look at the ring tells. */
 uint16_t virtio_queue_waiting(const struct virtio_queue *q, uint16_t limit);
 
-uint16_t virtio_split_rx(struct virtio_queue *q, struct rte_mbuf **pkts, uint16_t n);
-uint16_t virtio_split_rx_merge(struct virtio_queue *q, struct rte_mbuf **pkts, uint16_t n);
-uint16_t virtio_split_rx_offload(struct virtio_queue *q, struct rte_mbuf **pkts, uint16_t n);
-uint16_t virtio_split_rx_full(struct virtio_queue *q, struct rte_mbuf **pkts, uint16_t n);
-uint16_t virtio_packed_rx(struct virtio_queue *q, struct rte_mbuf **pkts, uint16_t n);
-uint16_t virtio_packed_rx_merge(struct virtio_queue *q, struct rte_mbuf **pkts, uint16_t n);
-uint16_t virtio_packed_rx_offload(struct virtio_queue *q, struct rte_mbuf **pkts, uint16_t n);
-uint16_t virtio_packed_rx_full(struct virtio_queue *q, struct rte_mbuf **pkts, uint16_t n);
+/** Declare one kind of function in every instruction set; those are there that the build has. */
+#define VIRTIO_BURST(name) \
+	uint16_t virtio_##name(struct virtio_queue *q, struct rte_mbuf **pkts, uint16_t n)
+#define VIRTIO_BURST_VECTOR(name) \
+	VIRTIO_BURST(name); \
+	VIRTIO_BURST(name##_avx512); \
+	VIRTIO_BURST(name##_avx2); \
+	VIRTIO_BURST(name##_neon)
 
-uint16_t virtio_split_tx(struct virtio_queue *q, struct rte_mbuf **pkts, uint16_t n);
-uint16_t virtio_split_tx_chain(struct virtio_queue *q, struct rte_mbuf **pkts, uint16_t n);
-uint16_t virtio_split_tx_offload(struct virtio_queue *q, struct rte_mbuf **pkts, uint16_t n);
-uint16_t virtio_packed_tx(struct virtio_queue *q, struct rte_mbuf **pkts, uint16_t n);
-uint16_t virtio_packed_tx_offload(struct virtio_queue *q, struct rte_mbuf **pkts, uint16_t n);
+VIRTIO_BURST_VECTOR(split_rx);
+VIRTIO_BURST_VECTOR(split_rx_merge);
+VIRTIO_BURST_VECTOR(split_rx_offload);
+VIRTIO_BURST_VECTOR(split_rx_full);
+VIRTIO_BURST_VECTOR(packed_rx);
+VIRTIO_BURST_VECTOR(packed_rx_merge);
+VIRTIO_BURST_VECTOR(packed_rx_offload);
+VIRTIO_BURST_VECTOR(packed_rx_full);
+
+VIRTIO_BURST_VECTOR(split_tx);
+VIRTIO_BURST_VECTOR(split_tx_offload);
+VIRTIO_BURST(split_tx_chain);
+VIRTIO_BURST_VECTOR(packed_tx);
+VIRTIO_BURST_VECTOR(packed_tx_offload);
 
 uint16_t virtio_split_rx_fill(struct virtio_queue *q);
 uint16_t virtio_packed_rx_fill(struct virtio_queue *q);

@@ -57,6 +57,7 @@ struct virtio_device {
 	uint64_t needed;   /**< of those, what it cannot do without */
 	uint64_t required; /**< what the arguments of the device make indispensable */
 	uint64_t features; /**< what was agreed on when the device last came up */
+	bool vectorized;   /**< vector burst functions are wanted, where there are some */
 
 	bool by_iova;          /**< the device is given I/O addresses, not those of this process */
 	uint16_t ring_align;   /**< of used rings and of rings as a whole; 0: of cache lines */

@@ -283,9 +283,9 @@ virtio_ethdev_txq_info(struct rte_eth_dev *eth, uint16_t id, struct rte_eth_txq_
 static int
 burst_mode(const struct virtio_queue *q, struct rte_eth_burst_mode *mode)
 {
-	if (q->burst_name == NULL)
+	if (q->burst == NULL)
 		return -EAGAIN;
-	snprintf(mode->info, sizeof(mode->info), "%s", q->burst_name);
+	snprintf(mode->info, sizeof(mode->info), "%s%s", q->burst_name, q->burst_isa);
 	return 0;
 }
 

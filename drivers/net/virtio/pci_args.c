@@ -41,12 +41,10 @@ parse_speed(const char *value, uint32_t *speed)
 static const char *
 parse_pair(const struct rte_kvargs_pair *pair, struct virtio_pci_args *args)
 {
-	bool vectorized;
-
 	if (strcmp(pair->key, "vdpa") == 0)
 		return parse_flag(pair->value, &args->vdpa) ? NULL : "0 or 1";
 	if (strcmp(pair->key, "vectorized") == 0)
-		return parse_flag(pair->value, &vectorized) ? NULL : "0 or 1";
+		return parse_flag(pair->value, &args->vectorized) ? NULL : "0 or 1";
 	if (strcmp(pair->key, "speed") == 0)
 		return parse_speed(pair->value, &args->speed) ?
 			NULL :

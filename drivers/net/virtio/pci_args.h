@@ -14,7 +14,8 @@
 struct rte_devargs;
 
 struct virtio_pci_args {
-	bool vdpa;      /**< the device is for a vDPA driver */
+	bool vdpa; /**< the device is for a vDPA driver */
+	bool vectorized;
 	uint32_t speed; /**< Mbit/s, or RTE_ETH_SPEED_NUM_UNKNOWN */
 };
 

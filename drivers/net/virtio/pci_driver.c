@@ -64,6 +64,7 @@ probe(struct rte_pci_driver *driver, struct rte_pci_device *bus)
 		goto fail;
 	}
 	((struct virtio_pci *)eth->data->dev_private)->dev.speed = args.speed;
+	((struct virtio_pci *)eth->data->dev_private)->dev.vectorized = args.vectorized;
 	ret = make_port(eth);
 	if (ret < 0) {
 		rte_eth_dev_release_port(eth);

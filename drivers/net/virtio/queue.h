@@ -158,7 +158,8 @@ struct virtio_queue {
 	uint32_t failure_value;
 	struct virtio_device *dev;
 	struct virtio_queue_counters count_base; /**< as of the last reset of statistics */
-	const char *burst_name;
+	const char *burst_name;                  /**< what burst does */
+	const char *burst_isa;                   /**< and with which vectors, to go behind that */
 	struct virtio_dma ring; /**< the ring, and for transmit the tables behind it */
 	uint16_t nb_segs_max;   /**< transmit: segments of a frame that the ring can carry */
 	uint16_t room;      /**< receive: data_off of frames, with room for the header in front */

@@ -49,6 +49,14 @@ virtio_rx_read_header(const struct virtio_queue *q, const struct rte_mbuf *m)
 	return u.hdr;
 }
 
+/** Buffers that a frame is in, read once, where nothing else of its header is of interest. */
+static __rte_always_inline uint16_t
+virtio_rx_read_buffers(const struct virtio_queue *q, const struct rte_mbuf *m)
+{
+	return *(const volatile virtio_word16 *)((const char *)m->buf_addr + q->buf_off +
+		offsetof(struct virtio_net_hdr_v1, num_buffers));
+}
+
 /** Make @a m a frame, or the first part of one, of @a len bytes. A fresh mbuf has no next. */
 static __rte_always_inline void
 virtio_rx_init(const struct virtio_queue *q, struct rte_mbuf *m, uint32_t len)
@@ -61,6 +69,9 @@ virtio_rx_init(const struct virtio_queue *q, struct rte_mbuf *m, uint32_t len)
 	m->vlan_tci = 0;
 	m->hash.rss = 0;
 }
+
+/** virtio_rx_init(), or what does the same with vectors. */
+typedef void (*virtio_rx_init_t)(const struct virtio_queue *q, struct rte_mbuf *m, uint32_t len);
 
 /** Append a further buffer, which begins with data where the first one has the header. */
 static inline void
@@ -98,14 +109,14 @@ virtio_rx_discard(struct virtio_queue *q, struct rte_mbuf **pkts, uint16_t n, co
 /** Frames that may span buffers or carry a header of interest. @return frames, in pkts[] */
 static __rte_always_inline uint16_t
 virtio_rx_build_general(struct virtio_queue *q, struct rte_mbuf **pkts, const uint32_t *lens,
-	uint16_t n, const unsigned int variant)
+	uint16_t n, const unsigned int variant, virtio_rx_init_t init)
 {
 	uint16_t out = 0;
 
 	for (uint16_t i = 0; i < n; i++) {
 		struct rte_mbuf *m = pkts[i];
 		struct virtio_net_hdr_v1 hdr;
-		uint16_t buffers;
+		uint16_t buffers = 1;
 
 		if ((variant & VIRTIO_RX_MERGE) && unlikely(q->merging != NULL)) {
 			virtio_rx_append(q, m, lens[i]);
@@ -116,11 +127,15 @@ virtio_rx_build_general(struct virtio_queue *q, struct rte_mbuf **pkts, const ui
 			q->merging = NULL;
 			continue;
 		}
-		hdr = virtio_rx_read_header(q, m);
-		virtio_rx_init(q, m, lens[i] - q->hdr_len);
-		if (variant & VIRTIO_RX_OFFLOAD)
+		init(q, m, lens[i] - q->hdr_len);
+		if (variant & VIRTIO_RX_OFFLOAD) {
+			hdr = virtio_rx_read_header(q, m);
 			virtio_rx_header(m, &hdr);
-		buffers = variant & VIRTIO_RX_MERGE ? hdr.num_buffers : 1;
+			if (variant & VIRTIO_RX_MERGE)
+				buffers = hdr.num_buffers;
+		} else {
+			buffers = virtio_rx_read_buffers(q, m);
+		}
 		if (unlikely(lens[i] < q->hdr_len || buffers > q->size)) {
 			virtio_rx_discard(q, &pkts[i], n - i,
 				"a frame in more buffers than the ring has, or without header",
@@ -143,14 +158,15 @@ virtio_rx_build_general(struct virtio_queue *q, struct rte_mbuf **pkts, const ui
 /** One frame per buffer, header of no interest. */
 static __rte_always_inline uint16_t
 virtio_rx_build_plain(struct virtio_queue *q, struct rte_mbuf **pkts, const uint32_t *lens,
-	uint16_t n)
+	uint16_t n, virtio_rx_init_t init)
 {
+	const uint32_t hdr_len = q->hdr_len;
 	uint64_t bytes = 0;
 
 	for (uint16_t i = 0; i < n; i++) {
-		uint32_t len = lens[i] - q->hdr_len;
+		const uint32_t len = lens[i] - hdr_len;
 
-		virtio_rx_init(q, pkts[i], len);
+		init(q, pkts[i], len);
 		bytes += len;
 	}
 	q->count.bytes += bytes;
@@ -160,11 +176,11 @@ virtio_rx_build_plain(struct virtio_queue *q, struct rte_mbuf **pkts, const uint
 
 static __rte_always_inline uint16_t
 virtio_rx_build(struct virtio_queue *q, struct rte_mbuf **pkts, const uint32_t *lens, uint16_t n,
-	const unsigned int variant)
+	const unsigned int variant, virtio_rx_init_t init)
 {
 	if (variant == VIRTIO_RX_PLAIN)
-		return virtio_rx_build_plain(q, pkts, lens, n);
-	return virtio_rx_build_general(q, pkts, lens, n, variant);
+		return virtio_rx_build_plain(q, pkts, lens, n, init);
+	return virtio_rx_build_general(q, pkts, lens, n, variant, init);
 }
 
 #endif /* VIRTIO_RX_BUILD_H */

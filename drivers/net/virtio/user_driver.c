@@ -40,6 +40,7 @@ probe(struct rte_vdev_device *vdev)
 	u->args = args;
 	u->dev.name = name;
 	u->dev.eth = eth;
+	u->dev.vectorized = args.vectorized;
 	ret = virtio_user_create(u);
 	if (ret < 0) {
 		rte_eth_dev_release_port(eth);
