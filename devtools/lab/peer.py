@@ -18,6 +18,25 @@ class PeerFailed(Exception):
     """The process did not begin, or did not end, as it should."""
 
 
+class Scratch:
+    """A new directory, which is gone when this process is, be it killed."""
+
+    def __init__(self):
+        self.path = tempfile.mkdtemp(prefix="lab-")
+        try:
+            # Reads until nobody can write any more: nobody but us has the other end.
+            self._remover = subprocess.Popen(
+                ["sh", "-c", 'read -r _; exec rm -rf -- "$0"', self.path], stdin=subprocess.PIPE,
+                start_new_session=True)
+        except BaseException:
+            os.rmdir(self.path)
+            raise
+
+    def close(self) -> None:
+        self._remover.stdin.close()
+        self._remover.wait()
+
+
 class Peer:
     """Starts a command and waits until it has printed the line "ready"; a context manager.
 
@@ -27,8 +46,8 @@ class Peer:
 
     def __init__(self, command: str):
         self.command = command
-        self._holder = tempfile.TemporaryDirectory(prefix="lab-")
-        self.directory = self._holder.name
+        self._scratch = Scratch()
+        self.directory = self._scratch.path
         self._child = None
 
     def __enter__(self) -> "Peer":
@@ -90,4 +109,4 @@ class Peer:
                 pass
             self._child.wait()
             self._child.stdout.close()
-        self._holder.cleanup()
+        self._scratch.close()

@@ -29,7 +29,7 @@
 #define PATTERN_PAGES 4096
 #define PAGE_WORDS 512
 #define ETHERTYPE 0x88b5 /* for local experiments */
-#define PATIENCE_SECONDS 5
+#define PATIENCE_SECONDS 20
 #define QUEUE_BYTES (16 << 20)
 
 struct frame {

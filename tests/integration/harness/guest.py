@@ -38,15 +38,18 @@ class Guest(Process):
 
     It has nothing but busybox: not the host's files, as the guests of devtools/lab/run have.
     cpus and memory_mb size it; qemu are more arguments for the emulator. With iommu, devices stand
-    behind one that is told of every mapping at once when it ends.
+    behind one that is told of every mapping at once when it ends. moves: it is one that is moved.
     """
 
     def __init__(self, workspace: Workspace, name: str, nics: list[Nic], cpus: int = 2,
                  memory_mb: int = 256, files: dict[str, bytes] | None = None,
-                 qemu: list[str] = (), wait: bool = True, iommu: bool = False):
+                 qemu: list[str] = (), wait: bool = True, iommu: bool = False,
+                 moves: bool = False):
         """files are put into the guest's /lab; wait: until its shell is there."""
         installed("busybox", "busybox-static")
-        machine = Machine(cpus, memory_mb, tuple(nic.device() for nic in nics), iommu)
+        machine = Machine(cpus, memory_mb, tuple(nic.device() for nic in nics), iommu,
+                          moves=moves)
+        self.memory_bytes = machine.memory_kb << 10
         try:
             kernel = prepared()
             initrd = workspace.path(workspace.unique(name) + ".initrd")

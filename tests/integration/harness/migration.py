@@ -1,11 +1,15 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Live migration of a guest between two emulators, whose vhost-user devices others serve."""
+import mmap
+import os
 import re
+import time
 from dataclasses import dataclass
+from pathlib import Path
 
 from lab.kernel import LAB
 
-from .guest import Guest, Nic
+from .guest import BOOT_SECONDS, Guest, Nic
 from .qmp import Qmp, moment
 from .result import Failure, check
 from .workspace import Workspace, installed
@@ -13,29 +17,73 @@ from .workspace import Workspace, installed
 MOVE_SECONDS = 300
 TRAFFIC_SECONDS = 120
 # Frames that have to come back before the move, and again after it.
-ENOUGH = 2000
+ENOUGH = 600
 PARAMETERS = {"max-bandwidth": 10 << 30, "downtime-limit": 1000}
 # So that there is memory left when the guest goes.
 SLOW = {"max-bandwidth": 4 << 20, "max-postcopy-bandwidth": 64 << 20}
 
 
+PAGE = 4096
+STEP = 1 << 20
+
+
+@dataclass
+class Move:
+    """A guest's way from one emulator to another."""
+    downtime_ms: float
+    total_ms: int
+    different: list[int]    # guest physical addresses of pages that did not arrive as they were
+
+    def __str__(self) -> str:
+        return f"downtime {self.downtime_ms:.0f} ms of {self.total_ms} ms"
+
+
 @dataclass
 class Report:
     """What became of a guest that was moved."""
-    downtime_ms: float
-    total_ms: int
+    moves: list[Move]
     counters: dict[str, int]
 
     def __str__(self) -> str:
-        return (f"downtime {self.downtime_ms:.0f} ms of {self.total_ms} ms, {self.counters['lost']}"
-                f" of {self.counters['sent']} frames lost, memory " +
-                ("intact" if self.intact else
-                 f"DAMAGED: {self.counters['corrupt']} frames and {self.counters['pages_bad']} of "
-                 f"{self.counters['pages_checked']} pages"))
+        return (f"{'; '.join(map(str, self.moves))}; {self.counters['lost']} of "
+                f"{self.counters['sent']} frames lost, memory " +
+                ("intact" if self.intact else f"DAMAGED: {self.damage}"))
+
+    @property
+    def damage(self) -> str:
+        """What is not as it was, in words; empty if there is nothing."""
+        found = [f"{len(move.different)} pages differ after move {number}, among them "
+                 f"{', '.join(map(hex, move.different[:8]))}"
+                 for number, move in enumerate(self.moves, 1) if move.different]
+        found += [f"{self.counters[name]} {what}" for name, what in BAD.items()
+                  if self.counters[name]]
+        return "; ".join(found)
 
     @property
     def intact(self) -> bool:
-        return not self.counters["corrupt"] and not self.counters["pages_bad"]
+        return not self.damage
+
+
+# Counters of the guest's program that have to stay 0.
+BAD = {"corrupt": "frames with wrong contents", "unexpected": "frames that should not be there",
+       "pages_bad": "pages of its own with wrong contents"}
+
+
+def guest_memory(guest: Guest) -> mmap.mmap:
+    """The memory of a guest, as its emulator holds it."""
+    for file in Path(f"/proc/{guest.pid}/fd").iterdir():
+        if "memfd:" in os.readlink(file) and file.stat().st_size >= guest.memory_bytes:
+            with open(file, "rb") as memory:
+                return mmap.mmap(memory.fileno(), guest.memory_bytes, prot=mmap.PROT_READ)
+    raise Failure(f"{guest.name}: finds no memory that its emulator shares")
+
+
+def different_pages(source: Guest, destination: Guest) -> list[int]:
+    """Guest physical addresses of the pages that differ between two guests at rest."""
+    with guest_memory(source) as a, guest_memory(destination) as b:
+        return [page for step in range(0, len(a), STEP) if a[step:step + STEP] != b[step:step + STEP]
+                for page in range(step, min(step + STEP, len(a)), PAGE)
+                if a[page:page + PAGE] != b[page:page + PAGE]]
 
 
 def traffic_program(workspace: Workspace) -> bytes:
@@ -72,74 +120,104 @@ class Traffic:
             check(now["lost"] < ENOUGH, f"frames to come back, got {now}")
 
 
-class Migration:
-    """A guest on a source, and a destination that waits for it."""
+def over(event: dict) -> bool:
+    return event["event"] == "MIGRATION" and \
+        event["data"]["status"] in ("completed", "failed", "cancelled")
 
-    def __init__(self, workspace: Workspace, source: Nic, destination: Nic, memory_mb: int = 256):
-        program = traffic_program(workspace)
-        self._uri = f"unix:{workspace.path('migration')}"
-        monitors = [workspace.path(name) for name in ("source.qmp", "destination.qmp")]
-        self.source = Guest(workspace, "source", [source], memory_mb=memory_mb,
-                            files={"traffic": program}, qemu=Qmp.qemu_args(monitors[0]))
-        self.source.check("ip link set eth0 up")
-        self.destination = Guest(workspace, "destination", [destination], memory_mb=memory_mb,
-                                 files={"traffic": program}, wait=False,
-                                 qemu=Qmp.qemu_args(monitors[1]) + ["-incoming", "defer"])
-        self._from, self._to = map(Qmp, monitors)
 
-    def move(self, postcopy: bool = False) -> tuple[float, int]:
-        """Move the guest; returns for how long it stood still, and how long it took, in ms.
+class MovingGuest:
+    """A guest that goes from one emulator to another one."""
 
-        With postcopy, it runs at the destination before most of its memory has come.
+    def __init__(self, workspace: Workspace, nic: Nic, memory_mb: int = 256):
+        self._workspace = workspace
+        self._memory_mb = memory_mb
+        self._files = {"traffic": traffic_program(workspace)}
+        self.guest, self._monitor = self._emulator(nic, [])
+        self.guest.expect(r"init: ready$", BOOT_SECONDS)
+        self.guest.check("ip link set eth0 up")
+
+    def _emulator(self, nic: Nic, qemu: list[str]) -> tuple[Guest, Qmp]:
+        monitor = self._workspace.path(self._workspace.unique("qmp"))
+        guest = Guest(self._workspace, "guest", [nic], memory_mb=self._memory_mb,
+                      files=self._files, wait=False, moves=True,
+                      qemu=Qmp.qemu_args(monitor) + qemu)
+        return guest, Qmp(monitor)
+
+    def move(self, nic: Nic, postcopy: bool = False) -> Move:
+        """Move the guest to an emulator with this device.
+
+        With postcopy, it runs there before most of its memory has come. Without, it does not run
+        before its memory has been compared with what it left behind.
         """
-        for monitor in (self._from, self._to):
-            monitor.command("migrate-set-capabilities",
-                            capabilities=[{"capability": "events", "state": True},
-                                          {"capability": "postcopy-ram", "state": postcopy}])
-        self._from.command("migrate-set-parameters", **(SLOW if postcopy else PARAMETERS))
-        self._to.command("migrate-incoming", uri=self._uri)
-        self._from.command("migrate", uri=self._uri)
+        guest, monitor = self._emulator(nic, ["-incoming", "defer"] + ([] if postcopy else ["-S"]))
+        source = self._monitor
+        for end in (source, monitor):
+            end.command("migrate-set-capabilities",
+                        capabilities=[{"capability": "events", "state": True},
+                                      {"capability": "postcopy-ram", "state": postcopy}])
+        source.command("migrate-set-parameters", **(SLOW if postcopy else PARAMETERS))
+        uri = f"unix:{self._workspace.path(self._workspace.unique('migration'))}"
+        monitor.command("migrate-incoming", uri=uri)
+        source.command("migrate", uri=uri)
         if postcopy:
-            self._from.event(lambda event: event["event"] == "MIGRATION" and
-                             event["data"]["status"] == "active", MOVE_SECONDS)
-            self._from.command("migrate-start-postcopy")
+            source.event(lambda event: event["event"] == "MIGRATION" and
+                         event["data"]["status"] == "active", MOVE_SECONDS)
+            source.command("migrate-start-postcopy")
         stopped = None
 
         def ended(event: dict) -> bool:
             nonlocal stopped
             if event["event"] == "STOP":
                 stopped = event
-            return event["event"] == "MIGRATION" and \
-                event["data"]["status"] in ("completed", "failed", "cancelled")
+            return over(event)
 
-        status = self._from.event(ended, MOVE_SECONDS)["data"]["status"]
+        status = source.event(ended, MOVE_SECONDS)["data"]["status"]
         if status != "completed":
-            why = self._from.command("query-migrate").get("error-desc", "no reason given")
-            raise Failure(f"the migration {status}: {why}\n{self.source.tail()}\n"
-                          f"{self.destination.tail()}")
-        resumed = self._to.event(lambda event: event["event"] == "RESUME", MOVE_SECONDS)
-        total = self._from.command("query-migrate")["total-time"]
-        self._from.command("quit")
-        self.source.wait()
-        return 1000 * (moment(resumed) - moment(stopped)), total
+            why = source.command("query-migrate").get("error-desc", "no reason given")
+            raise Failure(f"the migration {status}: {why}\n{self.guest.tail()}\n{guest.tail()}")
+        looked = 0.0
+        different = []
+        if not postcopy:
+            arrived = monitor.event(over, MOVE_SECONDS)
+            if arrived["data"]["status"] != "completed":
+                raise Failure(f"the guest did not arrive:\n{guest.tail()}")
+            different = different_pages(self.guest, guest)
+            looked = time.time() - moment(arrived)
+            monitor.command("cont")
+        resumed = monitor.event(lambda event: event["event"] == "RESUME", MOVE_SECONDS)
+        total = source.command("query-migrate")["total-time"]
+        source.command("quit")
+        self.guest.wait()
+        source.close()
+        self._workspace.forget(self.guest)
+        self.guest, self._monitor = guest, monitor
+        return Move(1000 * (moment(resumed) - moment(stopped) - looked), total, different)
 
     def close(self) -> None:
-        self._from.close()
-        self._to.close()
-        self.destination.power_off()
+        self._monitor.close()
+        self.guest.power_off()
 
 
-def migrate(workspace: Workspace, source: Nic, destination: Nic, busy: bool,
-            memory_mb: int = 256, postcopy: bool = False) -> Report:
-    """Move a guest, idle or busy, and see that its device works at the destination."""
-    migration = Migration(workspace, source, destination, memory_mb)
-    if busy:
-        traffic = Traffic(migration.source)
-        traffic.flows(migration.source)
-    downtime, total = migration.move(postcopy)
-    if not busy:
-        traffic = Traffic(migration.destination)
-    traffic.flows(migration.destination)
-    counters = traffic.counters(migration.destination, "TERM")
-    migration.close()
-    return Report(downtime, total, counters)
+def migrate(workspace: Workspace, nics: list[Nic], idle: int = 0, busy: int = 0,
+            postcopy: int = 0, memory_mb: int = 256) -> Report:
+    """Move a guest from one device to the next, see that it works there, and what it has kept.
+
+    It is moved idle, then under traffic, then under traffic to where it runs before its memory has
+    come, each so many times. nics serve it in turns.
+    """
+    moving = MovingGuest(workspace, nics[0], memory_mb)
+    made = []
+
+    def move(late: bool = False) -> None:
+        made.append(moving.move(nics[(len(made) + 1) % len(nics)], late))
+
+    for _ in range(idle):
+        move()
+    traffic = Traffic(moving.guest)
+    traffic.flows(moving.guest)
+    for number in range(busy + postcopy):
+        move(number >= busy)
+        traffic.flows(moving.guest)
+    counters = traffic.counters(moving.guest, "TERM")
+    moving.close()
+    return Report(made, counters)
