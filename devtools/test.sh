@@ -54,8 +54,14 @@ done
 case $cc in '' | gcc | clang) ;; *) die "--cc takes gcc or clang, not '$cc'" ;; esac
 
 cd "$(dirname "$0")/.." || exit 2
-results=$(mktemp) prepare=''
-trap 'rm -f "$results"; [ -z "$prepare" ] || kill "$prepare" 2>/dev/null' EXIT
+results=$(mktemp) prepare='' ahead=''
+clean_up() {
+	rm -f "$results"
+	[ -z "$prepare" ] || kill "$prepare" 2>/dev/null
+	stop_ahead
+}
+trap clean_up EXIT
+trap 'exit 130' INT TERM
 
 [ $setup -eq 0 ] || devtools/setup.sh || exit 2
 # For those that run several tests at once, such as devtools/lab/test.
@@ -76,10 +82,11 @@ dir_of() {
 	esac
 }
 
-# Configure and build one pass. Of a pass whose programs are not run, only the tests are built, by
-# meson test: clang and gcc have both compiled them already.
+# Configure and build one pass. Of a pass whose programs are not run, only the tests are built: clang
+# and gcc have both compiled them already.
 build() {
-	local dir=$1 cc=$2 asan=$3 suite=$4 options
+	local cc=$1 asan=$2 suite=$3 dir options target=all
+	dir=$(dir_of "$cc" "$asan")
 	options=(-Dtests=true)
 	if [ -n "$asan" ]; then
 		# More optimization makes instrumented code compile ten times longer, and hardly faster.
@@ -91,15 +98,44 @@ build() {
 		rm -rf "$dir"
 		CC=$cc meson setup "$dir" "${options[@]}" || return 1
 	fi
-	[ "$asan$suite" = asanunit ] || meson compile -C "$dir"
+	[ "$asan$suite" != asanunit ] || target=meson-test-prereq
+	ninja -C "$dir" "$target"
 }
 
-# Build one pass and run a suite of it, or all of it.
+# Tests wait for guests, for sockets, for each other. What processors have left then goes to the
+# builds of the passes that follow, at a priority at which nothing is late because of it.
+start_ahead() {
+	[ $# -gt 0 ] || return
+	# shellcheck disable=SC2016
+	setsid bash -c '
+		echo 19 2>/dev/null >/proc/self/autogroup
+		chrt --idle --pid 0 $$
+		for pass; do
+			IFS=: read -r cc asan suite <<<"$pass"
+			build "$cc" "$asan" "$suite"
+		done' _ "$@" >/dev/null 2>&1 &
+	ahead=$!
+}
+
+# The build that goes on where this one was interrupted is ninja's again.
+stop_ahead() {
+	[ -n "$ahead" ] || return
+	kill -TERM -- "-$ahead" 2>/dev/null
+	wait "$ahead" 2>/dev/null
+	ahead=''
+}
+export -f build dir_of
+
+# Build one pass, COMPILER:[asan]:SUITE, and run a suite of it, or all of it; the other arguments are the
+# passes that follow.
 run() {
-	local cc=$1 asan=$2 suite=$3 dir options names
+	local cc asan suite dir options names
+	IFS=: read -r cc asan suite <<<"$1"
+	shift
 	dir=$(dir_of "$cc" "$asan")
 	say "$cc${asan:+ with sanitizers}: build in $dir/"
-	if ! build "$dir" "$cc" "$asan" "$suite"; then
+	stop_ahead
+	if ! build "$cc" "$asan" "$suite"; then
 		printf 'FAIL\tbuild with %s\t\n' "$cc${asan:+ and sanitizers}" >>"$results"
 		return
 	fi
@@ -115,27 +151,25 @@ run() {
 	options=(--print-errorlogs)
 	[ $verbose -eq 0 ] || options=(--verbose)
 	rm -f "$dir/meson-logs/testlog.json"
-	meson test -C "$dir" "${options[@]}" ${suite:+--suite "$suite"} "${names[@]}"
+	start_ahead "$@"
+	meson test --no-rebuild -C "$dir" "${options[@]}" ${suite:+--suite "$suite"} "${names[@]}"
 	devtools/meson-tests.py results "$dir" >>"$results" ||
 		printf 'FAIL\tmeson test in %s\t\n' "$dir" >>"$results"
 }
 
 if [ $everything -eq 1 ]; then
-	for c in gcc clang; do
-		run $c '' ''
-		run $c asan ''
-	done
-elif [ $quick -eq 1 ]; then
-	run "${cc:-gcc}" "$([ $sanitize -eq 0 ] || echo asan)" unit
-elif [ -n "$cc" ] || [ $sanitize -eq 1 ]; then
-	run "${cc:-gcc}" "$([ $sanitize -eq 0 ] || echo asan)" ''
+	passes=(gcc:: gcc:asan: clang:: clang:asan:)
+elif [ $quick -eq 1 ] || [ -n "$cc" ] || [ $sanitize -eq 1 ]; then
+	passes=("${cc:-gcc}:$([ $sanitize -eq 0 ] || echo asan):$([ $quick -eq 0 ] || echo unit)")
 elif [ $list -eq 1 ]; then
-	run gcc '' ''
+	passes=(gcc::)
 else
-	run gcc '' ''
-	run clang '' unit
-	run gcc asan unit
+	passes=(gcc:: clang::unit gcc:asan:unit)
 fi
+while [ ${#passes[@]} -gt 0 ]; do
+	run "${passes[@]}"
+	passes=("${passes[@]:1}")
+done
 if [ $list -eq 1 ]; then
 	exit 0
 fi
