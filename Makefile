@@ -30,7 +30,7 @@ lab: all ## run the tests that need a guest with the real kernel (ARGS=--help)
 bench: all ## compare throughput with the distribution's DPDK (ARGS=--back-end, ARGS=--help)
 	devtools/bench/bench.py $(ARGS)
 
-fuzz: ## fuzz the vhost library, each target for SECONDS (ARGS=--help)
+fuzz: ## fuzz the vhost library and the virtio front end, each target for SECONDS (ARGS=--help)
 	devtools/fuzz/run.sh --seconds $(SECONDS) $(ARGS)
 
 lint: ## check format, licence lines, scripts, spelling, documentation

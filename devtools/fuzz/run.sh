@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
-# Fuzz the vhost library. See usage().
+# Fuzz the vhost library and the virtio front end. See usage().
 set -euo pipefail
 
 usage() {

@@ -20,17 +20,26 @@
  */
 #define RX_HEADER_ROOM 16
 
+/* Rings whose size may be any: those that cannot turn out to be split. */
+static bool
+has_any_size(const struct virtio_device *dev)
+{
+	return dev->required & VIRTIO_FEATURE(VIRTIO_F_RING_PACKED);
+}
+
 static uint16_t
 ring_size(struct virtio_device *dev, uint16_t index, uint16_t descs)
 {
-	const uint16_t limit = dev->transport->queue_limit != NULL ?
+	uint16_t limit = dev->transport->queue_limit != NULL ?
 		dev->transport->queue_limit(dev, index) :
 		dev->queue_size;
 
 	if (dev->ring_sizes_fixed || limit < VIRTIO_QUEUE_SIZE_MIN)
 		return limit;
-	if (!(dev->required & VIRTIO_FEATURE(VIRTIO_F_RING_PACKED)))
-		descs = (uint16_t)rte_align32pow2(descs);
+	if (!has_any_size(dev)) {
+		limit = (uint16_t)rte_align32prevpow2(limit);
+		descs = (uint16_t)rte_align32pow2(RTE_MIN(descs, limit));
+	}
 	return RTE_MAX(RTE_MIN(descs, limit), VIRTIO_QUEUE_SIZE_MIN);
 }
 
@@ -53,7 +62,8 @@ create(struct virtio_device *dev, uint16_t index, uint16_t descs, int node)
 	struct virtio_queue *q;
 
 	release(dev, index);
-	if (size < VIRTIO_QUEUE_SIZE_MIN || size > VIRTIO_QUEUE_SIZE_MAX) {
+	if (size < VIRTIO_QUEUE_SIZE_MIN || size > VIRTIO_QUEUE_SIZE_MAX ||
+		(!has_any_size(dev) && !rte_is_power_of_2(size))) {
 		VIRTIO_LOG(ERR, "%s: the device has no queue %u, or one of %u entries", dev->name,
 			index, size);
 		return NULL;
