@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-3-Clause
-# lab: --vfio --device virtio-net,driver=vfio-pci,ids=8086:001a
+# lab: --vfio --device virtio-net,driver=vfio-pci,ids=8086:001a,iommu_platform=off,ats=off
+# lab: --device virtio-net
 """VFIO behind an IOMMU: a virtio device that looks like an IFC one is alone in its group, and the
 distribution's driver for those probes it through VFIO."""
 import os
