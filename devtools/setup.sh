@@ -11,6 +11,7 @@ declare -A why=(
 	[switch]="the distribution's Open vSwitch, as a user of our librte_vhost"
 	[lint]="what 'make lint' runs"
 	[docs]="building the guides and the API documentation"
+	[cross]="compiling for 64-bit Arm: devtools/cross-arm64.sh"
 )
 declare -A packages=(
 	[build]="gcc libc6-dev make dpkg-dev pkgconf meson ninja-build libdpdk-dev python3 python3-pyelftools
@@ -21,6 +22,7 @@ declare -A packages=(
 	[switch]="openvswitch-switch-dpdk"
 	[lint]="clang-format shellcheck codespell pyflakes3"
 	[docs]="python3-sphinx doxygen"
+	[cross]="gcc-aarch64-linux-gnu libc6-dev-arm64-cross"
 )
 default_groups="build test guest switch"
 
@@ -42,7 +44,7 @@ usage() {
 
 	Groups (default: $default_groups; 'all' for every one):
 	USAGE
-	for group in build test guest switch lint docs; do
+	for group in build test guest switch lint docs cross; do
 		printf '  %-6s %s:\n' "$group" "${why[$group]}"
 		# shellcheck disable=SC2086 # a list of words
 		printf '%s ' ${packages[$group]} | fold -s -w 84 | sed 's/^/         /'
@@ -66,7 +68,7 @@ while [ $# -gt 0 ]; do
 	--check) check_only=1 ;;
 	--no-hugepages) with_hugepages=0 ;;
 	-h | --help) usage; exit 0 ;;
-	all) groups="build test guest switch lint docs" ;;
+	all) groups="build test guest switch lint docs cross" ;;
 	-*) die "unknown option '$1'; see --help" ;;
 	*) [ -n "${packages[$1]:-}" ] || die "unknown group '$1'; see --help"; groups+=" $1" ;;
 	esac
