@@ -47,9 +47,7 @@ add_segment(const struct rte_memseg_list *list, const struct rte_memseg *ms, voi
 	int fd;
 
 	/* Memory that the application brought is nobody's to share but its own. */
-	if (list->external ||
-		((const char *)ms->addr >= w->gone &&
-			(const char *)ms->addr < w->gone + w->gone_len))
+	if (list->external || ms->addr_64 - (uintptr_t)w->gone < w->gone_len)
 		return 0;
 	fd = rte_memseg_get_fd_thread_unsafe(ms);
 	if (fd < 0 || rte_memseg_get_fd_offset_thread_unsafe(ms, &offset) < 0) {
