@@ -3,10 +3,12 @@
 """Our front end on our back ends, a vhost port and the software vDPA device, in every ring mode.
 
 Frames of all sizes come back as they were sent, on the queue pair they were sent on; where receive
-buffers are mergeable, also those that no single buffer holds.
+buffers are mergeable, also those that no single buffer holds. Modes with two queue pairs have the
+front end use the widest vectors that the CPU has.
 """
 from dataclasses import dataclass
 from itertools import product
+from pathlib import Path
 
 from harness.backends import BACKENDS
 from harness.numbered import frames, run_numbered
@@ -32,6 +34,10 @@ class Mode:
     queue_size: int = 256
 
     @property
+    def vectorized(self) -> bool:
+        return self.pairs == 2
+
+    @property
     def name(self) -> str:
         return "_".join([self.kind, "packed" if self.packed else "split",
                          "mergeable" if self.mergeable else "single",
@@ -43,6 +49,28 @@ class Mode:
         return mask(*(bit for bit, wanted in ((Feature.RING_PACKED, self.packed),
                                               (Feature.NET_MRG_RXBUF, self.mergeable),
                                               (Feature.IN_ORDER, self.in_order)) if wanted))
+
+
+def widest_vectors() -> str:
+    """What the front end calls them in the names of its functions."""
+    flags = set(Path("/proc/cpuinfo").read_text(encoding="utf-8").split())
+    if {"avx512f", "avx512bw", "avx512vl", "bmi2"} <= flags:
+        return "AVX-512"
+    if {"avx2", "bmi2"} <= flags:
+        return "AVX2"
+    return "NEON" if "asimd" in flags else ""
+
+
+def check_functions(mode: Mode, frontend: Testpmd) -> None:
+    """The burst functions are those for the mode, as the log of the front end tells."""
+    words = ["packed" if mode.packed else "split"]
+    if mode.mergeable:
+        words.append("mergeable")
+    if mode.vectorized and widest_vectors():
+        words.append(widest_vectors())
+    if mode.in_order:
+        words.append("in order")
+    frontend.expect(rf"receive functions: {', '.join(words)}\s", start=0)
 
 
 def counters(mode: Mode, backend: Testpmd) -> tuple[int, int]:
@@ -62,12 +90,15 @@ def reflects_every_frame(workspace, mode: Mode) -> None:
     frontend = Testpmd(workspace, "frontend", ours(), 1,
                        [vdev("net_virtio_user0", path=socket, queues=mode.pairs,
                              packed_vq=mode.packed, mrg_rxbuf=mode.mergeable,
-                             in_order=mode.in_order, queue_size=mode.queue_size)],
+                             in_order=mode.in_order, queue_size=mode.queue_size,
+                             vectorized=mode.vectorized)],
                        [f"--rxq={mode.pairs}", f"--txq={mode.pairs}",
-                        f"--max-pkt-len={JUMBO + 18}" if mode.mergeable else "--burst=32"])
+                        f"--max-pkt-len={JUMBO + 18}" if mode.mergeable else "--burst=32"],
+                       ["--log-level=pmd.net.virtio.*:info", "--force-max-simd-bitwidth=512"])
     features = int(backend.expect(r"device runs, features (0x[0-9a-f]+)").group(1), 16)
     check(mode.features == features & EVERY_MODE,
           f"features {mode.features:#x} to be agreed on, got {features:#x}")
+    check_functions(mode, frontend)
     window = min(64, mode.queue_size // 2)
     sent = run_numbered(frontend, frames(FRAMES // mode.pairs), window=window).sent
     if mode.mergeable:
