@@ -15,6 +15,17 @@
 int virtio_control_promiscuous(struct virtio_device *dev, bool on);
 int virtio_control_allmulticast(struct virtio_device *dev, bool on);
 int virtio_control_mac(struct virtio_device *dev, const struct rte_ether_addr *mac);
+int virtio_control_vlan(struct virtio_device *dev, uint16_t vlan, bool on);
+
+/** Addresses beside the port's own that the device takes frames for, in place of those before. */
+int virtio_control_mac_table(struct virtio_device *dev, const struct rte_ether_addr *unicast,
+	uint16_t unicast_count, const struct rte_ether_addr *multicast, uint16_t multicast_count);
+
+/** Use so many pairs, and with VIRTIO_NET_F_RSS spread frames as dev->rss says. */
 int virtio_control_pairs(struct virtio_device *dev, uint16_t pairs);
+int virtio_control_rss(struct virtio_device *dev, uint16_t pairs);
+
+/** The network was told where we are, as the device had asked for. */
+int virtio_control_announced(struct virtio_device *dev);
 
 #endif /* VIRTIO_CONTROL_QUEUE_H */

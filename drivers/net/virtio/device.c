@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
-#include "device.h"
+#include <rte_arp.h>
+
 #include "datapath.h"
+#include "device.h"
 #include "log.h"
 
 void
@@ -37,6 +39,23 @@ void
 virtio_device_halt(struct virtio_device *dev)
 {
 	virtio_queues_quiesce(dev->queues, RTE_DIM(dev->queues));
+}
+
+void
+virtio_device_announce(struct virtio_device *dev)
+{
+	const struct virtio_queue *rx = dev->queues[0];
+	struct rte_mbuf *m = NULL;
+
+	if (rx->pool != NULL)
+		m = rte_net_make_rarp_packet(rx->pool, &dev->mac);
+	if (m != NULL && virtio_queue_inject(dev->queues[1], &m, 1) == 1) {
+		VIRTIO_LOG(INFO, "%s: announced itself, as the device asked", dev->name);
+		return;
+	}
+	VIRTIO_LOG(WARNING, "%s: cannot announce itself: no mbuf, or no room to transmit",
+		dev->name);
+	rte_pktmbuf_free(m);
 }
 
 void

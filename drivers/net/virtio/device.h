@@ -44,6 +44,25 @@
 		VIRTIO_FEATURE(VIRTIO_NET_F_HOST_TSO6) | VIRTIO_FEATURE(VIRTIO_NET_F_GUEST_CSUM) | \
 		VIRTIO_FEATURE(VIRTIO_NET_F_GUEST_TSO4) | VIRTIO_FEATURE(VIRTIO_NET_F_GUEST_TSO6))
 
+/** Addresses that a port can have, and multicast addresses that it can listen to. */
+#define VIRTIO_MACS_MAX 64
+
+#define VIRTIO_RSS_KEY_BYTES 40
+#define VIRTIO_RSS_TABLE_MAX 128
+
+/** How the device spreads frames over queues. */
+struct virtio_rss {
+	/* Set by the transport, if it offers VIRTIO_NET_F_RSS. */
+	uint32_t supported;  /**< VIRTIO_NET_RSS_HASH_TYPE_* */
+	uint16_t table_size; /**< a power of two */
+
+	/* What was chosen. */
+	uint32_t types;
+	uint16_t queues; /**< that the table was made for; 0: not yet */
+	uint16_t table[VIRTIO_RSS_TABLE_MAX];
+	uint8_t key[VIRTIO_RSS_KEY_BYTES];
+};
+
 struct virtio_transport_ops;
 
 struct virtio_device {
@@ -70,6 +89,11 @@ struct virtio_device {
 	uint16_t max_mtu;
 	uint32_t speed;
 	struct rte_ether_addr mac;
+	uint16_t max_macs; /**< 1, or VIRTIO_MACS_MAX if the device filters by a table of them */
+	uint16_t multicast_count;
+	struct rte_ether_addr macs[VIRTIO_MACS_MAX]; /**< ethdev's list; the first one is mac */
+	struct rte_ether_addr multicast[VIRTIO_MACS_MAX];
+	struct virtio_rss rss;
 
 	struct virtio_queue *queues[2 * VIRTIO_PAIRS_MAX]; /**< by virtqueue number */
 };
@@ -92,6 +116,9 @@ void virtio_device_run(struct virtio_device *dev);
 
 /** Keep bursts out of all queues; returns when none is inside. */
 void virtio_device_halt(struct virtio_device *dev);
+
+/** Tell the network where the port is now, with a frame of reverse ARP. The device is to run. */
+void virtio_device_announce(struct virtio_device *dev);
 
 /** Tell the application that the link came or went, if it changed. No lock may be held. */
 void virtio_device_link(struct virtio_device *dev, bool up);

@@ -25,10 +25,14 @@ static const struct offload rx_offloads[] = {
 			VIRTIO_FEATURE(VIRTIO_NET_F_GUEST_TSO6) |
 			VIRTIO_FEATURE(VIRTIO_NET_F_MRG_RXBUF) },
 	{ RTE_ETH_RX_OFFLOAD_SCATTER, VIRTIO_FEATURE(VIRTIO_NET_F_MRG_RXBUF) },
+	{ RTE_ETH_RX_OFFLOAD_VLAN_FILTER,
+		VIRTIO_FEATURE(VIRTIO_NET_F_CTRL_VQ) | VIRTIO_FEATURE(VIRTIO_NET_F_CTRL_VLAN) },
 };
 
 static const struct offload tx_offloads[] = {
-	{ RTE_ETH_TX_OFFLOAD_MULTI_SEGS | RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE, 0 },
+	{ RTE_ETH_TX_OFFLOAD_MULTI_SEGS | RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE |
+			RTE_ETH_TX_OFFLOAD_VLAN_INSERT,
+		0 },
 	{ RTE_ETH_TX_OFFLOAD_UDP_CKSUM | RTE_ETH_TX_OFFLOAD_TCP_CKSUM,
 		VIRTIO_FEATURE(VIRTIO_NET_F_CSUM) },
 	{ RTE_ETH_TX_OFFLOAD_TCP_TSO,
@@ -40,7 +44,8 @@ static const struct offload tx_offloads[] = {
 #define OFFLOAD_FEATURES \
 	(VIRTIO_FEATURE(VIRTIO_NET_F_CSUM) | VIRTIO_FEATURE(VIRTIO_NET_F_HOST_TSO4) | \
 		VIRTIO_FEATURE(VIRTIO_NET_F_HOST_TSO6) | VIRTIO_FEATURE(VIRTIO_NET_F_GUEST_CSUM) | \
-		VIRTIO_FEATURE(VIRTIO_NET_F_GUEST_TSO4) | VIRTIO_FEATURE(VIRTIO_NET_F_GUEST_TSO6))
+		VIRTIO_FEATURE(VIRTIO_NET_F_GUEST_TSO4) | \
+		VIRTIO_FEATURE(VIRTIO_NET_F_GUEST_TSO6) | VIRTIO_FEATURE(VIRTIO_NET_F_CTRL_VLAN))
 
 static uint64_t
 offloads_of(const struct offload *table, unsigned int n, uint64_t features)
@@ -76,7 +81,7 @@ dev_infos_get(struct rte_eth_dev *eth, struct rte_eth_dev_info *info)
 	info->max_mtu = dev->max_mtu;
 	info->max_rx_queues = dev->max_pairs;
 	info->max_tx_queues = dev->max_pairs;
-	info->max_mac_addrs = 1;
+	info->max_mac_addrs = dev->max_macs;
 	info->rx_offload_capa = offloads_of(rx_offloads, RTE_DIM(rx_offloads), dev->offered);
 	info->tx_offload_capa = offloads_of(tx_offloads, RTE_DIM(tx_offloads), dev->offered);
 	info->rx_desc_lim = (struct rte_eth_desc_lim){
@@ -94,6 +99,7 @@ dev_infos_get(struct rte_eth_dev *eth, struct rte_eth_dev_info *info)
 	info->default_rxportconf.nb_queues = 1;
 	info->default_txportconf.nb_queues = 1;
 	info->speed_capa = rte_eth_speed_bitflag(dev->speed, RTE_ETH_LINK_FULL_DUPLEX);
+	virtio_ethdev_rss_info(dev, info);
 	info->err_handle_mode = RTE_ETH_ERROR_HANDLE_MODE_NONE;
 	return 0;
 }
@@ -118,10 +124,17 @@ dev_configure(struct rte_eth_dev *eth)
 	dev->needed = tx & dev->offered;
 	if (conf->rxmode.offloads & RTE_ETH_RX_OFFLOAD_SCATTER)
 		dev->needed |= VIRTIO_FEATURE(VIRTIO_NET_F_MRG_RXBUF);
+	if (conf->rxmode.offloads & RTE_ETH_RX_OFFLOAD_VLAN_FILTER)
+		dev->needed |= VIRTIO_FEATURE(VIRTIO_NET_F_CTRL_VLAN);
 	if (dev->pairs > 1)
 		dev->needed |= VIRTIO_FEATURE(VIRTIO_NET_F_MQ);
 	else
 		dev->wanted &= ~VIRTIO_FEATURE(VIRTIO_NET_F_MQ);
+	if (conf->rxmode.mq_mode & RTE_ETH_MQ_RX_RSS_FLAG)
+		return dev->wanted & VIRTIO_FEATURE(VIRTIO_NET_F_RSS) ?
+			virtio_ethdev_rss_configure(eth) :
+			0;
+	dev->wanted &= ~VIRTIO_FEATURE(VIRTIO_NET_F_RSS);
 	return 0;
 }
 
@@ -198,6 +211,11 @@ dev_start(struct rte_eth_dev *eth)
 	if (ret < 0)
 		return ret;
 	ret = dev->transport->start(dev);
+	if (ret == 0) {
+		ret = virtio_ethdev_filters_restore(eth);
+		if (ret < 0)
+			dev->transport->stop(dev);
+	}
 	if (ret < 0) {
 		teardown_interrupts(eth);
 		return ret;
@@ -233,6 +251,17 @@ dev_close(struct rte_eth_dev *eth)
 	/* Freed with the port. */
 	eth->data->mac_addrs = NULL;
 	return 0;
+}
+
+/* Stopped by ethdev before. What the device offers may be another now: the port starts anew. */
+static int
+dev_reset(struct rte_eth_dev *eth)
+{
+	struct virtio_device *dev = virtio_ethdev_device(eth);
+
+	virtio_ethdev_release_queues(eth);
+	dev->rss.queues = 0;
+	return dev->transport->reset != NULL ? dev->transport->reset(dev) : 0;
 }
 
 static int
@@ -326,6 +355,16 @@ static const struct eth_dev_ops ops = {
 	.allmulticast_enable = allmulticast_enable,
 	.allmulticast_disable = allmulticast_disable,
 	.mac_addr_set = mac_addr_set,
+	.mac_addr_add = virtio_ethdev_mac_add,
+	.mac_addr_remove = virtio_ethdev_mac_remove,
+	.set_mc_addr_list = virtio_ethdev_multicast_set,
+	.vlan_filter_set = virtio_ethdev_vlan_filter,
+	.rss_hash_update = virtio_ethdev_rss_update,
+	.rss_hash_conf_get = virtio_ethdev_rss_get,
+	.reta_update = virtio_ethdev_reta_update,
+	.reta_query = virtio_ethdev_reta_query,
+	.get_monitor_addr = virtio_ethdev_monitor_addr,
+	.dev_reset = dev_reset,
 	.mtu_set = mtu_set,
 	.vlan_offload_set = vlan_offload_set,
 	.stats_get = virtio_ethdev_stats_get,
@@ -361,7 +400,9 @@ virtio_ethdev_init(struct rte_eth_dev *eth, struct virtio_device *dev)
 	eth->rx_queue_count = virtio_ethdev_rx_count;
 	eth->rx_descriptor_status = virtio_ethdev_rx_status;
 	eth->tx_descriptor_status = virtio_ethdev_tx_status;
-	eth->data->mac_addrs = &dev->mac;
+	dev->max_macs = RTE_MAX(dev->max_macs, 1);
+	dev->macs[0] = dev->mac;
+	eth->data->mac_addrs = dev->macs;
 	eth->data->dev_flags |= RTE_ETH_DEV_INTR_LSC;
 	eth->data->dev_link = (struct rte_eth_link){
 		.link_speed = RTE_ETH_SPEED_NUM_NONE,

@@ -3,7 +3,8 @@
 /**
  * @file
  * A virtio device as a port of ethdev. ethdev.c is the port, ethdev_queue.c its queues,
- * ethdev_stats.c what they counted.
+ * ethdev_stats.c what they counted, ethdev_filter.c what the port listens to, and ethdev_rss.c
+ * which queue gets it.
  */
 
 #ifndef VIRTIO_ETHDEV_H
@@ -46,12 +47,35 @@ int virtio_ethdev_tx_done_cleanup(void *queue, uint32_t count);
 uint32_t virtio_ethdev_rx_count(void *queue);
 int virtio_ethdev_rx_status(void *queue, uint16_t offset);
 int virtio_ethdev_tx_status(void *queue, uint16_t offset);
+int virtio_ethdev_monitor_addr(void *queue, struct rte_power_monitor_cond *cond);
 
 /** Make sure that both queues of the pairs in use exist, whatever the application set up. */
 int virtio_ethdev_complete_pairs(struct rte_eth_dev *eth);
 
 /** Free all queues. */
 void virtio_ethdev_release_queues(struct rte_eth_dev *eth);
+
+/* ethdev_filter.c */
+int virtio_ethdev_mac_add(struct rte_eth_dev *eth, struct rte_ether_addr *mac, uint32_t index,
+	uint32_t pool);
+void virtio_ethdev_mac_remove(struct rte_eth_dev *eth, uint32_t index);
+int virtio_ethdev_multicast_set(struct rte_eth_dev *eth, struct rte_ether_addr *list, uint32_t n);
+int virtio_ethdev_vlan_filter(struct rte_eth_dev *eth, uint16_t vlan, int on);
+
+/** Tell a device that was just started what ethdev does not tell it again. */
+int virtio_ethdev_filters_restore(struct rte_eth_dev *eth);
+
+/* ethdev_rss.c */
+void virtio_ethdev_rss_info(const struct virtio_device *dev, struct rte_eth_dev_info *info);
+
+/** Take over what the port is configured with; the device gets it when it starts. */
+int virtio_ethdev_rss_configure(struct rte_eth_dev *eth);
+int virtio_ethdev_rss_update(struct rte_eth_dev *eth, struct rte_eth_rss_conf *conf);
+int virtio_ethdev_rss_get(struct rte_eth_dev *eth, struct rte_eth_rss_conf *conf);
+int virtio_ethdev_reta_update(struct rte_eth_dev *eth, struct rte_eth_rss_reta_entry64 *groups,
+	uint16_t size);
+int virtio_ethdev_reta_query(struct rte_eth_dev *eth, struct rte_eth_rss_reta_entry64 *groups,
+	uint16_t size);
 
 /* ethdev_stats.c */
 int virtio_ethdev_stats_get(struct rte_eth_dev *eth, struct rte_eth_stats *stats);

@@ -8,6 +8,7 @@
 #include "datapath.h"
 #include "ethdev.h"
 #include "log.h"
+#include "ring_packed.h"
 #include "transport.h"
 
 /* Buffers posted at once: enough to spread the cost of it, few enough to keep the ring filled. */
@@ -348,6 +349,37 @@ virtio_ethdev_rx_status(void *queue, uint16_t offset)
 		return RTE_ETH_RX_DESC_UNAVAIL;
 	return virtio_queue_waiting(q, offset + 1) > offset ? RTE_ETH_RX_DESC_DONE :
 							      RTE_ETH_RX_DESC_AVAIL;
+}
+
+/* Whether what is at the monitored address says that a buffer came back: then, no sleep. */
+static int
+split_woke(const uint64_t value, const uint64_t opaque[RTE_POWER_MONITOR_OPAQUE_SZ])
+{
+	return value == opaque[0] ? 0 : -1;
+}
+
+static int
+packed_woke(const uint64_t value, const uint64_t opaque[RTE_POWER_MONITOR_OPAQUE_SZ])
+{
+	return (value & VIRTIO_PACKED_PHASE) == opaque[0] ? -1 : 0;
+}
+
+int
+virtio_ethdev_monitor_addr(void *queue, struct rte_power_monitor_cond *cond)
+{
+	struct virtio_queue *q = queue;
+
+	cond->size = sizeof(uint16_t);
+	if (q->flags & VIRTIO_QUEUE_PACKED) {
+		cond->addr = &q->packed[q->used_idx].flags;
+		cond->fn = packed_woke;
+		cond->opaque[0] = virtio_packed_used_flags(q->used_wrap);
+	} else {
+		cond->addr = &q->used->idx;
+		cond->fn = split_woke;
+		cond->opaque[0] = q->used_idx;
+	}
+	return 0;
 }
 
 int

@@ -76,21 +76,41 @@ virtio_ethdev_stats_reset(struct rte_eth_dev *eth)
 	return 0;
 }
 
+/* Frames of at least one bound that are not of the next one, either of which may be none. */
+#define SIZE(name, bound) \
+	{ \
+		"size_" name "_packets", offsetof(struct virtio_queue_counters, sizes[bound]), \
+			offsetof(struct virtio_queue_counters, sizes[(bound) + 1]) \
+	}
+#define SIZES \
+	{ "size_below_64_packets", offsetof(struct virtio_queue_counters, packets), \
+		offsetof(struct virtio_queue_counters, sizes[0]) }, \
+		SIZE("64", 0), SIZE("65_127", 1), SIZE("128_255", 2), SIZE("256_511", 3), \
+		SIZE("512_1023", 4), SIZE("1024_1518", 5), \
+	{ \
+		"size_above_1518_packets", offsetof(struct virtio_queue_counters, sizes[6]) \
+	}
+
 /* Of each queue. What ethdev shows by itself ends at RTE_ETHDEV_QUEUE_STAT_CNTRS queues. */
-static const struct {
+struct counter {
 	const char *name;
 	size_t offset;
-} rx_counters[] = {
+	size_t less; /* counter to be subtracted, 0 if none: the first one never is */
+};
+
+static const struct counter rx_counters[] = {
 	{ "packets", offsetof(struct virtio_queue_counters, packets) },
 	{ "bytes", offsetof(struct virtio_queue_counters, bytes) },
 	{ "malformed", offsetof(struct virtio_queue_counters, errors) },
 	{ "no_mbuf", offsetof(struct virtio_queue_counters, no_mbuf) },
 	{ "kicks", offsetof(struct virtio_queue_counters, kicks) },
+	SIZES,
 }, tx_counters[] = {
 	{ "packets", offsetof(struct virtio_queue_counters, packets) },
 	{ "bytes", offsetof(struct virtio_queue_counters, bytes) },
 	{ "unsendable", offsetof(struct virtio_queue_counters, errors) },
 	{ "kicks", offsetof(struct virtio_queue_counters, kicks) },
+	SIZES,
 };
 
 static unsigned int
@@ -122,10 +142,14 @@ virtio_ethdev_xstats_names(struct rte_eth_dev *eth, struct rte_eth_xstat_name *n
 
 /* A queue that was configured but not set up has counted nothing. */
 static void
-add_value(struct rte_eth_xstat *stats, unsigned int at, const struct virtio_queue *q, size_t offset)
+add_value(struct rte_eth_xstat *stats, unsigned int at, const struct virtio_queue *q,
+	const struct counter *counter)
 {
 	stats[at].id = at;
-	stats[at].value = q != NULL ? since_reset(q, offset) : 0;
+	stats[at].value = q != NULL ? since_reset(q, counter->offset) : 0;
+	/* A burst may be in between of the two. */
+	if (q != NULL && counter->less != 0)
+		stats[at].value -= RTE_MIN(stats[at].value, since_reset(q, counter->less));
 }
 
 int
@@ -138,9 +162,9 @@ virtio_ethdev_xstats_get(struct rte_eth_dev *eth, struct rte_eth_xstat *stats, u
 		return (int)count;
 	for (uint16_t i = 0; i < eth->data->nb_rx_queues; i++)
 		for (unsigned int c = 0; c < RTE_DIM(rx_counters); c++)
-			add_value(stats, at++, eth->data->rx_queues[i], rx_counters[c].offset);
+			add_value(stats, at++, eth->data->rx_queues[i], &rx_counters[c]);
 	for (uint16_t i = 0; i < eth->data->nb_tx_queues; i++)
 		for (unsigned int c = 0; c < RTE_DIM(tx_counters); c++)
-			add_value(stats, at++, eth->data->tx_queues[i], tx_counters[c].offset);
+			add_value(stats, at++, eth->data->tx_queues[i], &tx_counters[c]);
 	return (int)count;
 }

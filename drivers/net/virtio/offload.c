@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 #include <rte_errno.h>
+#include <rte_ether.h>
 
 #include "offload.h"
 #include "queue.h"
@@ -19,24 +20,35 @@ pseudo_sum(struct rte_mbuf *m)
 		flags);
 }
 
-#define TX_PREPARED (RTE_MBUF_F_TX_IPV4 | RTE_MBUF_F_TX_IPV6 | VIRTIO_TX_OFFLOAD_MASK)
+#define TX_PREPARED \
+	(RTE_MBUF_F_TX_IPV4 | RTE_MBUF_F_TX_IPV6 | RTE_MBUF_F_TX_VLAN | VIRTIO_TX_OFFLOAD_MASK)
 #define TX_REFUSED (RTE_MBUF_F_TX_OFFLOAD_MASK ^ TX_PREPARED)
 
 static int
-prepare_one(const struct virtio_queue *q, struct rte_mbuf *m)
+prepare_one(const struct virtio_queue *q, struct rte_mbuf **pkt)
 {
+	struct rte_mbuf *m = *pkt;
 	const uint64_t l4 = m->ol_flags & RTE_MBUF_F_TX_L4_MASK;
 	const bool tcp = l4 == RTE_MBUF_F_TX_TCP_CKSUM || (m->ol_flags & RTE_MBUF_F_TX_TCP_SEG);
 	const size_t field = tcp ? offsetof(struct rte_tcp_hdr, cksum) :
 				   offsetof(struct rte_udp_hdr, dgram_cksum);
-	const size_t at = m->l2_len + m->l3_len + field;
+	size_t at;
+	int ret;
 
 	if ((m->ol_flags & TX_REFUSED) || m->nb_segs > q->nb_segs_max)
 		return -ENOTSUP;
+	/* No virtio device inserts tags. */
+	if (m->ol_flags & RTE_MBUF_F_TX_VLAN) {
+		ret = rte_vlan_insert(pkt);
+		if (ret < 0)
+			return ret;
+		m = *pkt;
+	}
 	if ((m->ol_flags & VIRTIO_TX_OFFLOAD_MASK) == 0)
 		return 0;
 	if (l4 == RTE_MBUF_F_TX_SCTP_CKSUM || q->burst == NULL)
 		return -ENOTSUP;
+	at = m->l2_len + m->l3_len + field;
 	if (at + sizeof(uint16_t) > rte_pktmbuf_data_len(m))
 		return -EINVAL;
 	*rte_pktmbuf_mtod_offset(m, uint16_t *, at) = pseudo_sum(m);
@@ -49,7 +61,7 @@ virtio_tx_prepare(void *queue, struct rte_mbuf **pkts, uint16_t n)
 	const struct virtio_queue *q = queue;
 
 	for (uint16_t i = 0; i < n; i++) {
-		const int ret = prepare_one(q, pkts[i]);
+		const int ret = prepare_one(q, &pkts[i]);
 
 		if (ret != 0) {
 			rte_errno = -ret;

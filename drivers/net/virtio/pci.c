@@ -22,7 +22,19 @@
 		VIRTIO_FEATURE(VIRTIO_NET_F_MAC) | VIRTIO_FEATURE(VIRTIO_NET_F_STATUS) | \
 		VIRTIO_FEATURE(VIRTIO_NET_F_CTRL_VQ) | VIRTIO_FEATURE(VIRTIO_NET_F_CTRL_RX) | \
 		VIRTIO_FEATURE(VIRTIO_NET_F_CTRL_MAC_ADDR) | \
-		VIRTIO_FEATURE(VIRTIO_NET_F_SPEED_DUPLEX))
+		VIRTIO_FEATURE(VIRTIO_NET_F_SPEED_DUPLEX) | \
+		VIRTIO_FEATURE(VIRTIO_NET_F_CTRL_VLAN) | VIRTIO_FEATURE(VIRTIO_NET_F_RSS) | \
+		VIRTIO_FEATURE(VIRTIO_NET_F_GUEST_ANNOUNCE))
+
+/* Each of them has its commands, or its number of queues, over the control queue. */
+#define CONTROL_FEATURES \
+	(VIRTIO_FEATURE(VIRTIO_NET_F_CTRL_RX) | VIRTIO_FEATURE(VIRTIO_NET_F_CTRL_MAC_ADDR) | \
+		VIRTIO_FEATURE(VIRTIO_NET_F_MQ) | VIRTIO_FEATURE(VIRTIO_NET_F_RSS) | \
+		VIRTIO_FEATURE(VIRTIO_NET_F_CTRL_VLAN) | \
+		VIRTIO_FEATURE(VIRTIO_NET_F_GUEST_ANNOUNCE))
+
+/* With one of them, the control queue is behind all pairs that the device has. */
+#define PAIRS_FEATURES (VIRTIO_FEATURE(VIRTIO_NET_F_MQ) | VIRTIO_FEATURE(VIRTIO_NET_F_RSS))
 
 /*
  * A device that is no memory of this machine's processors may need stronger barriers than rings
@@ -167,7 +179,7 @@ bring_up(struct virtio_pci *pci)
 	/* What receive queues were filled with before the device could look. */
 	for (uint16_t i = 0; i < dev->pairs; i++)
 		dev->transport->notify(dev->queues[2 * i]);
-	if (virtio_has(dev, VIRTIO_NET_F_MQ))
+	if (features & PAIRS_FEATURES)
 		ret = virtio_control_pairs(dev, dev->pairs);
 	if (ret < 0)
 		VIRTIO_LOG(ERR, "%s: the device refuses to use %u queue pairs", dev->name,
@@ -178,8 +190,10 @@ bring_up(struct virtio_pci *pci)
 static void
 bring_down(struct virtio_pci *pci)
 {
+	pthread_mutex_lock(&pci->lock);
 	virtio_device_halt(&pci->dev);
 	pci->running = false;
+	pthread_mutex_unlock(&pci->lock);
 	virtio_pci_interrupts_disable(pci);
 	virtio_pci_control_stop(pci);
 	/* One that does not reset may still write to what was posted; it was said. */
@@ -248,6 +262,7 @@ pci_close(struct virtio_device *dev)
 	rte_eal_alarm_cancel(tell_failures, pci);
 	virtio_pci_control_free(pci);
 	pthread_mutex_destroy(&pci->control.lock);
+	pthread_mutex_destroy(&pci->lock);
 	virtio_pci_legacy_close(pci);
 	rte_pci_unmap_device(pci->bus);
 }
@@ -326,21 +341,6 @@ pci_link_update(struct virtio_device *dev)
 	virtio_device_link(dev, pci->running && !is_gone(pci) && virtio_pci_link(pci));
 }
 
-#define PCI_TRANSPORT(text, doorbell) \
-	{ \
-		.name = text, .start = pci_start, .stop = pci_stop, .close = pci_close, \
-		.queue_limit = pci_queue_limit, .queue_setup = pci_queue_setup, \
-		.queue_release = pci_queue_release, .queue_enable = pci_queue_enable, \
-		.control = pci_control, .set_mtu = pci_set_mtu, .set_mac = pci_set_mac, \
-		.link_update = pci_link_update, .notify = doorbell, \
-		.queue_failed = pci_queue_failed, \
-	}
-
-static const struct virtio_transport_ops modern_ops = PCI_TRANSPORT("modern PCI",
-	virtio_pci_modern_notify);
-static const struct virtio_transport_ops legacy_ops = PCI_TRANSPORT("legacy PCI",
-	virtio_pci_legacy_notify);
-
 static bool
 offers(const struct virtio_pci *pci, unsigned int bit)
 {
@@ -357,7 +357,7 @@ static void
 learn_pairs(struct virtio_pci *pci)
 {
 	pci->hw_pairs = 1;
-	if (offers(pci, VIRTIO_NET_F_MQ) && offers(pci, VIRTIO_NET_F_CTRL_VQ))
+	if (pci->dev.offered & PAIRS_FEATURES)
 		read_config16(pci, offsetof(struct virtio_net_config, max_virtqueue_pairs),
 			&pci->hw_pairs);
 	if (pci->hw_pairs < VIRTIO_NET_CTRL_MQ_VQ_PAIRS_MIN ||
@@ -365,9 +365,35 @@ learn_pairs(struct virtio_pci *pci)
 		VIRTIO_LOG(WARNING, "%s: the device says that it has %u queue pairs: one is used",
 			pci->dev.name, pci->hw_pairs);
 		pci->hw_pairs = 1;
-		pci->dev.offered &= ~VIRTIO_FEATURE(VIRTIO_NET_F_MQ);
+		pci->dev.offered &= ~PAIRS_FEATURES;
 	}
 	pci->dev.max_pairs = RTE_MIN(pci->hw_pairs, VIRTIO_PAIRS_MAX);
+}
+
+static void
+learn_rss(struct virtio_pci *pci)
+{
+	struct virtio_rss *rss = &pci->dev.rss;
+	uint8_t key = 0;
+	uint16_t table = 0;
+
+	if (!(pci->dev.offered & VIRTIO_FEATURE(VIRTIO_NET_F_RSS)))
+		return;
+	pci->regs->read_config(pci, offsetof(struct virtio_net_config, rss_max_key_size), &key,
+		sizeof(key));
+	read_config16(pci, offsetof(struct virtio_net_config, rss_max_indirection_table_length),
+		&table);
+	pci->regs->read_config(pci, offsetof(struct virtio_net_config, supported_hash_types),
+		&rss->supported, sizeof(rss->supported));
+	if (key >= VIRTIO_RSS_KEY_BYTES && table >= RTE_ETH_RETA_GROUP_SIZE) {
+		rss->table_size = (uint16_t)rte_align32prevpow2(
+			RTE_MIN(table, VIRTIO_RSS_TABLE_MAX));
+		return;
+	}
+	VIRTIO_LOG(WARNING,
+		"%s: the device's RSS takes a key of %u bytes and a table of %u entries: not used",
+		pci->dev.name, key, table);
+	pci->dev.offered &= ~VIRTIO_FEATURE(VIRTIO_NET_F_RSS);
 }
 
 static void
@@ -437,14 +463,44 @@ learn(struct virtio_pci *pci)
 		return -ENOTSUP;
 	}
 	dev->offered = pci->device_features & PCI_FEATURES;
+	if (!offers(pci, VIRTIO_NET_F_CTRL_VQ))
+		dev->offered &= ~CONTROL_FEATURES;
+	dev->max_macs = dev->offered & VIRTIO_FEATURE(VIRTIO_NET_F_CTRL_RX) ? VIRTIO_MACS_MAX : 1;
 	/* A device behind an IOMMU that is not told of it does not work. */
 	dev->required = dev->offered & (VIRTIO_FEATURE(VIRTIO_F_ACCESS_PLATFORM));
 	learn_pairs(pci);
+	learn_rss(pci);
 	learn_address(pci);
 	learn_limits(pci);
 	ret = learn_sizes(pci);
 	return ret < 0 ? ret : reset(pci);
 }
+
+static int
+pci_reset(struct virtio_device *dev)
+{
+	const struct rte_ether_addr mac = dev->mac;
+	const int ret = learn(virtio_pci_of(dev));
+
+	/* The application may have chosen another one than the device's. */
+	dev->mac = mac;
+	return ret;
+}
+
+#define PCI_TRANSPORT(text, doorbell) \
+	{ \
+		.name = text, .start = pci_start, .stop = pci_stop, .close = pci_close, \
+		.reset = pci_reset, .queue_limit = pci_queue_limit, \
+		.queue_setup = pci_queue_setup, .queue_release = pci_queue_release, \
+		.queue_enable = pci_queue_enable, .control = pci_control, .set_mtu = pci_set_mtu, \
+		.set_mac = pci_set_mac, .link_update = pci_link_update, .notify = doorbell, \
+		.queue_failed = pci_queue_failed, \
+	}
+
+static const struct virtio_transport_ops modern_ops = PCI_TRANSPORT("modern PCI",
+	virtio_pci_modern_notify);
+static const struct virtio_transport_ops legacy_ops = PCI_TRANSPORT("legacy PCI",
+	virtio_pci_legacy_notify);
 
 int
 virtio_pci_create(struct virtio_pci *pci)
@@ -468,6 +524,7 @@ virtio_pci_create(struct virtio_pci *pci)
 		return ret;
 	}
 	pthread_mutex_init(&pci->control.lock, NULL);
+	pthread_mutex_init(&pci->lock, NULL);
 	VIRTIO_LOG(INFO, "%s: %s, %u queue pairs, features %#" PRIx64 " of its %#" PRIx64,
 		dev->name, dev->transport->name, pci->hw_pairs, dev->offered, pci->device_features);
 	return 0;

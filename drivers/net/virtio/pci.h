@@ -72,6 +72,7 @@ struct virtio_pci {
 	bool interrupts;
 	bool gone; /**< unplugged: registers read as ones */
 	bool running;
+	pthread_mutex_t lock; /**< of running, and of what interrupts do with queues */
 };
 
 static inline struct virtio_pci *

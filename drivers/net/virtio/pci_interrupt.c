@@ -4,21 +4,39 @@
 
 #include <rte_interrupts.h>
 
+#include "control_queue.h"
 #include "log.h"
 #include "pci.h"
 
 /* Vector 0 is for changes of the device's configuration, the following for receive queues. */
 #define CONFIG_VECTOR 0
 
-bool
-virtio_pci_link(struct virtio_pci *pci)
+static uint16_t
+net_status(struct virtio_pci *pci)
 {
 	uint16_t status = VIRTIO_NET_S_LINK_UP;
 
 	if (virtio_has(&pci->dev, VIRTIO_NET_F_STATUS))
 		pci->regs->read_config(pci, offsetof(struct virtio_net_config, status), &status,
 			sizeof(status));
-	return status & VIRTIO_NET_S_LINK_UP;
+	return status;
+}
+
+bool
+virtio_pci_link(struct virtio_pci *pci)
+{
+	return net_status(pci) & VIRTIO_NET_S_LINK_UP;
+}
+
+static void
+announce(struct virtio_pci *pci)
+{
+	pthread_mutex_lock(&pci->lock);
+	if (pci->running) {
+		virtio_device_announce(&pci->dev);
+		virtio_control_announced(&pci->dev);
+	}
+	pthread_mutex_unlock(&pci->lock);
 }
 
 static void
@@ -40,6 +58,9 @@ config_changed(void *arg)
 		rte_eth_dev_callback_process(dev->eth, RTE_ETH_EVENT_INTR_RESET, NULL);
 	} else {
 		virtio_device_link(dev, virtio_pci_link(pci));
+		if (virtio_has(dev, VIRTIO_NET_F_GUEST_ANNOUNCE) &&
+			(net_status(pci) & VIRTIO_NET_S_ANNOUNCE))
+			announce(pci);
 	}
 	if (!pci->gone)
 		rte_intr_ack(pci->bus->intr_handle);

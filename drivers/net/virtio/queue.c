@@ -261,6 +261,20 @@ virtio_queues_quiesce(struct virtio_queue *const *queues, uint16_t n)
 			sched_yield();
 }
 
+uint16_t
+virtio_queue_inject(struct virtio_queue *q, struct rte_mbuf **pkts, uint16_t n)
+{
+	const bool was_running = __atomic_load_n(&q->running, __ATOMIC_RELAXED);
+
+	if (!was_running)
+		return 0;
+	virtio_queues_quiesce(&q, 1);
+	n = q->burst(q, pkts, n);
+	if (q->failure == NULL)
+		virtio_queue_run(q);
+	return n;
+}
+
 void
 virtio_queue_fail(struct virtio_queue *q, const char *what, uint32_t value)
 {
@@ -329,6 +343,44 @@ virtio_queue_interrupt(struct virtio_queue *q, bool enable)
 	rte_smp_mb();
 }
 
+/* Lengths from which on each counter counts. */
+static const uint16_t size_bounds[VIRTIO_SIZE_BOUNDS] = { VIRTIO_SIZES };
+
+typedef int32_t bounds_vector __attribute__((vector_size(16)));
+
+/*
+ * Count all frames of a burst against all bounds: a comparison is 0 or -1. No branch, and no counter
+ * in memory that the next frame would have to wait for.
+ */
+static __rte_always_inline void
+count_sizes(struct virtio_queue *q, struct rte_mbuf *const *pkts, uint16_t n, bool back)
+{
+	bounds_vector bounds[2], counts[2] = { { 0 } };
+
+	for (unsigned int i = 0; i < VIRTIO_SIZE_BOUNDS; i++)
+		bounds[i / 4][i % 4] = size_bounds[i] - 1;
+	for (uint16_t i = 0; i < n; i++) {
+		const int32_t len = (int32_t)pkts[i]->pkt_len;
+		const bounds_vector lens = { len, len, len, len };
+
+		counts[0] -= lens > bounds[0];
+		counts[1] -= lens > bounds[1];
+	}
+	for (unsigned int i = 0; i < VIRTIO_SIZE_BOUNDS; i++) {
+		const uint64_t frames = (uint32_t)counts[i / 4][i % 4];
+
+		q->count.sizes[i] += back ? -frames : frames;
+	}
+}
+
+void
+virtio_queue_drop(struct virtio_queue *q, struct rte_mbuf *m)
+{
+	count_sizes(q, &m, 1, true);
+	q->count.errors++;
+	rte_pktmbuf_free(m);
+}
+
 uint16_t
 virtio_rx_burst(void *queue, struct rte_mbuf **pkts, uint16_t n)
 {
@@ -337,6 +389,8 @@ virtio_rx_burst(void *queue, struct rte_mbuf **pkts, uint16_t n)
 	if (unlikely(!virtio_queue_enter(q)))
 		return 0;
 	n = q->burst(q, pkts, n);
+	if (n > 0)
+		count_sizes(q, pkts, n, false);
 	virtio_queue_leave(q);
 	return n;
 }
@@ -344,5 +398,16 @@ virtio_rx_burst(void *queue, struct rte_mbuf **pkts, uint16_t n)
 uint16_t
 virtio_tx_burst(void *queue, struct rte_mbuf **pkts, uint16_t n)
 {
-	return virtio_rx_burst(queue, pkts, n);
+	struct virtio_queue *q = queue;
+	uint16_t sent;
+
+	if (unlikely(!virtio_queue_enter(q)))
+		return 0;
+	/* Ours to look at until they are sent; those that are not are taken back. */
+	count_sizes(q, pkts, n, false);
+	sent = q->burst(q, pkts, n);
+	if (unlikely(sent < n))
+		count_sizes(q, pkts + sent, n - sent, true);
+	virtio_queue_leave(q);
+	return sent;
 }

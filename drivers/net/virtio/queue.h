@@ -81,6 +81,10 @@ struct virtio_tx_table {
 #define VIRTIO_SPAN_TABLE 0x8000u
 #define VIRTIO_SPAN_MASK 0x7fffu
 
+/** Lengths that frames are counted by: each counter is of frames of at least so many bytes. */
+#define VIRTIO_SIZES 64, 65, 128, 256, 512, 1024, 1519, UINT16_MAX
+#define VIRTIO_SIZE_BOUNDS 8
+
 /** What a queue counts, from its creation on. */
 struct virtio_queue_counters {
 	uint64_t packets;
@@ -88,6 +92,7 @@ struct virtio_queue_counters {
 	uint64_t errors;  /**< receive: malformed; transmit: not sendable */
 	uint64_t no_mbuf; /**< receive: times that the pool was empty when buffers were due */
 	uint64_t kicks;
+	uint64_t sizes[VIRTIO_SIZE_BOUNDS];
 };
 
 struct virtio_queue {
@@ -191,6 +196,15 @@ void virtio_queue_run(struct virtio_queue *q);
  * skipped. Control path only.
  */
 void virtio_queues_quiesce(struct virtio_queue *const *queues, uint16_t n);
+
+/**
+ * Transmit from the control path: the application's bursts find the queue closed for a moment.
+ * @return frames taken, none if the queue does not run
+ */
+uint16_t virtio_queue_inject(struct virtio_queue *q, struct rte_mbuf **pkts, uint16_t n);
+
+/** Inside a burst: drop and count a frame to transmit that the ring can never carry. */
+void virtio_queue_drop(struct virtio_queue *q, struct rte_mbuf *m);
 
 /** Must have succeeded once before any queue is used: prepares what quiescing needs. */
 int virtio_queue_init(void);

@@ -27,6 +27,9 @@ struct virtio_transport_ops {
 	/** Let go of the device and of everything that start() and probing took. */
 	void (*close)(struct virtio_device *dev);
 
+	/** Learn anew what a stopped device offers. Optional. */
+	int (*reset)(struct virtio_device *dev);
+
 	/** Entries that a queue can have, 0 if there is no such queue. Optional: dev->queue_size. */
 	uint16_t (*queue_limit)(struct virtio_device *dev, uint16_t index);
 

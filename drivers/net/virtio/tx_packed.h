@@ -140,8 +140,7 @@ virtio_packed_transmit(struct virtio_queue *q, struct rte_mbuf **pkts, uint16_t 
 			virtio_packed_tx_put(q, &b, virtio_tx_prepend(q, m, variant),
 				q->hdr_len + m->data_len, q->head, 0);
 		} else if (unlikely(virtio_tx_unsendable(q, m))) {
-			virtio_tx_free_any(m);
-			q->count.errors++;
+			virtio_queue_drop(q, m);
 			i++;
 			continue;
 		} else if (!virtio_packed_tx_put_complex(q, &b, m)) {

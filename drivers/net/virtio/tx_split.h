@@ -107,8 +107,7 @@ virtio_split_transmit(struct virtio_queue *q, struct rte_mbuf **pkts, uint16_t n
 			q->desc[slot].flags = 0;
 			q->mbufs[slot] = m;
 		} else if (unlikely(virtio_tx_unsendable(q, m))) {
-			virtio_tx_free_any(m);
-			q->count.errors++;
+			virtio_queue_drop(q, m);
 			i++;
 			continue;
 		} else {
