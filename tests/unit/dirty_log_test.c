@@ -339,9 +339,8 @@ bursts_mark_what_they_write_and_nothing_else(void **state)
 static int
 setup(void **state)
 {
-	if (unit_eal_setup(state) != 0)
-		return -1;
-	pool = rte_pktmbuf_pool_create("dirty_log", 511, 0, 0, 10240, 0);
+	(void)state;
+	pool = unit_eal_pool(511, 10240);
 	return pool == NULL ? -1 : 0;
 }
 

@@ -9,7 +9,6 @@
  * or the log is told, nothing is leaked, and the next life is without blemish.
  */
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -533,18 +532,6 @@ talk(struct frontend *fe, const struct life *life)
 /* --- A life -------------------------------------------------------------------------------- */
 
 static int
-listen_at(void)
-{
-	struct sockaddr_un addr = { .sun_family = AF_UNIX };
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-	strcpy(addr.sun_path, path);
-	if (bind(fd, (struct sockaddr *)&addr, sizeof(addr)) != 0 || listen(fd, 1) != 0)
-		complain("cannot listen at %s: %s", path, strerror(errno));
-	return fd;
-}
-
-static int
 connect_to(void)
 {
 	struct sockaddr_un addr = { .sun_family = AF_UNIX };
@@ -567,7 +554,7 @@ live(const struct life *life)
 
 	fault_exempt(true);
 	if (client)
-		listener = listen_at();
+		listener = fe_listen(path);
 	fault_exempt(false);
 	ok = serve(life);
 	fault_exempt(true);
@@ -595,18 +582,6 @@ live(const struct life *life)
 	return ok;
 }
 
-static unsigned int
-open_fds(void)
-{
-	DIR *fds = opendir("/proc/self/fd");
-	unsigned int n = 0;
-
-	while (readdir(fds) != NULL)
-		n++;
-	closedir(fds);
-	return n;
-}
-
 /* In a child: a life with a fault, then one without. */
 static void __attribute__((noreturn)) two_lives(const struct life *life, unsigned int n)
 {
@@ -632,7 +607,7 @@ static void __attribute__((noreturn)) two_lives(const struct life *life, unsigne
 		complain("nothing in the log tells why it went wrong");
 	if (!live(life))
 		complain("the next life went wrong; the log of the first: %s", text);
-	verdict->fds = open_fds();
+	verdict->fds = unit_open_fds();
 	verdict->mappings = fe_mappings();
 	free(text);
 	verdict->allocations = fault_allocations();

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -239,6 +240,30 @@ fe_setup_ring(struct frontend *fe, uint32_t index)
 	ret |= fe_set_call(fe, index);
 	ret |= fe_set_kick(fe, index);
 	return ret;
+}
+
+int
+fe_listen(const char *path)
+{
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	strcpy(addr.sun_path, path);
+	assert_int_equal(bind(fd, (struct sockaddr *)&addr, sizeof(addr)), 0);
+	assert_int_equal(listen(fd, 1), 0);
+	return fd;
+}
+
+void
+fe_assert_closed(struct frontend *fe)
+{
+	struct vhost_user_message msg;
+	int ret;
+
+	do
+		ret = fe_answer(fe, &msg);
+	while (ret == 1);
+	assert_true(ret == 0 || ret == -ECONNRESET);
 }
 
 int

@@ -42,6 +42,12 @@ void fe_fini(struct frontend *fe);
 /** A socket connected to a path; waits for the server to be there. */
 int fe_connect(const char *path);
 
+/** A socket that listens at a path. */
+int fe_listen(const char *path);
+
+/** Wait until the back end has closed the connection, whatever it says before. */
+void fe_assert_closed(struct frontend *fe);
+
 struct vhost_user_message fe_message(uint32_t request, uint32_t size);
 
 /** Hand the message over. @return what the dispatcher or the socket gave */

@@ -5,7 +5,6 @@
  * several threads and from within callbacks while front ends talk.
  */
 
-#include <dirent.h>
 #include <errno.h>
 #include <pthread.h>
 #include <sched.h>
@@ -45,18 +44,6 @@
 #define FDS_NEEDED (2 * CONNECTED * 12 + SERVERS + CLIENTS + 1000)
 
 static char dir[] = "/tmp/many-sockets-test-XXXXXX";
-
-static unsigned int
-open_fds(void)
-{
-	DIR *fds = opendir("/proc/self/fd");
-	unsigned int n = 0;
-
-	while (readdir(fds) != NULL)
-		n++;
-	closedir(fds);
-	return n;
-}
 
 static const char *
 path_of(const char *kind, int i)
@@ -126,18 +113,6 @@ serve(const char *path, uint64_t flags)
 	assert_int_equal(rte_vhost_driver_start(path), 0);
 }
 
-static int
-listen_at(const char *path)
-{
-	struct sockaddr_un addr = { .sun_family = AF_UNIX };
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-	strcpy(addr.sun_path, path);
-	assert_int_equal(bind(fd, (struct sockaddr *)&addr, sizeof(addr)), 0);
-	assert_int_equal(listen(fd, 1), 0);
-	return fd;
-}
-
 /* Without protocol features, so that nothing is left to be enabled. */
 static void
 bring_up(struct frontend *fe, int sock)
@@ -159,7 +134,7 @@ connect_as_many_as_there_are_numbers(void)
 	int listeners[CONNECTED];
 
 	for (int i = 0; i < CONNECTED; i++)
-		listeners[i] = listen_at(path_of("client", i));
+		listeners[i] = fe_listen(path_of("client", i));
 	for (int i = 0; i < CONNECTED; i++) {
 		bring_up(&servers_fe[i], fe_connect(path_of("server", i)));
 		bring_up(&clients_fe[i], accept4(listeners[i], NULL, NULL, SOCK_CLOEXEC));
@@ -202,14 +177,14 @@ thousands_of_sockets_share_one_process(void **state)
 	/* The event loop is there already. */
 	serve(path_of("first", 0), 0);
 	settle();
-	before = open_fds();
+	before = unit_open_fds();
 	for (int i = 0; i < SERVERS; i++)
 		serve(path_of("server", i), 0);
 	for (int i = 0; i < CLIENTS; i++)
 		serve(path_of("client", i), RTE_VHOST_USER_CLIENT);
 	settle();
 	/* One for each that listens, and none for those that try to connect; one may just do so. */
-	used = open_fds() - before;
+	used = unit_open_fds() - before;
 	assert_in_range(used, SERVERS, SERVERS + 1);
 
 	connect_as_many_as_there_are_numbers();
@@ -225,7 +200,7 @@ thousands_of_sockets_share_one_process(void **state)
 	}
 	for (int i = 0; i < NUMBERS_LEFT; i++)
 		fe_fini(&late_fe[i]);
-	assert_int_equal(open_fds(), before);
+	assert_int_equal(unit_open_fds(), before);
 	assert_int_equal(fe_mappings(), 0);
 	assert_int_equal(rte_vhost_driver_unregister(path_of("first", 0)), 0);
 }
@@ -420,7 +395,7 @@ sockets_come_and_go_from_any_thread_while_front_ends_talk(void **state)
 	(void)state;
 	serve(path_of("first", 0), 0);
 	settle();
-	before = open_fds();
+	before = unit_open_fds();
 	crowd.running = OWNERS;
 	for (int i = 0; i < OWNERS; i++)
 		assert_int_equal(pthread_create(&owners[i], NULL, own_sockets, NULL), 0);
@@ -437,7 +412,7 @@ sockets_come_and_go_from_any_thread_while_front_ends_talk(void **state)
 	assert_int_equal(crowd.connections, 0);
 	assert_true(crowd.most > 0);
 	assert_true(crowd.by_callback > 0);
-	assert_int_equal(open_fds(), before);
+	assert_int_equal(unit_open_fds(), before);
 	assert_int_equal(fe_mappings(), 0);
 	assert_int_equal(rte_vhost_driver_unregister(path_of("first", 0)), 0);
 }
@@ -536,7 +511,7 @@ nothing_is_kept_of_ten_thousand_front_ends(void **state)
 	sem_init(&app.gone, 0, 0);
 	serve(path_of("server", 0), 0);
 	settle();
-	before = open_fds();
+	before = unit_open_fds();
 	for (int i = 0; i < RECONNECTS; i++) {
 		if (i % 10 == 0)
 			be_killed(i / 10 % 5);
@@ -549,7 +524,7 @@ nothing_is_kept_of_ten_thousand_front_ends(void **state)
 			kb = resident_kb();
 	}
 	settle();
-	assert_int_equal(open_fds(), before);
+	assert_int_equal(unit_open_fds(), before);
 	assert_int_equal(fe_mappings(), 0);
 #ifndef __SANITIZE_ADDRESS__
 	assert_true(resident_kb() <= kb + RESIDENT_SLACK_KB);

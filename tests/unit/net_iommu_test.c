@@ -257,9 +257,8 @@ the_dirty_log_has_guest_pages(void **state)
 static int
 setup(void **state)
 {
-	if (unit_eal_setup(state) != 0)
-		return -1;
-	pool = rte_pktmbuf_pool_create("iommu", 63, 0, 0, RTE_MBUF_DEFAULT_BUF_SIZE, 0);
+	(void)state;
+	pool = unit_eal_pool(63, RTE_MBUF_DEFAULT_BUF_SIZE);
 	return pool == NULL ? -1 : 0;
 }
 

@@ -734,9 +734,8 @@ external_buffers_are_given_back(void **state)
 static int
 setup(void **state)
 {
-	if (unit_eal_setup(state) != 0)
-		return -1;
-	pool = rte_pktmbuf_pool_create("offload", POOL_SIZE, 0, 0, RTE_MBUF_DEFAULT_BUF_SIZE, 0);
+	(void)state;
+	pool = unit_eal_pool(POOL_SIZE, RTE_MBUF_DEFAULT_BUF_SIZE);
 	return pool == NULL ? -1 : 0;
 }
 

@@ -76,18 +76,6 @@ serve(const char *at, uint64_t flags)
 	assert_int_equal(rte_vhost_driver_start(at), 0);
 }
 
-static void
-assert_closed_by_peer(struct frontend *fe)
-{
-	struct vhost_user_message msg;
-	int ret;
-
-	do
-		ret = fe_answer(fe, &msg);
-	while (ret == 1);
-	assert_true(ret == 0 || ret == -ECONNRESET);
-}
-
 /* --- Tests --------------------------------------------------------------------------------- */
 
 static void
@@ -156,7 +144,7 @@ queue_pairs_may_be_limited(void **state)
 	assert_int_equal(fe_set_state(&fe, VHOST_USER_SET_VRING_NUM, 3, FE_RING_SIZE), 0);
 	assert_true(fe_get_u64(&fe, VHOST_USER_GET_FEATURES) & F_V1);
 	assert_int_equal(fe_set_state(&fe, VHOST_USER_SET_VRING_NUM, 4, FE_RING_SIZE), 0);
-	assert_closed_by_peer(&fe);
+	fe_assert_closed(&fe);
 	fe_fini(&fe);
 	assert_int_equal(rte_vhost_driver_unregister(path), 0);
 }
@@ -321,7 +309,7 @@ vdpa_device_decides_the_offer_and_may_leave(void **state)
 	assert_int_equal(closed, 1);
 	assert_int_equal(cleaned, 1);
 	assert_int_equal(app.gone, 1);
-	assert_closed_by_peer(&fe);
+	fe_assert_closed(&fe);
 	fe_fini(&fe);
 	assert_null(rte_vhost_driver_get_vdpa_device(path));
 	assert_int_equal(rte_vhost_driver_unregister(path), 0);

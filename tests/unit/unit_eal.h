@@ -2,16 +2,20 @@
 
 /**
  * @file
- * A group setup for tests of modules that need EAL: no hugepages, no buses, no files left.
+ * What tests of modules need that need EAL: a group setup with no hugepages, no buses and no files
+ * left, and mbufs.
  */
 
 #ifndef UNIT_EAL_H
 #define UNIT_EAL_H
 
+#include <dirent.h>
+
 #include <rte_common.h>
 #include <rte_eal.h>
+#include <rte_mbuf.h>
 
-static int
+static inline int
 unit_eal_setup(void **state)
 {
 	static char args[][32] = { "unit", "--no-huge", "--no-shconf", "--no-pci", "--no-telemetry",
@@ -22,6 +26,28 @@ unit_eal_setup(void **state)
 	for (size_t i = 0; i < RTE_DIM(args); i++)
 		argv[i] = args[i];
 	return rte_eal_init(RTE_DIM(args), argv) < 0 ? -1 : 0;
+}
+
+/** EAL, and a pool of @a n mbufs with @a room bytes each. NULL if one of them cannot be had. */
+static inline struct rte_mempool *
+unit_eal_pool(unsigned int n, uint16_t room)
+{
+	if (unit_eal_setup(NULL) != 0)
+		return NULL;
+	return rte_pktmbuf_pool_create("unit", n, 0, 0, room, SOCKET_ID_ANY);
+}
+
+/** File descriptors that this process has open. */
+static inline unsigned int
+unit_open_fds(void)
+{
+	DIR *fds = opendir("/proc/self/fd");
+	unsigned int n = 0;
+
+	while (readdir(fds) != NULL)
+		n++;
+	closedir(fds);
+	return n;
 }
 
 #endif /* UNIT_EAL_H */

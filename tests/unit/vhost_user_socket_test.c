@@ -189,18 +189,6 @@ handshake(struct frontend *fe)
 		assert_int_equal(handshake_step(fe, step), 0);
 }
 
-static void
-assert_closed_by_peer(struct frontend *fe)
-{
-	struct vhost_user_message msg;
-	int ret;
-
-	do
-		ret = fe_answer(fe, &msg);
-	while (ret == 1);
-	assert_true(ret == 0 || ret == -ECONNRESET);
-}
-
 /* --- Tests --------------------------------------------------------------------------------- */
 
 static void
@@ -229,7 +217,7 @@ front_end_brings_a_device_up_and_takes_it_away(void **state)
 	sem_wait(&app.called[NEW_DEVICE]);
 	assert_int_equal(rte_vhost_driver_unregister(path), 0);
 	assert_int_equal(app.calls[DESTROY_CONNECTION], 2);
-	assert_closed_by_peer(&fe);
+	fe_assert_closed(&fe);
 	assert_int_equal(access(path, F_OK), -1);
 	fe_fini(&fe);
 }
@@ -262,7 +250,7 @@ front_end_may_leave_after_any_message(void **state)
 		for (size_t i = 0; i < RTE_DIM(fe); i++)
 			say_and_leave(&fe[i], round + (int)i);
 		for (size_t i = 0; i < RTE_DIM(fe); i++) {
-			assert_closed_by_peer(&fe[i]);
+			fe_assert_closed(&fe[i]);
 			fe_fini(&fe[i]);
 			sem_wait(&app.called[DESTROY_CONNECTION]);
 		}
@@ -328,7 +316,7 @@ malformed_message_costs_only_its_sender_the_connection(void **state)
 	sem_wait(&app.called[NEW_DEVICE]);
 	fe_init(&bad, fe_connect(path), NULL);
 	assert_int_equal(fe_set_state(&bad, VHOST_USER_SET_VRING_NUM, 70000, 1), 0);
-	assert_closed_by_peer(&bad);
+	fe_assert_closed(&bad);
 	assert_true(fe_get_u64(&good, VHOST_USER_GET_FEATURES) & F_V1);
 	assert_int_equal(app.calls[DESTROY_DEVICE], 0);
 	fe_fini(&good);
@@ -367,22 +355,10 @@ paths_that_cannot_be_served_are_refused(void **state)
 }
 
 /* A listening socket of somebody else. */
-static int
-listener(void)
-{
-	struct sockaddr_un addr = { .sun_family = AF_UNIX };
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-	strcpy(addr.sun_path, path);
-	assert_int_equal(bind(fd, (struct sockaddr *)&addr, sizeof(addr)), 0);
-	assert_int_equal(listen(fd, 1), 0);
-	return fd;
-}
-
 static void
 only_a_stale_socket_file_is_removed(void **state)
 {
-	int fd = listener();
+	int fd = fe_listen(path);
 
 	(void)state;
 	assert_int_equal(rte_vhost_driver_register(path, 0), 0);
@@ -411,7 +387,7 @@ socket_file_of_another_is_left_alone(void **state)
 	(void)state;
 	serve(path, 0);
 	assert_int_equal(unlink(path), 0);
-	fd = listener();
+	fd = fe_listen(path);
 	assert_int_equal(rte_vhost_driver_unregister(path), 0);
 	assert_int_equal(unlink(path), 0);
 	close(fd);
@@ -434,7 +410,7 @@ client_connects_when_the_front_end_comes_and_again_when_it_comes_back(void **sta
 
 	(void)state;
 	serve(path, RTE_VHOST_USER_CLIENT);
-	fd = listener();
+	fd = fe_listen(path);
 	for (int round = 0; round < 2; round++) {
 		fe_init(&fe, accept_client(fd), NULL);
 		handshake(&fe);
@@ -460,7 +436,7 @@ client_that_shall_not_reconnect_tries_once(void **state)
 	assert_int_equal(rte_vhost_driver_callback_register(path, &ops), 0);
 	assert_int_equal(rte_vhost_driver_start(path), -1);
 	assert_int_equal(rte_errno, ENOENT);
-	fd = listener();
+	fd = fe_listen(path);
 	assert_int_equal(rte_vhost_driver_start(path), 0);
 	fe_init(&fe, accept_client(fd), NULL);
 	handshake(&fe);
@@ -486,7 +462,7 @@ client_may_leave_connecting_to_the_event_loop(void **state)
 	assert_int_equal(rte_vhost_driver_unregister(path), 0);
 
 	serve(path, flags);
-	fd = listener();
+	fd = fe_listen(path);
 	fe_init(&fe, accept_client(fd), NULL);
 	handshake(&fe);
 	sem_wait(&app.called[NEW_DEVICE]);
@@ -520,7 +496,7 @@ socket_may_be_unregistered_in_any_callback(void **state)
 		assert_int_equal(app.calls[DESTROY_CONNECTION], 1);
 		assert_int_equal(app.calls[NEW_DEVICE], app.calls[DESTROY_DEVICE]);
 		assert_int_equal(rte_vhost_driver_unregister(path), -1);
-		assert_closed_by_peer(&fe);
+		fe_assert_closed(&fe);
 		fe_fini(&fe);
 	}
 }

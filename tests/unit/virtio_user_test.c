@@ -8,7 +8,6 @@
 #include "virtio_reference_device.h"
 #include "virtio_scripted_backend.h"
 
-#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -45,19 +44,6 @@ honest(const char *path, bool connects)
 
 	snprintf(b.path, sizeof(b.path), "/tmp/%s.%d", path, (int)getpid());
 	return b;
-}
-
-static unsigned int
-open_fds(void)
-{
-	unsigned int n = 0;
-	DIR *dir = opendir("/proc/self/fd");
-
-	assert_non_null(dir);
-	while (readdir(dir) != NULL)
-		n++;
-	closedir(dir);
-	return n;
 }
 
 static int
@@ -193,7 +179,7 @@ the_handshake_says_all_in_order(void **state)
 		VHOST_USER_SET_VRING_ENABLE,
 	};
 	struct scripted_backend b = honest("handshake", false);
-	const unsigned int fds = open_fds();
+	const unsigned int fds = unit_open_fds();
 
 	(void)state;
 	scripted_start(&b);
@@ -225,14 +211,14 @@ the_handshake_says_all_in_order(void **state)
 	assert_true(wait_link(false));
 	remove_port();
 	scripted_stop(&b);
-	assert_int_equal(open_fds(), fds);
+	assert_int_equal(unit_open_fds(), fds);
 }
 
 static void
 a_lost_back_end_is_looked_for_again(void **state)
 {
 	struct scripted_backend b = honest("lost", false);
-	const unsigned int fds = open_fds();
+	const unsigned int fds = unit_open_fds();
 
 	(void)state;
 	scripted_start(&b);
@@ -247,7 +233,7 @@ a_lost_back_end_is_looked_for_again(void **state)
 	exchange(&b, 0);
 	remove_port();
 	scripted_stop(&b);
-	assert_int_equal(open_fds(), fds);
+	assert_int_equal(unit_open_fds(), fds);
 }
 
 static void
@@ -306,7 +292,7 @@ static void
 trouble_at_any_message_costs_the_connection_only(void **state)
 {
 	struct scripted_backend b = honest("trouble", true);
-	const unsigned int fds = open_fds();
+	const unsigned int fds = unit_open_fds();
 	unsigned int messages;
 
 	(void)state;
@@ -338,7 +324,7 @@ trouble_at_any_message_costs_the_connection_only(void **state)
 		}
 	}
 	remove_port();
-	assert_int_equal(open_fds(), fds);
+	assert_int_equal(unit_open_fds(), fds);
 }
 
 static void
@@ -393,26 +379,26 @@ static void
 without_a_back_end_a_client_is_not_probed(void **state)
 {
 	const struct scripted_backend b = honest("nobody", false);
-	const unsigned int fds = open_fds();
+	const unsigned int fds = unit_open_fds();
 
 	(void)state;
 	for (unsigned int i = 0; i < 100; i++)
 		assert_int_not_equal(probe(&b, ""), 0);
 	assert_int_not_equal(probe(&b, ",colour=red"), 0);
-	assert_int_equal(open_fds(), fds);
+	assert_int_equal(unit_open_fds(), fds);
 }
 
 static void
 a_socket_that_cannot_be_made_fails_the_probe(void **state)
 {
 	struct scripted_backend b = honest("", true);
-	const unsigned int fds = open_fds();
+	const unsigned int fds = unit_open_fds();
 
 	(void)state;
 	snprintf(b.path, sizeof(b.path), "/nonexistent/dir/sock");
 	for (unsigned int i = 0; i < 100; i++)
 		assert_int_not_equal(probe(&b, ""), 0);
-	assert_int_equal(open_fds(), fds);
+	assert_int_equal(unit_open_fds(), fds);
 }
 
 static int
