@@ -1,6 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-3-Clause
 # lab: --vp-vdpa --device virtio-net,driver=vp-vdpa --device virtio-net,driver=vp-vdpa
+# lab: --peer 'tests/lab/peers/vhost_port_queues.py {dir}/socket'
+# lab: --device virtio-net,driver=vp-vdpa,netdev=vhost-user:{dir}/socket,queues=4,packed=on,page-per-vq=on
 """The distribution's dpdk-testpmd on two virtio devices on the kernel's vDPA bus, with a hub between
 them: what one sends the other one receives."""
 from testpmd_lab import circulates

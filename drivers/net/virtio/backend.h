@@ -38,6 +38,7 @@ struct virtio_backend_ops {
 	int look_ms;             /**< how often check() is called unasked; 0 never */
 	int retry_max_ms;        /**< delay between attempts doubles up to this when they fail */
 	bool split_sizes;        /**< rings of any format have sizes that are powers of two */
+	uint16_t ring_align;     /**< dev.ring_align of virtio_device */
 	bool maps_live;          /**< memory is shared and unshared while rings run */
 
 	/** Take what is needed to find a back end, e.g. listen. Not locked. */

@@ -27,6 +27,13 @@
 /* A device that was there and could not be used is not likely to be better a second later. */
 #define RETRY_MAX_MS 60000
 
+/*
+ * The virtio specification asks for 4 bytes. But an entry that lies across two pages of an IOMMU is
+ * written to a wrong place by emulated devices (QEMU, up to 7.2 at least); rings of up to 510
+ * entries that begin with a page have none.
+ */
+#define RING_ALIGN 4096
+
 #define BACKEND(name) (UINT64_C(1) << VHOST_BACKEND_F_##name)
 #define BACKEND_FEATURES \
 	(BACKEND(IOTLB_MSG_V2) | BACKEND(IOTLB_BATCH) | BACKEND(IOTLB_ASID) | BACKEND(SUSPEND))
@@ -499,6 +506,7 @@ const struct virtio_backend_ops virtio_backend_vhost_vdpa = {
 	.retry_max_ms = RETRY_MAX_MS,
 	.split_sizes = true,
 	.maps_live = true,
+	.ring_align = RING_ALIGN,
 	.absent = vhost_absent,
 	.open = vdpa_open,
 	.close = vdpa_close,

@@ -593,6 +593,7 @@ choose_backend(struct virtio_user *u)
 				   strncmp(path, DEVICE_PREFIX, strlen(DEVICE_PREFIX)) != 0)
 		return 0;
 	u->backend = &virtio_backend_vhost_vdpa;
+	u->dev.ring_align = u->backend->ring_align;
 	if (u->args.server)
 		wrong = "server=1 is for sockets";
 	else if (u->backend->split_sizes && !rte_is_power_of_2(u->args.queue_size))

@@ -9,12 +9,17 @@ from .workspace import Workspace
 
 
 def vhost_port(workspace: Workspace, sockets: list[Path], pairs: int = 1, core: int = 0,
-               program=ours, client: bool = False, **options) -> Testpmd:
+               program=ours, client: bool = False, iommu: bool = False, **options) -> Testpmd:
     """net_vhost ports, each of which sends back what it receives; client: they connect."""
-    vdevs = [vdev(f"net_vhost{i}", iface=socket, queues=pairs, client=client)
+    more = {"iommu-support": True} if iommu else {}
+    vdevs = [vdev(f"net_vhost{i}", iface=socket, queues=pairs, client=client, **more)
              for i, socket in enumerate(sockets)]
     backend = Testpmd(workspace, "vhost-port", program(), core, vdevs,
                       ["--port-topology=loop", f"--rxq={pairs}", f"--txq={pairs}"], **options)
+    if iommu:
+        # A burst ends where a mapping is missing, which takes a while to come.
+        backend.command("set fwd io retry")
+        backend.command("set burst tx delay 100 retry 10000")
     backend.command("start")
     return backend
 
