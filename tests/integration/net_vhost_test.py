@@ -83,6 +83,25 @@ def frontend_killed(ws: Workspace) -> None:
     back.quit()
 
 
+def newest_has_the_port(ws: Workspace) -> None:
+    """Of two front ends on one socket; a warning names the other one, which has to connect again."""
+    path = ws.path("vhost.sock")
+    back = backend(ws, iface=path)
+    first = frontend(ws, "first", path=path)
+    wait_link(back, "up")
+    with frontend(ws, "second", path=path) as second:
+        back.expect(r"device (\d+) of another front end on \S+ has the port now; device (?!\1)\d+ ")
+        exchange(back, second, 20_000)
+        second.quit()
+    wait_link(back, "down")
+    first.kill()
+    third = frontend(ws, "third", path=path)
+    wait_link(back, "up")
+    exchange(back, third, 20_000)
+    third.quit()
+    back.quit()
+
+
 def port_restart(ws: Workspace) -> None:
     """Stopping and starting the port keeps the front end; closing it removes the socket."""
     path = ws.path("vhost.sock")
@@ -161,6 +180,6 @@ def bad_arguments(ws: Workspace) -> None:
 
 
 if __name__ == "__main__":
-    run(frontend_killed, port_restart, client, queues_differ, bad_arguments,
+    run(frontend_killed, newest_has_the_port, port_restart, client, queues_differ, bad_arguments,
         *[(f"traffic_{ring}_{queues}", traffic(ring, queues))
           for ring in ("split", "packed") for queues in (1, 2, 3, 4)])

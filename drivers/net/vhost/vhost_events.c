@@ -225,6 +225,7 @@ new_device(int vid)
 	struct vhost_port *port = port_of_device(vid);
 	uint64_t features;
 	bool changed;
+	int before;
 
 	if (port == NULL)
 		return -1;
@@ -235,7 +236,8 @@ new_device(int vid)
 	 * A front end that died and came back may be seen to come before it is seen to go: the newer
 	 * one has the port.
 	 */
-	if (port->vid != VHOST_NO_DEVICE && port->vid != vid)
+	before = port->vid;
+	if (before != VHOST_NO_DEVICE && before != vid)
 		detach_queues(port);
 	port->vid = vid;
 	port->features = features;
@@ -244,6 +246,11 @@ new_device(int vid)
 	changed = update_link(port);
 	unlock_all(port);
 
+	if (before != VHOST_NO_DEVICE && before != vid)
+		VHOST_LOG(WARNING,
+			"%s: device %d of another front end on %s has the port now; device %d moves no "
+			"frames any more until its front end connects again",
+			port->dev->data->name, vid, port->args.iface, before);
 	VHOST_LOG(INFO, "%s: front end on %s is ready, device %d", port->dev->data->name,
 		port->args.iface, vid);
 	if (changed)
