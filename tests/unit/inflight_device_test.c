@@ -345,6 +345,10 @@ CVE_2020_10722_offset_and_size_that_wrap(void **state)
 	assert_int_equal(set_region(&fe, &inflight, fd), -EPROTO);
 	inflight.mmap_offset = 1;
 	assert_int_equal(set_region(&fe, &inflight, fd), -EPROTO);
+	/* Within its file, but not where its counters may be. */
+	inflight.mmap_size -= 8;
+	inflight.mmap_offset = 4;
+	assert_int_equal(set_region(&fe, &inflight, fd), -EPROTO);
 	recorder_end(&fe);
 
 	/* The dirty log is where it was found. */

@@ -455,6 +455,21 @@ a_head_outside_of_the_table_breaks_the_ring(void **state)
 	avail->idx = 1;
 	expect_broken();
 	rig_stop();
+
+	/* In the middle of a frame, after a chain that is good. */
+	struct rte_mbuf *m = rte_pktmbuf_alloc(pool);
+
+	rig_start(F(VIRTIO_NET_F_MRG_RXBUF));
+	avail = rig.driver.layout.driver;
+	ring_at = 0;
+	offer_good(true);
+	avail->ring[1] = SIZE;
+	avail->idx = 2;
+	rte_pktmbuf_append(m, FRAME_LEN + 1);
+	assert_int_equal(vhost_net_enqueue(&rig.vr, &m, 1), 0);
+	assert_true(rig.vr.broken);
+	rte_pktmbuf_free(m);
+	rig_stop();
 }
 
 static void

@@ -16,6 +16,8 @@
 #include "frontend.h"
 #include "vhost_user_dispatch.h"
 
+#define FEATURE(bit) (UINT64_C(1) << (bit))
+
 static struct vhost_device_config
 config(void)
 {
@@ -174,6 +176,35 @@ statistics_have_names(void **state)
 	end(&fe);
 }
 
+static void
+applications_log_what_they_write(void **state)
+{
+	const uint32_t at = FE_MEMORY_SIZE / 2;
+	const uint64_t page = FE_GPA / 4096 + 5;
+	struct vhost_device_config cfg = config();
+	struct vhost_user_message msg = fe_message(VHOST_USER_SET_LOG_BASE,
+		sizeof(struct vhost_user_log));
+	struct frontend fe;
+	uint64_t agreed;
+
+	(void)state;
+	cfg.protocol_features = FEATURE(VHOST_USER_PF_LOG_SHMFD);
+	begin(&fe, &cfg);
+	assert_int_equal(fe_set_u64(&fe, VHOST_USER_SET_PROTOCOL_FEATURES, cfg.protocol_features),
+		0);
+	assert_int_equal(rte_vhost_get_negotiated_protocol_features(fe.dev->vid, &agreed), 0);
+	assert_int_equal(agreed, cfg.protocol_features);
+	assert_int_equal(rte_vhost_extern_callback_register(fe.dev->vid, NULL, NULL), -1);
+	assert_int_equal(fe_set_features(&fe, FEATURE(VHOST_F_LOG_ALL)), 0);
+	msg.payload.log = (struct vhost_user_log){ .mmap_size = page / 8 + 1, .mmap_offset = at };
+	msg.fds[msg.nfds++] = fe.memfd;
+	assert_int_equal(fe_send(&fe, &msg), 0);
+	rte_vhost_log_write(fe.dev->vid, FE_GPA + 5 * 4096 + 7, 1);
+	for (uint64_t i = 0; i <= page / 8; i++)
+		assert_int_equal(fe.memory[at + i], i == page / 8 ? 1 << page % 8 : 0);
+	end(&fe);
+}
+
 int
 main(void)
 {
@@ -182,6 +213,7 @@ main(void)
 		cmocka_unit_test(numbers_run_out_and_come_back),
 		cmocka_unit_test(late_use_of_a_number_finds_nothing),
 		cmocka_unit_test(statistics_have_names),
+		cmocka_unit_test(applications_log_what_they_write),
 	};
 
 	rte_log_set_global_level(RTE_LOG_EMERG);

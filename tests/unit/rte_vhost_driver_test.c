@@ -398,6 +398,35 @@ front_end_that_does_not_read_blocks_nobody(void **state)
 	assert_int_equal(rte_vhost_driver_unregister(path), 0);
 }
 
+static void
+what_cannot_be_is_refused(void **state)
+{
+	static struct rte_vdpa_device unknown;
+	uint64_t features;
+
+	(void)state;
+	assert_int_equal(rte_vhost_driver_register(path, RTE_VHOST_USER_POSTCOPY_SUPPORT), 0);
+	assert_int_equal(rte_vhost_driver_callback_register(path, NULL), 0);
+	assert_int_equal(rte_vhost_driver_set_protocol_features(path,
+				 FEATURE(VHOST_USER_PF_MQ) | FEATURE(VHOST_USER_PF_PAGEFAULT)),
+		0);
+	assert_int_equal(rte_vhost_driver_get_protocol_features(path, &features), 0);
+	assert_int_equal(features & ~FEATURE(VHOST_USER_PF_PAGEFAULT), FEATURE(VHOST_USER_PF_MQ));
+	assert_int_equal(rte_vhost_driver_start(NULL), -1);
+	assert_int_equal(rte_vhost_driver_get_features(path, NULL), -1);
+	assert_int_equal(rte_vhost_driver_get_protocol_features(path, NULL), -1);
+	assert_int_equal(rte_vhost_driver_get_queue_num(path, NULL), -1);
+	assert_int_equal(rte_vhost_driver_get_vdpa_dev_type(path, NULL), -1);
+	assert_int_equal(rte_errno, EINVAL);
+	assert_int_equal(rte_vhost_driver_attach_vdpa_device(path, &unknown), -1);
+	assert_int_equal(rte_errno, ENODEV);
+	assert_null(rte_vhost_driver_get_vdpa_device(path));
+	assert_int_equal(rte_vhost_driver_detach_vdpa_device(path), 0);
+	assert_int_equal(rte_vhost_driver_detach_vdpa_device("/not/there"), -1);
+	assert_int_equal(rte_errno, ENOENT);
+	assert_int_equal(rte_vhost_driver_unregister(path), 0);
+}
+
 int
 main(void)
 {
@@ -408,6 +437,7 @@ main(void)
 		cmocka_unit_test_setup(vdpa_device_decides_the_offer_and_may_leave, setup),
 		cmocka_unit_test_setup(front_end_is_told_of_configuration_changes, setup),
 		cmocka_unit_test_setup(front_end_that_does_not_read_blocks_nobody, setup),
+		cmocka_unit_test_setup(what_cannot_be_is_refused, setup),
 	};
 	char dir[] = "/tmp/rte-vhost-driver-test-XXXXXX";
 	int ret;

@@ -348,6 +348,16 @@ paths_that_cannot_be_served_are_refused(void **state)
 	assert_int_equal(rte_errno, ENOENT);
 	assert_int_equal(rte_vhost_driver_unregister("/nonexistent/dir/socket"), 0);
 
+	snprintf(long_path, sizeof(long_path), "%s.loop", path);
+	assert_int_equal(symlink(long_path, long_path), 0);
+	strcat(long_path, "/socket");
+	assert_int_equal(rte_vhost_driver_register(long_path, 0), 0);
+	assert_int_equal(rte_vhost_driver_start(long_path), -1);
+	assert_int_equal(rte_errno, ELOOP);
+	assert_int_equal(rte_vhost_driver_unregister(long_path), 0);
+	*strrchr(long_path, '/') = '\0';
+	assert_int_equal(unlink(long_path), 0);
+
 	assert_int_equal(rte_vhost_driver_register(path, 0), 0);
 	assert_int_equal(rte_vhost_driver_register(path, 0), -1);
 	assert_int_equal(rte_errno, EEXIST);
