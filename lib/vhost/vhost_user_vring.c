@@ -90,7 +90,10 @@ int
 vhost_user_get_vring_base(struct vhost_device *dev, struct vhost_queue *q,
 	struct vhost_user_message *msg)
 {
-	const bool packed = vhost_device_has_feature(dev, VIRTIO_F_RING_PACKED);
+	/* After a reset, nobody but the ring knows what it was. */
+	const bool packed = dev->has_features ?
+		vhost_device_has_feature(dev, VIRTIO_F_RING_PACKED) :
+		(q->vring.flags & VHOST_VRING_PACKED) != 0;
 
 	q->has_kick = false;
 	/* A vDPA driver tells where its rings stopped when it closes the device. */

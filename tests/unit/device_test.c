@@ -456,7 +456,8 @@ reset_device_still_tells_where_its_rings_stopped(void **state)
 		fe_used(&fe, 0)->idx = 100;
 		assert_int_equal(fe_set_kick(&fe, 0), 0);
 		assert_int_equal(recorder_status(&fe, 0), 0);
-		assert_int_equal(fe_get_base(&fe, 0) & UINT16_MAX, 100);
+		/* Of packed rings, where used descriptors go on as well. */
+		assert_int_equal(fe_get_base(&fe, 0), packed ? 100 << 16 | 100 : 100);
 		recorder_end(&fe);
 	}
 }
