@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """What a guest boots from: the kernel that `prepare` made, and an initial file system that ends in
 orders for this very guest."""
+import functools
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,6 +43,7 @@ class Kernel:
         return (self.directory / "initramfs").read_bytes() + cpio(entries)
 
 
+@functools.cache
 def prepared() -> Kernel:
     """The machine's kernel, made now if it is not there; progress goes to standard error."""
     done = subprocess.run([LAB / "prepare"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,

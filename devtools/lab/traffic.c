@@ -9,6 +9,8 @@
  * it a pattern in ordinary memory is checked and written anew, page by page.
  *
  * SIGUSR1 makes it print its counters, SIGTERM makes it read what is still held, print, and end.
+ * SIGUSR2 slows it down, and lets it go again: slow enough that during a move the device writes to
+ * buffers that no processor has touched since before it, and that none touches until it is over.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -23,6 +25,7 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/time.h>
+#include <unistd.h>
 
 #define HELD 256
 #define FRAME_WORDS 170 /* of 8 bytes behind the Ethernet header: 1374 bytes in all */
@@ -30,6 +33,7 @@
 #define PAGE_WORDS 512
 #define ETHERTYPE 0x88b5 /* for local experiments */
 #define PATIENCE_SECONDS 20
+#define SLOW_US 4000
 #define QUEUE_BYTES (16 << 20)
 
 struct frame {
@@ -42,13 +46,15 @@ static struct {
 	uint64_t sent, received, lost, unexpected, corrupt, pages_checked, pages_bad;
 } counters;
 
-static volatile sig_atomic_t report_wanted, end_wanted;
+static volatile sig_atomic_t report_wanted, end_wanted, slow;
 
 static void
 on_signal(int number)
 {
 	if (number == SIGUSR1)
 		report_wanted = 1;
+	else if (number == SIGUSR2)
+		slow = !slow;
 	else
 		end_wanted = 1;
 }
@@ -188,6 +194,7 @@ main(int argc, char **argv)
 		return 2;
 	}
 	sigaction(SIGUSR1, &action, NULL);
+	sigaction(SIGUSR2, &action, NULL);
 	sigaction(SIGTERM, &action, NULL);
 	pattern = new_pattern();
 	fd = open_link(argv[1], frame.ether.ether_shost);
@@ -198,6 +205,8 @@ main(int argc, char **argv)
 		if (counters.sent - next >= HELD)
 			next = receive_frame(fd, next);
 		next_page(pattern);
+		if (slow)
+			usleep(SLOW_US);
 		if (report_wanted) {
 			report_wanted = 0;
 			report();

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from lab.kernel import LAB
 
+from .dimm import SLOTS
 from .guest import BOOT_SECONDS, Guest, Nic
 from .qmp import Qmp, moment
 from .result import Failure, check
@@ -16,11 +17,14 @@ from .workspace import Workspace, installed
 
 MOVE_SECONDS = 300
 TRAFFIC_SECONDS = 120
-# Frames that have to come back before the move, and again after it.
-ENOUGH = 600
+# Frames that have to come back before the move, and again after it; fewer from a slow guest.
+ENOUGH, ENOUGH_SLOW = 600, 50
 PARAMETERS = {"max-bandwidth": 10 << 30, "downtime-limit": 1000}
+LOST = 10000
+# So that most pages have gone when the device writes to them.
+LENGTHY = {"max-bandwidth": 32 << 20, "downtime-limit": 300}
 # So that there is memory left when the guest goes.
-SLOW = {"max-bandwidth": 4 << 20, "max-postcopy-bandwidth": 64 << 20}
+POSTCOPY = {"max-bandwidth": 4 << 20, "max-postcopy-bandwidth": 64 << 20}
 
 
 PAGE = 4096
@@ -94,11 +98,24 @@ def traffic_program(workspace: Workspace) -> bytes:
 
 
 class Traffic:
-    """The guest's program, on whichever emulator the guest is."""
+    """The guest's program, on whichever emulator the guest is.
 
-    def __init__(self, guest: Guest):
+    A slow one sends so little that the device's writes are not hidden behind the driver's, which
+    makes the same pages dirty when it posts buffers anew.
+    """
+
+    def __init__(self, guest: Guest, slow: bool = False):
+        self._slow = False
         guest.check("/lab/traffic eth0 >/tmp/report 2>&1 & echo $! >/tmp/traffic; "
                     "until test -s /tmp/report; do usleep 10000; done")
+
+        if slow:
+            self.pace(guest, True)
+
+    def pace(self, guest: Guest, slow: bool) -> None:
+        if slow != self._slow:
+            guest.check("kill -USR2 $(cat /tmp/traffic)")
+        self._slow = slow
 
     @staticmethod
     def counters(guest: Guest, signal: str = "USR1") -> dict[str, int]:
@@ -115,9 +132,10 @@ class Traffic:
 
     def flows(self, guest: Guest) -> None:
         """Wait until many more frames have come back."""
-        begin = self.counters(guest)["received"]
-        while (now := self.counters(guest))["received"] < begin + ENOUGH:
-            check(now["lost"] < ENOUGH, f"frames to come back, got {now}")
+        begin = self.counters(guest)
+        enough = ENOUGH_SLOW if self._slow else ENOUGH
+        while (now := self.counters(guest))["received"] < begin["received"] + enough:
+            check(now["lost"] < begin["lost"] + LOST, f"frames to come back, got {now}")
 
 
 def over(event: dict) -> bool:
@@ -126,13 +144,13 @@ def over(event: dict) -> bool:
 
 
 class MovingGuest:
-    """A guest that goes from one emulator to another one."""
+    """A guest that goes from one emulator to another one, and takes modules of memory."""
 
     def __init__(self, workspace: Workspace, nic: Nic, memory_mb: int = 256):
         self._workspace = workspace
         self._memory_mb = memory_mb
         self._files = {"traffic": traffic_program(workspace)}
-        self.guest, self._monitor = self._emulator(nic, [])
+        self.guest, self.monitor = self._emulator(nic, [])
         self.guest.expect(r"init: ready$", BOOT_SECONDS)
         self.guest.check("ip link set eth0 up")
 
@@ -140,22 +158,23 @@ class MovingGuest:
         monitor = self._workspace.path(self._workspace.unique("qmp"))
         guest = Guest(self._workspace, "guest", [nic], memory_mb=self._memory_mb,
                       files=self._files, wait=False, moves=True,
-                      qemu=Qmp.qemu_args(monitor) + qemu)
+                      qemu=Qmp.qemu_args(monitor) + SLOTS + qemu)
         return guest, Qmp(monitor)
 
-    def move(self, nic: Nic, postcopy: bool = False) -> Move:
-        """Move the guest to an emulator with this device.
+    def move(self, nic: Nic, lengthy: bool = False, postcopy: bool = False) -> Move:
+        """Move the guest to an emulator with this device, taking some time or none.
 
         With postcopy, it runs there before most of its memory has come. Without, it does not run
         before its memory has been compared with what it left behind.
         """
         guest, monitor = self._emulator(nic, ["-incoming", "defer"] + ([] if postcopy else ["-S"]))
-        source = self._monitor
+        source = self.monitor
         for end in (source, monitor):
             end.command("migrate-set-capabilities",
                         capabilities=[{"capability": "events", "state": True},
                                       {"capability": "postcopy-ram", "state": postcopy}])
-        source.command("migrate-set-parameters", **(SLOW if postcopy else PARAMETERS))
+        source.command("migrate-set-parameters",
+                       **(POSTCOPY if postcopy else LENGTHY if lengthy else PARAMETERS))
         uri = f"unix:{self._workspace.path(self._workspace.unique('migration'))}"
         monitor.command("migrate-incoming", uri=uri)
         source.command("migrate", uri=uri)
@@ -190,34 +209,38 @@ class MovingGuest:
         self.guest.wait()
         source.close()
         self._workspace.forget(self.guest)
-        self.guest, self._monitor = guest, monitor
+        self.guest, self.monitor = guest, monitor
         return Move(1000 * (moment(resumed) - moment(stopped) - looked), total, different)
 
     def close(self) -> None:
-        self._monitor.close()
+        self.monitor.close()
         self.guest.power_off()
 
 
-def migrate(workspace: Workspace, nics: list[Nic], idle: int = 0, busy: int = 0,
-            postcopy: int = 0, memory_mb: int = 256) -> Report:
+def migrate(workspace: Workspace, nics: list[Nic], idle: int = 0, slow: int = 0, busy: int = 0,
+            postcopy: int = 0, memory_mb: int = 256, then=None) -> Report:
     """Move a guest from one device to the next, see that it works there, and what it has kept.
 
-    It is moved idle, then under traffic, then under traffic to where it runs before its memory has
-    come, each so many times. nics serve it in turns.
+    It is moved idle, then under slow traffic, then under more, then under traffic to where it runs
+    before its memory has come, each so many times. nics serve it in turns. then is called with the
+    moved guest, and its traffic, before it ends.
     """
     moving = MovingGuest(workspace, nics[0], memory_mb)
     made = []
 
-    def move(late: bool = False) -> None:
-        made.append(moving.move(nics[(len(made) + 1) % len(nics)], late))
+    def move(**how: bool) -> None:
+        made.append(moving.move(nics[(len(made) + 1) % len(nics)], **how))
 
     for _ in range(idle):
         move()
-    traffic = Traffic(moving.guest)
+    traffic = Traffic(moving.guest, slow > 0)
     traffic.flows(moving.guest)
-    for number in range(busy + postcopy):
-        move(number >= busy)
+    for number in range(slow + busy + postcopy):
+        traffic.pace(moving.guest, number < slow)
+        move(lengthy=number < slow, postcopy=number >= slow + busy)
         traffic.flows(moving.guest)
+    if then:
+        then(moving, traffic)
     counters = traffic.counters(moving.guest, "TERM")
     moving.close()
     return Report(made, counters)
