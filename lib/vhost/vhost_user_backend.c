@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -56,6 +57,20 @@ receive_answer(int fd, uint32_t request)
 	return answer.payload.u64 == 0 ? 0 : -EIO;
 }
 
+/* At most so many pieces: whoever goes on sending is not going to be waited for either. */
+#define LATE_PIECES 64
+
+/* An answer that came after it was given up must not pass for that to the next request. */
+static void
+discard_late_answers(int fd)
+{
+	uint8_t piece[256];
+
+	for (int i = 0; i < LATE_PIECES; i++)
+		if (recv(fd, piece, sizeof(piece), MSG_DONTWAIT) <= 0)
+			break;
+}
+
 static int
 send_and_wait(struct vhost_device *dev, int fd, const struct vhost_user_message *msg)
 {
@@ -63,6 +78,7 @@ send_and_wait(struct vhost_device *dev, int fd, const struct vhost_user_message 
 
 	/* Answers are told apart by their request only: one is waited for at a time. */
 	pthread_mutex_lock(&dev->answer_lock);
+	discard_late_answers(fd);
 	ret = vhost_user_send_now(fd, msg);
 	if (ret == 0)
 		ret = receive_answer(fd, msg->header.request);

@@ -315,6 +315,18 @@ vdpa_device_decides_the_offer_and_may_leave(void **state)
 	assert_int_equal(rte_vhost_driver_unregister(path), 0);
 }
 
+/* Say no to a request that nobody waits for any more. */
+static void
+answer_late(int fd)
+{
+	struct vhost_user_message msg = fe_message(VHOST_USER_BACKEND_CONFIG_CHANGE,
+		sizeof(uint64_t));
+
+	msg.header.flags = VHOST_USER_VERSION | VHOST_USER_FLAG_REPLY;
+	msg.payload.u64 = 1;
+	assert_int_equal(vhost_user_send(fd, &msg), 0);
+}
+
 static void *
 front_end_answers(void *arg)
 {
@@ -357,6 +369,7 @@ front_end_is_told_of_configuration_changes(void **state)
 	assert_int_equal(fe_set_backend_fd(&fe, fds[1]), 0);
 	close(fds[1]);
 	fe_get_u64(&fe, VHOST_USER_GET_FEATURES);
+	answer_late(fds[0]);
 	assert_int_equal(pthread_create(&thread, NULL, front_end_answers, fds), 0);
 	assert_int_equal(rte_vhost_backend_config_change(app.vid, true), 0);
 	assert_int_equal(rte_vhost_backend_config_change(app.vid, false), 0);
