@@ -7,7 +7,7 @@ PREFIX ?= /usr/local
 
 SECONDS ?= 60
 
-.PHONY: all demo test quick lab bench fuzz lint docs install clean help
+.PHONY: all demo test quick lab bench coverage fuzz lint docs install clean help
 
 all: $(BUILD)/build.ninja ## build everything in build/
 	ninja -C $(BUILD)
@@ -29,6 +29,9 @@ lab: all ## run the tests that need a guest with the real kernel (ARGS=--help)
 
 bench: all ## compare throughput with the distribution's DPDK (ARGS=--back-end, ARGS=--help)
 	devtools/bench/bench.py $(ARGS)
+
+coverage: ## tell which lines of the vhost library the tests run (ARGS=--help)
+	devtools/coverage.sh $(ARGS)
 
 fuzz: ## fuzz the vhost library and the virtio front end, each target for SECONDS (ARGS=--help)
 	devtools/fuzz/run.sh --seconds $(SECONDS) $(ARGS)

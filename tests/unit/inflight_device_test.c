@@ -336,7 +336,7 @@ CVE_2020_10722_offset_and_size_that_wrap(void **state)
 	struct vhost_user_inflight inflight;
 	struct vhost_user_message msg;
 	struct frontend fe;
-	int fd;
+	int fd, large;
 
 	(void)state;
 	begin(&fe, true, F_V1);
@@ -346,9 +346,11 @@ CVE_2020_10722_offset_and_size_that_wrap(void **state)
 	inflight.mmap_offset = 1;
 	assert_int_equal(set_region(&fe, &inflight, fd), -EPROTO);
 	/* Within its file, but not where its counters may be. */
-	inflight.mmap_size -= 8;
+	large = memfd_create("large", MFD_CLOEXEC);
+	assert_int_equal(ftruncate(large, (off_t)inflight.mmap_size + 4), 0);
 	inflight.mmap_offset = 4;
-	assert_int_equal(set_region(&fe, &inflight, fd), -EPROTO);
+	assert_int_equal(set_region(&fe, &inflight, large), -EPROTO);
+	close(large);
 	recorder_end(&fe);
 
 	/* The dirty log is where it was found. */
