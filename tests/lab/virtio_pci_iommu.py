@@ -13,7 +13,7 @@ from virtio_pci_lab import DEVICES, Monitor, frames_cross, on_pci
 from harness.result import check
 from harness.runner import run
 from harness.testpmd import PROMPT, START_SECONDS, Testpmd, distribution, ours
-from harness.workspace import Workspace
+from harness.workspace import Workspace, built
 
 
 def frames_cross_split_and_packed(workspace: Workspace) -> None:
@@ -30,6 +30,13 @@ def starts_again(workspace: Workspace) -> None:
     testpmd.command("start tx_first")
     testpmd.until("frames", lambda: testpmd.port_stats(1).rx_packets > 1000)
     testpmd.quit()
+
+
+def frames_wake_a_sleeper(workspace: Workspace) -> None:
+    eal = [word for word in workspace.eal_args(0, "sleeper") if word != "--no-pci"]
+    said = workspace.run([built("tests/lab/sleeper"), *eal, "-a", DEVICES[0], "-a", DEVICES[1],
+                          "--", "50"], START_SECONDS)
+    check("woken 50 times" in said, f"each of 50 frames to wake the sleeper, got {said}")
 
 
 def arguments_are_heeded(workspace: Workspace) -> None:
@@ -111,4 +118,5 @@ def device_and_port_agree(workspace: Workspace) -> None:
 
 
 if __name__ == "__main__":
-    run(frames_cross_split_and_packed, starts_again, arguments_are_heeded, device_and_port_agree)
+    run(frames_cross_split_and_packed, starts_again, frames_wake_a_sleeper, arguments_are_heeded,
+        device_and_port_agree)

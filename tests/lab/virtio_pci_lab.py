@@ -36,10 +36,11 @@ def on_pci(workspace: Workspace, program: Path, core: int, devices: list[str], a
 
 
 def frames_cross(workspace: Workspace, one: str, other: str, ways: tuple[str, str],
-                 receive: str = "") -> None:
-    """Numbered frames from one device over the hub to the other, which the distribution's testpmd
-    sends back with our driver. ways: what the transports are, as the log names them."""
-    forwarder = on_pci(workspace, distribution(), 0, [other], ["--port-topology=loop"])
+                 receive: str = "", program=distribution) -> None:
+    """Numbered frames from one device over the hub to the other, from where a program, the
+    distribution's testpmd with our driver, sends them back. ways: what the transports are, as the log
+    names them; receive: how the first one receives."""
+    forwarder = on_pci(workspace, program(), 0, [other], ["--port-topology=loop"])
     check(f"{other.split(',')[0]}: {ways[1]}," in forwarder.text, f"{other} to be {ways[1]}")
     forwarder.command("start")
     sender = on_pci(workspace, ours(), 1, [one])

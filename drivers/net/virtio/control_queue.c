@@ -61,7 +61,8 @@ static uint8_t *
 append_macs(uint8_t *at, const struct rte_ether_addr *macs, uint32_t n)
 {
 	memcpy(at, &n, sizeof(n));
-	memcpy(at + sizeof(n), macs, n * sizeof(*macs));
+	if (n > 0)
+		memcpy(at + sizeof(n), macs, n * sizeof(*macs));
 	return at + sizeof(n) + n * sizeof(*macs);
 }
 

@@ -132,6 +132,7 @@ setup_control(struct virtio_pci *pci, uint64_t features)
 static int
 setup_queue(struct virtio_pci *pci, struct virtio_queue *q)
 {
+	const uint16_t limit = pci->regs->queue_size(pci, q->index);
 	const struct virtio_pci_ring ring = {
 		.index = q->index,
 		.size = q->size,
@@ -140,6 +141,11 @@ setup_queue(struct virtio_pci *pci, struct virtio_queue *q)
 		.device = virtio_dma_address(&q->ring, q->used),
 	};
 
+	if (q->size > limit || (q->size < limit && pci->dev.ring_sizes_fixed)) {
+		VIRTIO_LOG(ERR, "%s: queue %u has %u entries here and %u in the device",
+			pci->dev.name, q->index, q->size, limit);
+		return -EIO;
+	}
 	return pci->regs->queue_setup(pci, &ring, &q->doorbell);
 }
 
@@ -270,9 +276,7 @@ pci_close(struct virtio_device *dev)
 static uint16_t
 pci_queue_limit(struct virtio_device *dev, uint16_t index)
 {
-	struct virtio_pci *pci = virtio_pci_of(dev);
-
-	return pci->gone ? 0 : pci->regs->queue_size(pci, index);
+	return virtio_pci_of(dev)->sizes[index & 1];
 }
 
 static int
@@ -439,6 +443,7 @@ learn_sizes(struct virtio_pci *pci)
 				pci->dev.name, i, size);
 			return -EIO;
 		}
+		pci->sizes[i] = size;
 		pci->dev.queue_size = RTE_MAX(pci->dev.queue_size, size);
 	}
 	return 0;

@@ -67,6 +67,7 @@ struct virtio_pci {
 	};
 	struct virtio_pci_control control;
 	uint64_t device_features;
+	uint16_t sizes[2]; /**< of the first pair's rings; the others are there when agreed on */
 	uint16_t hw_pairs; /**< that the device has, and so where its control queue is */
 	bool msix;         /**< enabled: a legacy device's configuration moves */
 	bool interrupts;
