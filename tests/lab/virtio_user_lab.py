@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """What tests of net_virtio_user in the guest share.
 
-VDPA_FRAMES and VDPA_RESTARTS ask for more than the few that every run can afford.
+VDPA_FRAMES, VDPA_RESTARTS and VDPA_FILE_MB ask for more than the little that every run can afford.
 """
 import os
 import re

@@ -94,5 +94,6 @@ struct virtio_backend_ops {
 
 extern const struct virtio_backend_ops virtio_backend_vhost_user;
 extern const struct virtio_backend_ops virtio_backend_vhost_vdpa;
+extern const struct virtio_backend_ops virtio_backend_vhost_kernel;
 
 #endif /* VIRTIO_BACKEND_H */

@@ -20,6 +20,7 @@
 
 /* What begins so is a device of the kernel even while it is not there. */
 #define DEVICE_PREFIX "/dev/vhost-"
+#define VHOST_NET "/dev/vhost-net"
 
 #define CONTROL_FEATURES \
 	(VIRTIO_FEATURE(VIRTIO_NET_F_CTRL_VQ) | VIRTIO_FEATURE(VIRTIO_NET_F_CTRL_RX) | \
@@ -581,19 +582,36 @@ meet(struct virtio_user *u)
 	return 0;
 }
 
-/* A device of the kernel, or a socket, by what the path is or will be. */
+/* What a path leads to, or will. */
+static const struct virtio_backend_ops *
+backend_of(const char *path)
+{
+	struct stat st;
+
+	if (stat(path, &st) == 0 ? !S_ISCHR(st.st_mode) :
+				   strncmp(path, DEVICE_PREFIX, strlen(DEVICE_PREFIX)) != 0)
+		return &virtio_backend_vhost_user;
+	if (strcmp(path, VHOST_NET) == 0)
+		return &virtio_backend_vhost_kernel;
+	return &virtio_backend_vhost_vdpa;
+}
+
 static int
 choose_backend(struct virtio_user *u)
 {
 	const char *path = u->args.path, *wrong = NULL;
-	struct stat st;
 
-	u->backend = &virtio_backend_vhost_user;
-	if (stat(path, &st) == 0 ? !S_ISCHR(st.st_mode) :
-				   strncmp(path, DEVICE_PREFIX, strlen(DEVICE_PREFIX)) != 0)
-		return 0;
-	u->backend = &virtio_backend_vhost_vdpa;
+	u->backend = backend_of(path);
 	u->dev.ring_align = u->backend->ring_align;
+	if (u->args.iface[0] != '\0' && u->backend != &virtio_backend_vhost_kernel) {
+		VIRTIO_LOG(ERR,
+			"%s: iface=%s names an interface of the kernel, and %s has none: "
+			"use path=" VHOST_NET,
+			u->dev.name, u->args.iface, path);
+		return -EINVAL;
+	}
+	if (u->backend == &virtio_backend_vhost_user)
+		return 0;
 	if (u->args.server)
 		wrong = "server=1 is for sockets";
 	else if (u->backend->split_sizes && !rte_is_power_of_2(u->args.queue_size))
@@ -603,7 +621,7 @@ choose_backend(struct virtio_user *u)
 		return -EINVAL;
 	}
 	/* It has filters that want to be set. */
-	if (!u->args.cq_given)
+	if (!u->args.cq_given && u->backend->control != NULL)
 		u->args.cq = true;
 	return 0;
 }

@@ -96,11 +96,14 @@ parse_mac(const struct argument *arg, const char *value, void *field)
 }
 
 static const char *
-refuse_iface(const struct argument *arg, const char *value, void *field)
+parse_iface(const struct argument *arg, const char *value, void *field)
 {
-	(void)value;
-	(void)field;
-	return arg->expected;
+	const size_t len = strlen(value);
+
+	if (len == 0 || len >= sizeof(((struct virtio_user_args *)0)->iface))
+		return arg->expected;
+	memcpy(field, value, len + 1);
+	return NULL;
 }
 
 #define FIELD(name) offsetof(struct virtio_user_args, name)
@@ -116,8 +119,8 @@ static const struct argument arguments[] = {
 	{ "queues", parse_u16, FIELD(queues), 1, VIRTIO_PAIRS_MAX, "1 to 128 queue pairs" },
 	{ "queue_size", parse_u16, FIELD(queue_size), VIRTIO_QUEUE_SIZE_MIN, VIRTIO_QUEUE_SIZE_MAX,
 		"2 to 32768 descriptors" },
-	{ "iface", refuse_iface, 0, 0, 0,
-		"absent: it names a kernel interface, and a vhost-user socket has none" },
+	{ "iface", parse_iface, FIELD(iface), 0, 0,
+		"the name of an interface, of at most 15 bytes" },
 	{ "speed", parse_speed, FIELD(speed), 0, 0, "a link speed in Mbit/s, like 10000" },
 	BOOL(cq),
 	BOOL(server),

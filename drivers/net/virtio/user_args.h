@@ -22,6 +22,7 @@ struct virtio_user_args {
 	char path[sizeof(((struct sockaddr_un *)0)->sun_path)];
 	struct rte_ether_addr mac;
 	bool mac_given;
+	char iface[16];  /**< of the kernel; IFNAMSIZ bytes */
 	uint16_t queues; /**< pairs */
 	uint16_t queue_size;
 	bool cq;

@@ -1,0 +1,149 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: BSD-3-Clause
+# lab: --vhost-net
+# lab-timeout: 600
+"""net_virtio_user on vhost-net: a program between two tap interfaces, at each of which is a network
+stack of the kernel's. Unfinished TCP segments and checksums pass as they are."""
+import hashlib
+import os
+import subprocess
+from pathlib import Path
+
+from virtio_user_lab import LINES, command, refused
+
+from harness.result import check
+from harness.runner import run
+from harness.testpmd import Testpmd, ours, vdev
+from harness.workspace import Workspace
+
+VHOST_NET = "/dev/vhost-net"
+HERE, THERE = "vua", "vub"
+MAC, PEER_MAC = "02:00:00:00:0a:01", "02:00:00:00:0a:02"
+ADDRESS, PEER = "10.9.0.1", "10.9.0.2"
+NETNS = "peer"
+FILE_MB = int(os.environ.get("VDPA_FILE_MB", "1"))
+FIRST_TCP_PORT = 5000
+TRANSFER_SECONDS = 300
+MULTI_SEGS_TSO_TCP_CKSUM = 0x8000 | 0x20 | 0x8
+ETHERNET_MAX = 1514
+
+
+def exists(interface: str) -> bool:
+    return Path(f"/sys/class/net/{interface}").exists()
+
+
+def bridge(workspace: Workspace, pairs: int) -> Testpmd:
+    """A program that hands on what one interface sends to the other one."""
+    queues = {"queues": pairs} if pairs > 1 else {}
+    testpmd = Testpmd(workspace, "bridge", ours(), 0,
+                      [vdev("net_virtio_user0", path=VHOST_NET, iface=HERE, mac=MAC, **queues),
+                       vdev("net_virtio_user1", path=VHOST_NET, iface=THERE, mac=PEER_MAC, **queues)],
+                      # Forward mode csum writes addresses of its own.
+                      [f"--eth-peer=0,{MAC}", f"--eth-peer=1,{PEER_MAC}", "--enable-lro", f"--tx-offloads={MULTI_SEGS_TSO_TCP_CKSUM:#x}",
+                       f"--rxq={pairs}", f"--txq={pairs}"], [LINES])
+    testpmd.command("port stop all")
+    for port in (0, 1):
+        testpmd.command(f"csum set tcp hw {port}")
+        testpmd.command(f"tso set 1448 {port}")
+    testpmd.command("port start all")
+    testpmd.command("set fwd csum")
+    testpmd.command("start")
+    return testpmd
+
+
+def stacks() -> None:
+    """Addresses for both interfaces, the second one in a network namespace of its own."""
+    command("ip", "netns", "add", NETNS)
+    command("ip", "link", "set", THERE, "netns", NETNS)
+    command("ip", "address", "add", f"{ADDRESS}/24", "dev", HERE)
+    command("ip", "link", "set", HERE, "up")
+    command("ip", "-n", NETNS, "address", "add", f"{PEER}/24", "dev", THERE)
+    command("ip", "-n", NETNS, "link", "set", THERE, "up")
+
+
+def transfers(workspace: Workspace, streams: int) -> None:
+    """Files arrive over TCP as they are."""
+    source = workspace.path("source")
+    source.write_bytes(os.urandom(FILE_MB << 20))
+    pairs = []
+    for stream in range(streams):
+        port = FIRST_TCP_PORT + stream
+        server = workspace.start("server", ["ip", "netns", "exec", NETNS, "socat", "-u",
+                                            f"TCP-LISTEN:{port},reuseaddr",
+                                            f"CREATE:{workspace.path(f'file{stream}')}"])
+        client = workspace.start("client", ["socat", "-u", f"FILE:{source}",
+                                            f"TCP:{PEER}:{port},retry=100,interval=0.1"])
+        pairs.append((server, client))
+    wanted = hashlib.sha256(source.read_bytes()).hexdigest()
+    for stream, (server, client) in enumerate(pairs):
+        check(client.wait(TRANSFER_SECONDS) == 0 and server.wait(TRANSFER_SECONDS) == 0, "both ends to be content")
+        got = workspace.path(f"file{stream}").read_bytes()
+        check(hashlib.sha256(got).hexdigest() == wanted,
+              f"a file of {FILE_MB} MB as it was, got {len(got)} bytes")
+
+
+def connects(workspace: Workspace, testpmd: Testpmd, streams: int) -> None:
+    answers = subprocess.run(["ping", "-c", "3", "-i", "0.2", "-W", "10", PEER], check=False,
+                             capture_output=True, text=True, timeout=60).stdout
+    check(" 0% packet loss" in answers, f"answers, got:\n{answers}")
+    before = testpmd.port_stats(0)
+    transfers(workspace, streams)
+    counts = testpmd.port_stats(0) - before
+    check(counts.rx_bytes > counts.rx_packets * ETHERNET_MAX,
+          f"segments larger than any frame on a wire, got {counts}")
+    check(counts.tx_errors == 0 and counts.rx_errors == 0, f"no errors, got {counts}")
+
+
+def link_follows(testpmd: Testpmd) -> None:
+    for state, says in (("down", "Link down"), ("up", "Link up")):
+        begin = testpmd.mark()
+        command("ip", "link", "set", HERE, state)
+        testpmd.expect(rf"Port 0: {says}", start=begin)
+
+
+def one_pair(workspace: Workspace) -> None:
+    testpmd = bridge(workspace, 1)
+    address = Path(f"/sys/class/net/{HERE}/address").read_text(encoding="ascii").strip()
+    check(address == MAC, f"the interface to have address {MAC}, got {address}")
+    stacks()
+    connects(workspace, testpmd, 1)
+    link_follows(testpmd)
+    refused(workspace, VHOST_NET, rf"cannot open tap interface '{HERE}': .*another program has it",
+            iface=HERE)
+    begin = testpmd.mark()
+    command("ip", "link", "del", HERE)
+    testpmd.expect("back end at /dev/vhost-net is gone: link down", start=begin)
+    testpmd.expect("back end at /dev/vhost-net connected", start=begin)
+    check(exists(HERE), f"{HERE} to be there again")
+    testpmd.quit()
+    command("ip", "netns", "del", NETNS)
+    check(not exists(HERE), f"{HERE} to be gone with the program")
+
+
+def two_pairs(workspace: Workspace) -> None:
+    """On an interface that was there before, and stays."""
+    command("ip", "tuntap", "add", HERE, "mode", "tap", "multi_queue")
+    testpmd = bridge(workspace, 2)
+    stacks()
+    connects(workspace, testpmd, 4)
+    counts = testpmd.xstats(0)
+    for queue in ("rx_q0", "rx_q1"):
+        check(counts[f"{queue}_packets"] > 0, f"frames on both pairs, got {counts}")
+    testpmd.quit()
+    check(exists(HERE), f"{HERE} to stay")
+    command("ip", "link", "del", HERE)
+    command("ip", "netns", "del", NETNS)
+
+
+def what_cannot_be(workspace: Workspace) -> None:
+    command("ip", "tuntap", "add", HERE, "mode", "tap")
+    refused(workspace, VHOST_NET, rf"interface '{HERE}': Invalid argument: .* multi_queue",
+            iface=HERE, queues=2)
+    command("ip", "link", "del", HERE)
+    refused(workspace, "/tmp/socket", r"/tmp/socket has none: use path=/dev/vhost-net", iface=HERE)
+    refused(workspace, VHOST_NET, r"cannot open tap interface .*: it takes CAP_NET_ADMIN",
+            before=("setpriv", "--bounding-set=-net_admin", "--inh-caps=-net_admin"))
+
+
+if __name__ == "__main__":
+    run(one_pair, two_pairs, what_cannot_be)
