@@ -606,6 +606,16 @@ ask(struct virtio_user *u, struct virtio_queue *q, uint8_t what)
 	return ret == -ENOTSUP ? 0 : ret;
 }
 
+/* A peer that does not read has who writes to it wait, for a bounded time but a real one. */
+static void
+hear(int peer)
+{
+	char words[4096];
+
+	while (recv(peer, words, sizeof(words), MSG_DONTWAIT) > 0)
+		;
+}
+
 static void
 run_backend(void)
 {
@@ -630,6 +640,7 @@ run_backend(void)
 		for (uint8_t n = fuzz_u8(input) % 8; n > 0; n--)
 			say(peer);
 		ret = ask(u, q, what);
+		hear(peer);
 		what = fuzz_u8(input);
 	} while (ret == 0 && input->left > 0);
 	u->backend->disconnect(u);
