@@ -179,10 +179,16 @@ vk_set_features(struct virtio_user *u, uint64_t features)
 	return ret < 0 ? ret : virtio_tap_format(u->dev.name, v->pair[0].tap, features);
 }
 
+/* A struct vhost_memory, which has no end of its own, with one. */
 struct table {
-	struct vhost_memory head;
+	uint32_t nregions;
+	uint32_t padding;
 	struct vhost_memory_region regions[REGIONS_MAX];
 };
+
+_Static_assert(offsetof(struct table, regions) == offsetof(struct vhost_memory, regions) &&
+		offsetof(struct table, nregions) == offsetof(struct vhost_memory, nregions),
+	"the kernel's table is another one");
 
 static int
 add_list(const struct rte_memseg_list *list, void *arg)
@@ -191,9 +197,9 @@ add_list(const struct rte_memseg_list *list, void *arg)
 
 	if (list->external || list->len == 0)
 		return 0;
-	if (t->head.nregions == REGIONS_MAX)
+	if (t->nregions == REGIONS_MAX)
 		return -ENOSPC;
-	t->regions[t->head.nregions++] = (struct vhost_memory_region){
+	t->regions[t->nregions++] = (struct vhost_memory_region){
 		.guest_phys_addr = list->addr_64,
 		.memory_size = list->len,
 		.userspace_addr = list->addr_64,
