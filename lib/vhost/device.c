@@ -347,6 +347,37 @@ vhost_device_unmap(struct vhost_device *dev, uint64_t iova, uint64_t size)
 	}
 }
 
+bool
+vhost_device_change_memory(struct vhost_device *dev, struct rte_vhost_memory *mem)
+{
+	bool lent;
+
+	for (uint16_t i = 0; i < dev->nr_queues; i++) {
+		struct vhost_queue *q = dev->queues[i];
+
+		if (q != NULL && q->placed && !vhost_queue_lies_in(dev, q, mem))
+			q->suspended = true;
+	}
+	vhost_device_update(dev);
+	vhost_device_lock(dev);
+	/* Under the lock, nobody borrows the table any more. */
+	lent = dev->memory_lent;
+	if (!lent)
+		dev->mem = mem;
+	for (uint16_t i = 0; i < dev->nr_queues; i++) {
+		struct vhost_queue *q = dev->queues[i];
+
+		if (q == NULL)
+			continue;
+		if (q->vring.running && !lent)
+			vhost_vring_set_memory(&q->vring, mem);
+		if (q->suspended)
+			q->suspended = q->placed = false;
+	}
+	vhost_device_unlock(dev);
+	return !lent;
+}
+
 void
 vhost_device_end_postcopy(struct vhost_device *dev)
 {
@@ -554,6 +585,7 @@ vhost_device_create(const struct vhost_device_config *config)
 	dev->mtu = 0;
 	dev->mem_repeats = 0;
 	dev->memory_shrank = false;
+	dev->memory_lent = false;
 	dev->nr_queues = 0;
 	dev->inflight = (struct vhost_inflight_region){ 0 };
 	dev->miss_fd = -1;

@@ -155,6 +155,7 @@ struct vhost_device {
 	struct rte_vhost_memory *mem;
 	uint32_t mem_repeats; /**< regions told again: vhost_user_add_mem_reg() */
 	bool memory_shrank;   /**< a region was removed since the last whole table */
+	bool memory_lent;     /**< the application has, or had, a copy of the table */
 	struct vhost_dirty_log log;
 	void *log_map; /**< mapping that holds the log */
 	uint64_t log_map_size;
@@ -306,6 +307,15 @@ void vhost_device_set_logging(struct vhost_device *dev, uint64_t features);
  * @return 0; -ENOMEM, and no ring of the device does anything any more
  */
 int vhost_device_remap(struct vhost_device *dev);
+
+/**
+ * Use another table of memory, of which rings that do not lie in what is gone notice nothing. Where
+ * regions of both tables lie has to be the same. When it returns, no ring uses the former table.
+ * Not behind an IOMMU, and not if anybody but rings of this library uses the memory.
+ *
+ * @return false: the application has a copy of the table meanwhile, which is used further on
+ */
+bool vhost_device_change_memory(struct vhost_device *dev, struct rte_vhost_memory *mem);
 
 /** Mappings of [iova, iova + size) are gone: rings that lie there wait until they come back. */
 void vhost_device_unmap(struct vhost_device *dev, uint64_t iova, uint64_t size);

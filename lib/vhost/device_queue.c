@@ -29,6 +29,26 @@ vhost_queue_lies_within(const struct vhost_device *dev, const struct vhost_queue
 	return within;
 }
 
+bool
+vhost_queue_lies_in(const struct vhost_device *dev, const struct vhost_queue *q,
+	const struct rte_vhost_memory *mem)
+{
+	const uint8_t *at[] = { (void *)q->vring.desc, (void *)q->vring.avail,
+		(void *)q->vring.used };
+	uint64_t len[RTE_DIM(at)];
+
+	vhost_vring_area_sizes(dev->features, q->size, &len[0], &len[1], &len[2]);
+	for (size_t i = 0; i < RTE_DIM(at); i++) {
+		const uint64_t first = vhost_memory_to_gpa(mem, at[i]);
+
+		/* What a region holds of an area, it holds all of. */
+		if (first == UINT64_MAX ||
+			vhost_memory_to_gpa(mem, at[i] + (len[i] - 1)) != first + (len[i] - 1))
+			return false;
+	}
+	return true;
+}
+
 /* The mapping that a ring cannot do without is missing. Of several, one is asked for at a time. */
 static void
 miss(struct vhost_queue *q, uint64_t iova, bool written)

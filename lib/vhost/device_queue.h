@@ -19,6 +19,10 @@
  */
 int vhost_queue_place(struct vhost_device *dev, struct vhost_queue *q);
 
+/** Does a ring that is placed lie where it is placed with this table of memory as well? */
+bool vhost_queue_lies_in(const struct vhost_device *dev, const struct vhost_queue *q,
+	const struct rte_vhost_memory *mem);
+
 /** Does a part of a ring that is placed lie in [first, last], in the front end's addresses? */
 bool vhost_queue_lies_within(const struct vhost_device *dev, const struct vhost_queue *q,
 	uint64_t first, uint64_t last);

@@ -154,6 +154,7 @@ rte_vhost_get_mem_table(int vid, struct rte_vhost_memory **mem)
 		*mem = malloc(size);
 		if (*mem != NULL) {
 			memcpy(*mem, dev->mem, size);
+			dev->memory_lent = true;
 			ret = 0;
 		}
 	}

@@ -16,9 +16,17 @@
 /*
  * Handlers of what concerns guest memory, and the log of what is written to it.
  *
- * Whoever uses the memory (data path, vDPA device, an application with a copy of the table) is
- * stopped while the table changes, and started again with the new one.
+ * Whoever uses the memory (rings, vDPA device, an application with a copy of the table) is stopped
+ * while the table changes, and started again with the new one. If it is only rings of this library, and
+ * regions come and go one by one, those that lie in what stays go on.
  */
+
+static bool
+only_rings_use_memory(const struct vhost_device *dev)
+{
+	return dev->builtin_net && dev->vdpa == NULL && dev->mem != NULL && dev->postcopy.fd < 0 &&
+		!vhost_device_has_iommu(dev);
+}
 
 static void
 replace_memory(struct vhost_device *dev, struct rte_vhost_memory *mem)
@@ -34,6 +42,18 @@ replace_memory(struct vhost_device *dev, struct rte_vhost_memory *mem)
 		VHOST_LOG(ERR, "%s: no memory for the tables of the IOMMU", dev->name);
 	vhost_memory_unmap_missing(old, mem);
 	vhost_device_resume(dev);
+}
+
+/* The same, where a region more or less is all that changes. */
+static void
+change_memory(struct vhost_device *dev, struct rte_vhost_memory *mem)
+{
+	struct rte_vhost_memory *old = dev->mem;
+
+	if (mem != NULL && only_rings_use_memory(dev) && vhost_device_change_memory(dev, mem))
+		vhost_memory_unmap_missing(old, mem);
+	else
+		replace_memory(dev, mem);
 }
 
 static int
@@ -215,7 +235,7 @@ vhost_user_add_mem_reg(struct vhost_device *dev, struct vhost_queue *q,
 	if (ret != 0)
 		return add_error(dev, ret, &region);
 	vhost_user_take_fd(msg);
-	replace_memory(dev, mem);
+	change_memory(dev, mem);
 	return 0;
 }
 
@@ -242,7 +262,7 @@ vhost_user_rem_mem_reg(struct vhost_device *dev, struct vhost_queue *q,
 			"cannot remove region gpa 0x%" PRIx64 " size 0x%" PRIx64 ": %s", region.gpa,
 			region.size, strerror(-ret));
 	dev->memory_shrank = true;
-	replace_memory(dev, mem);
+	change_memory(dev, mem);
 	return 0;
 }
 

@@ -30,8 +30,12 @@ def reflector(workspace, sockets) -> Testpmd:
     return backend
 
 
-def plug_and_pull(moving, traffic) -> None:
-    """The device goes on, with buffers in memory that was not there when it began to."""
+def plug_and_pull(moving, traffic, stops) -> None:
+    """The device goes on, with buffers in memory that was not there when it began to.
+
+    stops counts how often it was stopped.
+    """
+    before = stops()
     guest, mac = moving.guest, bytes.fromhex(Nic.mac.replace(":", ""))
     first = Dimm(guest, moving.monitor, "first", "kernel")
     traffic.flows(guest)
@@ -40,6 +44,7 @@ def plug_and_pull(moving, traffic) -> None:
     traffic.flows(guest)
     second.pull()
     traffic.flows(guest)
+    check(stops() == before, f"a device that is not stopped, got {stops() - before} stops")
 
 
 def moves(workspace, backend, properties: str, postcopy: int) -> None:
@@ -47,8 +52,14 @@ def moves(workspace, backend, properties: str, postcopy: int) -> None:
     ends = [backend(workspace, [socket]) for socket in sockets]
     fds = [end.fd_count() for end in ends]
     nics = [Nic(socket, properties=f"{LONG},{properties}") for socket in sockets]
+
+    def stops() -> int:
+        # A vDPA device has to be, before its memory changes.
+        return 0 if backend is sim_device else sum(e.text.count("device stopped") for e in ends)
+
     report = migrate(workspace, nics, slow=MOVES or SLOW, busy=MOVES or BUSY,
-                     postcopy=postcopy and (MOVES or postcopy), then=plug_and_pull)
+                     postcopy=postcopy and (MOVES or postcopy),
+                     then=lambda moving, traffic: plug_and_pull(moving, traffic, stops))
     print(f"    {report}")
     check(report.intact, f"memory and frames as they were, got {report.damage}")
     if postcopy:

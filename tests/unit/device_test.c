@@ -232,16 +232,49 @@ ring_waits_for_memory_that_is_taken_away(void **state)
 		assert_int_equal(fe_setup_ring(&fe, i), 0);
 	assert_true(told.running && told.ring[2]);
 
-	/* Of a ring that the device can do without, and of one that it cannot. */
+	/* Of a ring that the device can do without, and of one that it cannot; the others go on. */
 	assert_int_equal(region_of_a_ring(&fe, VHOST_USER_REM_MEM_REG, 2), 0);
 	assert_true(told.running && !told.ring[2]);
+	assert_int_equal(told.destroy_device, 0);
+	assert_int_equal(told.ring_down[0] + told.ring_down[1], 0);
+	assert_ptr_equal(fe.dev->queues[0]->vring.mem, fe.dev->mem);
 	assert_int_equal(region_of_a_ring(&fe, VHOST_USER_REM_MEM_REG, 1), 0);
 	assert_true(!told.running && told.ring[0] && !told.ring[1]);
 	assert_int_equal(region_of_a_ring(&fe, VHOST_USER_ADD_MEM_REG, 1), 0);
 	assert_true(told.running && told.ring[1]);
 	assert_int_equal(region_of_a_ring(&fe, VHOST_USER_ADD_MEM_REG, 2), 0);
 	assert_true(told.running && told.ring[2]);
+	assert_int_equal(told.destroy_device, 1);
+	assert_int_equal(told.ring_down[0], 0);
 	assert_int_equal(fe_mappings(), 4);
+	recorder_end(&fe);
+}
+
+static void
+application_with_the_table_is_stopped_before_it_changes(void **state)
+{
+	const struct vhost_device_config cfg = recorder_config(false);
+	struct rte_vhost_memory *mem;
+	struct frontend fe;
+
+	(void)state;
+	recorder_begin(&fe, &cfg);
+	assert_int_equal(fe_set_u64(&fe, VHOST_USER_SET_PROTOCOL_FEATURES,
+				 FEATURE(VHOST_USER_PF_CONFIGURE_MEM_SLOTS)),
+		0);
+	assert_int_equal(fe_set_features(&fe, F_V1), 0);
+	for (uint32_t i = 0; i < 2; i++) {
+		assert_int_equal(region_of_a_ring(&fe, VHOST_USER_ADD_MEM_REG, i), 0);
+		assert_int_equal(fe_setup_ring(&fe, i), 0);
+	}
+	assert_int_equal(region_of_a_ring(&fe, VHOST_USER_ADD_MEM_REG, 2), 0);
+	assert_int_equal(told.new_device, 1);
+	assert_int_equal(rte_vhost_get_mem_table(fe.dev->vid, &mem), 0);
+	assert_int_equal(mem->nregions, 3);
+	assert_int_equal(region_of_a_ring(&fe, VHOST_USER_REM_MEM_REG, 2), 0);
+	assert_int_equal(told.destroy_device, 1);
+	assert_int_equal(told.new_device, 2);
+	free(mem);
 	recorder_end(&fe);
 }
 
@@ -496,6 +529,7 @@ main(void)
 		cmocka_unit_test(new_call_descriptor_reaches_whoever_interrupts),
 		cmocka_unit_test(memory_changes_only_while_nobody_uses_it),
 		cmocka_unit_test(ring_waits_for_memory_that_is_taken_away),
+		cmocka_unit_test(application_with_the_table_is_stopped_before_it_changes),
 		cmocka_unit_test(logging_comes_and_goes_while_the_device_runs),
 		cmocka_unit_test(a_vdpa_driver_learns_where_a_ring_is_logged),
 		cmocka_unit_test(notifications_need_an_eventfd),
