@@ -23,7 +23,7 @@
 
 #include "control_queue.h"
 #include "ethdev.h"
-#include "fuzz.h"
+#include "heap.h"
 #include "pci.h"
 #include "transport.h"
 #include "user.h"
@@ -44,8 +44,6 @@ static int listener;
 
 /* --- what the driver finds in place of DPDK and of time; see meson.build --- */
 
-void *__wrap_rte_zmalloc_socket(const char *type, size_t size, unsigned int align, int node);
-void __wrap_rte_free(void *mem);
 const struct rte_memzone *__wrap_rte_memzone_reserve_aligned(const char *name, size_t len, int node,
 	unsigned int flags, unsigned int align);
 int __wrap_rte_memzone_free(const struct rte_memzone *zone);
@@ -58,23 +56,6 @@ int __wrap_clock_gettime(clockid_t clock, struct timespec *ts);
 int __wrap_nanosleep(const struct timespec *ts, struct timespec *left);
 int __wrap_poll(struct pollfd *fds, nfds_t n, int ms);
 int __wrap_virtio_pci_modern_open(struct virtio_pci *pci);
-
-void *
-__wrap_rte_zmalloc_socket(const char *type, size_t size, unsigned int align, int node)
-{
-	void *mem = aligned_alloc(RTE_MAX(align, 64u), RTE_ALIGN_CEIL(size, RTE_MAX(align, 64u)));
-
-	(void)type;
-	(void)node;
-	fuzz_check(mem != NULL);
-	return memset(mem, 0, size);
-}
-
-void
-__wrap_rte_free(void *mem)
-{
-	free(mem);
-}
 
 const struct rte_memzone *
 __wrap_rte_memzone_reserve_aligned(const char *name, size_t len, int node, unsigned int flags,

@@ -18,7 +18,7 @@
 
 #include "datapath.h"
 #include "device.h"
-#include "fuzz.h"
+#include "heap.h"
 #include "offload.h"
 #include "transport.h"
 
@@ -87,27 +87,6 @@ static const struct virtio_transport_ops transport = {
 };
 
 static struct virtio_device device = { .transport = &transport, .eth = &eth, .name = "fuzz" };
-
-/* In place of DPDK's heap, which the sanitizers do not know; see meson.build. */
-void *__wrap_rte_zmalloc_socket(const char *type, size_t size, unsigned int align, int node);
-void __wrap_rte_free(void *mem);
-
-void *
-__wrap_rte_zmalloc_socket(const char *type, size_t size, unsigned int align, int node)
-{
-	void *mem = aligned_alloc(RTE_MAX(align, 64u), RTE_ALIGN_CEIL(size, RTE_MAX(align, 64u)));
-
-	(void)type;
-	(void)node;
-	fuzz_check(mem != NULL);
-	return memset(mem, 0, size);
-}
-
-void
-__wrap_rte_free(void *mem)
-{
-	free(mem);
-}
 
 int
 LLVMFuzzerInitialize(int *argc, char ***argv)
