@@ -8,7 +8,7 @@
 and the port the device, as QEMU's monitor shows it."""
 import os
 
-from virtio_pci_lab import DEVICES, Monitor, frames_cross, on_pci
+from virtio_pci_lab import DEVICES, Monitor, end_after_removal, frames_cross, on_pci
 
 from harness.result import check
 from harness.runner import run
@@ -113,7 +113,7 @@ def device_and_port_agree(workspace: Workspace) -> None:
                  pulled_under_traffic):
         print(f"  {step.__name__}", flush=True)
         step(testpmd, monitor)
-    testpmd.quit()
+    end_after_removal(workspace, testpmd)
     monitor.close()
 
 

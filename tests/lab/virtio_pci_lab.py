@@ -82,3 +82,9 @@ class Monitor:
             message = json.loads(line)
             if "return" in message or "error" in message:
                 return message
+
+
+def end_after_removal(workspace: Workspace, testpmd: Testpmd) -> None:
+    """The distribution's testpmd, when a port was pulled, forwards again from a thread of its own. Told
+    to quit meanwhile, it closes the ports that thread polls, and may wait for it for ever."""
+    workspace.forget(testpmd)

@@ -9,7 +9,7 @@
 # lab-timeout: 300
 """Virtio devices on PCI by physical addresses, without an IOMMU: legacy and modern, split and packed, with
 several queue pairs, and pulled out without a word."""
-from virtio_pci_lab import DEVICES, FRAMES, Monitor, frames_cross, on_pci
+from virtio_pci_lab import DEVICES, FRAMES, Monitor, end_after_removal, frames_cross, on_pci
 
 from harness.numbered import run_numbered
 from harness.result import check
@@ -37,7 +37,7 @@ def pulled_without_a_word(workspace: Workspace) -> None:
     monitor("device_del", id="dev3")
     testpmd.expect(r"Port 1 is closed", START_SECONDS, begin)
     check("Link status: up" in testpmd.command("show port info 0"), "the other one to be up")
-    testpmd.quit()
+    end_after_removal(workspace, testpmd)
     monitor.close()
 
 
