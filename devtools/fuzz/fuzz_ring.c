@@ -6,7 +6,8 @@
  * what was agreed, the others are the steps of enum step.
  *
  * Besides what the sanitizers find: no access leaves guest memory, whose regions stand between pages
- * that may not be touched; frames are consistent in themselves; no mbuf is lost; nothing is written
+ * that may not be touched, and the last of which holds whatever length a descriptor can tell; frames
+ * are consistent in themselves; no mbuf is lost; nothing is written
  * to guest memory that is not in the dirty log, where one is kept.
  */
 
@@ -30,6 +31,9 @@
 #define REGION_SIZE (4 * PAGE)
 #define MEMORY_SIZE (REGIONS * REGION_SIZE)
 #define BASE UINT64_C(0x100000)
+/* One more region, which takes memory only where it is touched; the log does not reach there. */
+#define GIANT_BASE (UINT64_C(1) << 40)
+#define GIANT_SIZE (UINT64_C(5) << 30)
 #define POOL_SIZE 255
 #define BURST 32
 
@@ -38,6 +42,10 @@
 #define DRIVER_AREA 0x400
 #define DEVICE_AREA 0x600
 #define BUFFERS 0xa00
+
+/* In an input, addresses from this one on are in the largest region, and lengths end at 4 GiB. */
+#define GIANT 0xf000
+#define LONG 0xff00
 
 enum step {
 	WRITE_BYTES,
@@ -54,7 +62,7 @@ enum step {
 };
 
 static struct {
-	struct rte_vhost_memory *tables[2]; /**< all regions, and all but the last */
+	struct rte_vhost_memory *tables[2]; /**< all regions, and all but the last two */
 	uint8_t before[MEMORY_SIZE];
 	uint8_t bitmap[(BASE + MEMORY_SIZE) / PAGE / 8 + 1];
 	struct rte_mempool *pool;
@@ -75,6 +83,23 @@ at(uint64_t offset)
 		offset % REGION_SIZE;
 }
 
+static void
+map_region(uint32_t i, uint64_t gpa, uint64_t size)
+{
+	uint8_t *map = mmap(NULL, size + 2 * PAGE, PROT_NONE,
+		MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	fuzz_check(map != MAP_FAILED);
+	fuzz_check(mprotect(map + PAGE, size, PROT_READ | PROT_WRITE) == 0);
+	/* What is touched is given back after each input: the less the better. */
+	fuzz_check(madvise(map + PAGE, size, MADV_NOHUGEPAGE) == 0);
+	for (size_t t = 0; t < RTE_DIM(rig.tables); t++)
+		rig.tables[t]->regions[i] = (struct rte_vhost_mem_region){ .guest_phys_addr = gpa,
+			.host_user_addr = (uintptr_t)map + PAGE,
+			.size = size,
+			.fd = -1 };
+}
+
 int
 LLVMFuzzerInitialize(int *argc, char ***argv)
 {
@@ -90,23 +115,13 @@ LLVMFuzzerInitialize(int *argc, char ***argv)
 	fuzz_check(rig.callfd >= 0);
 	for (size_t i = 0; i < RTE_DIM(rig.tables); i++) {
 		rig.tables[i] = calloc(1,
-			sizeof(*rig.tables[i]) + REGIONS * sizeof(rig.tables[i]->regions[0]));
+			sizeof(*rig.tables[i]) + (REGIONS + 1) * sizeof(rig.tables[i]->regions[0]));
 		fuzz_check(rig.tables[i] != NULL);
-		rig.tables[i]->nregions = REGIONS - i;
+		rig.tables[i]->nregions = i == 0 ? REGIONS + 1 : REGIONS - 1;
 	}
-	for (uint32_t i = 0; i < REGIONS; i++) {
-		struct rte_vhost_mem_region *r = &rig.tables[0]->regions[i];
-		uint8_t *map = mmap(NULL, REGION_SIZE + 2 * PAGE, PROT_NONE,
-			MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-
-		fuzz_check(map != MAP_FAILED);
-		fuzz_check(mprotect(map + PAGE, REGION_SIZE, PROT_READ | PROT_WRITE) == 0);
-		r->guest_phys_addr = BASE + i * REGION_SIZE;
-		r->host_user_addr = (uintptr_t)map + PAGE;
-		r->size = REGION_SIZE;
-		r->fd = -1;
-		rig.tables[1]->regions[i] = *r;
-	}
+	for (uint32_t i = 0; i < REGIONS; i++)
+		map_region(i, BASE + i * REGION_SIZE, REGION_SIZE);
+	map_region(REGIONS, GIANT_BASE, GIANT_SIZE);
 	rig.layout = (struct vhost_vring_layout){ .desc = at(0),
 		.driver = at(DRIVER_AREA),
 		.device = at(DEVICE_AREA),
@@ -122,21 +137,26 @@ is_packed(void)
 	return (rig.vr.flags & VHOST_VRING_PACKED) != 0;
 }
 
-/* Mostly somewhere in memory, now and then anywhere. */
+/* Mostly somewhere in memory, now and then in the largest region, or anywhere. */
 static uint64_t
 take_gpa(struct fuzz_input *in)
 {
 	uint16_t offset = fuzz_u16(in);
 
-	return offset == UINT16_MAX ? fuzz_u64(in) : BASE + offset;
+	if (offset == UINT16_MAX)
+		return fuzz_u64(in);
+	return offset >= GIANT ? GIANT_BASE + (offset - GIANT) : BASE + offset;
 }
 
+/* Mostly short; the longest are as long as it goes. */
 static uint32_t
 take_len(struct fuzz_input *in)
 {
 	uint16_t len = fuzz_u16(in);
 
-	return len == UINT16_MAX ? fuzz_u32(in) : len;
+	if (len == UINT16_MAX)
+		return fuzz_u32(in);
+	return len >= LONG ? UINT32_MAX - (UINT16_MAX - len) : len;
 }
 
 static void
@@ -424,6 +444,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	}
 	vhost_vring_stop(&rig.vr);
 	fuzz_check(rte_mempool_avail_count(rig.pool) == POOL_SIZE);
+	fuzz_check(madvise((void *)(uintptr_t)rig.tables[0]->regions[REGIONS].host_user_addr,
+			   GIANT_SIZE, MADV_DONTNEED) == 0);
 	(void)!eventfd_read(rig.callfd, &calls);
 	return 0;
 }

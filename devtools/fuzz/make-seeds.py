@@ -13,9 +13,11 @@ FEATURES = ["packed", "in_order", "version_1", "mergeable", "indirect", "event_i
             "compliant"]
 NEXT, WRITE, INDIRECT = 1, 2, 4
 BUFFER, TABLE, NEAR_REGION_END = 0x1000, 0xA00, 0x4000 - 20
+GIANT, LONGEST = 0xF000, 0xFFFE
 
 
-def head(*features: str, size: int = 7) -> bytes:
+def head(*features: str, size: int = 10) -> bytes:
+    """Of 8 entries if it is split, of 11 if it is packed."""
     bits = sum(1 << FEATURES.index(name) for name in features)
     return struct.pack("<HB", bits, size)
 
@@ -83,6 +85,12 @@ def seeds() -> dict[str, bytes]:
                 b"".join(chain(packed, (WRITE, BUFFER + 0x200 * i, 0x200), where=i)
                          for i in range(4)) + \
                 bytes([ENQUEUE, 1]) + frame(100) + frame(1200)
+        for extra in ((), ("in_order",), ("csum",)):
+            out["-".join((name, *extra, "longest"))] = head(*form, "version_1", *extra) + \
+                chain(packed, (0, GIANT, LONGEST)) + \
+                chain(packed, (0, BUFFER, 12), (0, GIANT, LONGEST), where=1) + \
+                bytes([DEQUEUE, 31]) + \
+                chain(packed, (WRITE, GIANT, LONGEST), where=3) + bytes([ENQUEUE, 0]) + frame(100)
         table = desc(TABLE, BUFFER, 12, NEXT, 1) + desc(TABLE + 16, NEAR_REGION_END, 60, 0)
         out[name + "-indirect-send"] = head(*form, "version_1", "indirect") + table + \
             chain(packed, (INDIRECT, TABLE, 32)) + bytes([DEQUEUE, 0])

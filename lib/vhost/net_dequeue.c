@@ -52,8 +52,9 @@ copy_plain(struct vhost_vring *vr, struct rte_mbuf *m, const uint8_t *at, uint32
 {
 	uint32_t len = buf_len - hdr_len;
 
+	/* A region may have as many bytes as a guest's word can tell: no sum of it fits 32 bits. */
 	if (unlikely(at == NULL || buf_len < hdr_len + NET_FRAME_MIN ||
-		    len + RTE_PKTMBUF_HEADROOM > m->buf_len))
+		    (uint64_t)len + RTE_PKTMBUF_HEADROOM > m->buf_len))
 		return false;
 	fresh_mbuf(m, len);
 	net_copy(rte_pktmbuf_mtod(m, uint8_t *), at + hdr_len, len);

@@ -16,7 +16,7 @@
 #define GUARD 4096u
 
 void
-guest_memory_init(struct guest_memory *g, uint32_t nregions, uint32_t region_size)
+guest_memory_init(struct guest_memory *g, uint32_t nregions, uint64_t region_size)
 {
 	g->table = calloc(1, sizeof(*g->table) + nregions * sizeof(g->table->regions[0]));
 	assert_non_null(g->table);
@@ -26,7 +26,8 @@ guest_memory_init(struct guest_memory *g, uint32_t nregions, uint32_t region_siz
 	for (uint32_t i = 0; i < nregions; i++) {
 		struct rte_vhost_mem_region *r = &g->table->regions[i];
 		size_t size = region_size + 2 * GUARD;
-		uint8_t *at = mmap(NULL, size, PROT_NONE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+		uint8_t *at = mmap(NULL, size, PROT_NONE,
+			MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
 		assert_ptr_not_equal(at, MAP_FAILED);
 		assert_int_equal(mprotect(at + GUARD, region_size, PROT_READ | PROT_WRITE), 0);

@@ -18,13 +18,13 @@
 
 struct guest_memory {
 	struct rte_vhost_memory *table;
-	uint32_t region_size;
+	uint64_t region_size;
 	uint64_t next;   /**< first address not handed out */
 	uint64_t floor;  /**< handing out goes on here when the end is reached */
 	uint64_t handed; /**< bytes that were handed out, ever */
 };
 
-void guest_memory_init(struct guest_memory *g, uint32_t nregions, uint32_t region_size);
+void guest_memory_init(struct guest_memory *g, uint32_t nregions, uint64_t region_size);
 void guest_memory_fini(struct guest_memory *g);
 
 /** Take all of it back. */
