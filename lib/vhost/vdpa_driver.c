@@ -11,12 +11,15 @@
 #include <linux/virtio_config.h>
 #include <linux/virtio_ring.h>
 
+#include <rte_common.h>
+
 #include "device.h"
 #include "dirty_log.h"
 #include "memory.h"
 #include "vdpa_driver.h"
 #include "vhost_log.h"
 #include "vhost_user_backend.h"
+#include "vring_chain.h"
 
 /* --- Doorbells ----------------------------------------------------------------------------- */
 
@@ -96,55 +99,43 @@ rte_vhost_host_notifier_ctrl(int vid, uint16_t qid, bool enable)
 
 /* --- The used ring of a device that does not log ------------------------------------------- */
 
-/** A chain that is walked: where its descriptors lie, and how many may still come. */
-struct chain {
-	const struct vring_desc *table;
-	uint32_t entries;
-	uint32_t left;
-};
-
-/** One descriptor, read once. */
-static struct vring_desc
-read_desc(const struct chain *c, uint32_t index)
+/**
+ * Mark what the device says that it wrote: the first @a written bytes of a chain that may be written.
+ * False if there is no such chain, whether something of it was marked already or not.
+ */
+static bool
+log_chain(const struct vhost_device *dev, const struct vhost_vring *vr, uint32_t head,
+	uint32_t written)
 {
-	const volatile struct vring_desc *desc = &c->table[index];
+	struct vring_desc_copy desc;
+	struct vring_chain c;
 
-	return (struct vring_desc){
-		.addr = desc->addr,
-		.len = desc->len,
-		.flags = desc->flags,
-		.next = desc->next,
-	};
+	if (head >= vr->size)
+		return false;
+	vring_chain_begin_split(&c, vr, (uint16_t)head, 0);
+	/* The ring itself has nothing to look into: it does not run here. */
+	c.tables = dev->mem;
+	while (vring_chain_next(&c, &desc)) {
+		const uint32_t n = RTE_MIN(desc.len, written);
+
+		if ((desc.flags & VRING_DESC_F_WRITE) == 0)
+			continue;
+		vhost_dirty_log_mark(&dev->log, desc.addr, n);
+		written -= n;
+	}
+	return c.error == VHOST_VRING_DROP_MAX;
 }
 
-/** Mark what the device may have written of a chain; false if there is no such chain. */
-static bool
-log_chain(const struct vhost_device *dev, struct chain c, uint32_t index)
+/** A used entry, each of its fields read once. */
+static struct vring_used_elem
+read_used(const struct vring *ring, uint16_t slot)
 {
-	bool indirect = false;
+	const struct vring_used_elem *elem = &ring->used->ring[slot];
 
-	while (index < c.entries && c.left-- > 0) {
-		const struct vring_desc desc = read_desc(&c, index);
-
-		if ((desc.flags & VRING_DESC_F_INDIRECT) != 0) {
-			uint64_t len = desc.len;
-
-			c.table = vhost_memory_from_gpa(dev->mem, desc.addr, &len);
-			if (indirect || c.table == NULL || len != desc.len)
-				return false;
-			indirect = true;
-			c.entries = desc.len / sizeof(desc);
-			c.left = c.entries;
-			index = 0;
-			continue;
-		}
-		if ((desc.flags & VRING_DESC_F_WRITE) != 0)
-			vhost_dirty_log_mark(&dev->log, desc.addr, desc.len);
-		if ((desc.flags & VRING_DESC_F_NEXT) == 0)
-			return true;
-		index = desc.next;
-	}
-	return false;
+	return (struct vring_used_elem){
+		.id = __atomic_load_n(&elem->id, __ATOMIC_RELAXED),
+		.len = __atomic_load_n(&elem->len, __ATOMIC_RELAXED),
+	};
 }
 
 /** Carry over what the device used, with the device's lock held; @return entries, or -1. */
@@ -152,7 +143,9 @@ static int
 relay_used(const struct vhost_device *dev, const struct vhost_queue *q, const struct vring *from)
 {
 	const struct vhost_vring *to = &q->vring;
-	const uint16_t mask = to->size - 1, begin = to->used->idx;
+	const uint16_t mask = to->size - 1;
+	/* The guest's to change at any time; what it gains is a relay that fails. */
+	const uint16_t begin = __atomic_load_n(&to->used->idx, __ATOMIC_RELAXED);
 	/* Acquire: the device writes an entry, and what the entry is about, before the index. */
 	const uint16_t end = __atomic_load_n(&from->used->idx, __ATOMIC_ACQUIRE);
 
@@ -162,11 +155,11 @@ relay_used(const struct vhost_device *dev, const struct vhost_queue *q, const st
 		return -1;
 	}
 	for (uint16_t i = begin; i != end; i++) {
-		const struct chain c = { .table = to->desc, .entries = to->size, .left = to->size };
-		const struct vring_used_elem elem = from->used->ring[i & mask];
+		const struct vring_used_elem elem = read_used(from, i & mask);
 
-		if (!log_chain(dev, c, elem.id)) {
-			VHOST_LOG(ERR, "%s: relay of ring %u: no buffer begins at descriptor %u",
+		if (!log_chain(dev, to, elem.id, elem.len)) {
+			VHOST_LOG(ERR,
+				"%s: relay of ring %u: no sane buffer begins at descriptor %u",
 				dev->name, q->index, elem.id);
 			return -1;
 		}

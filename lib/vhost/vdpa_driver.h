@@ -199,8 +199,9 @@ __rte_internal int rte_vhost_host_notifier_ctrl(int vid, uint16_t qid, bool enab
  * Carry used entries over from a ring that the device writes to the ring that the guest reads.
  *
  * For migrating a guest whose device cannot log its writes: the device is given a used ring in the
- * driver's memory, and for each entry that appears there, the driver calls this. The buffers that the
- * device has written are marked in the dirty log, then the entries are made visible to the guest.
+ * driver's memory, and for each entry that appears there, the driver calls this. Of each buffer, as
+ * many bytes as its used entry tells are marked in the dirty log, then the entries are made visible to
+ * the guest.
  * Neither is the used ring itself logged, see rte_vhost_log_used_vring(), nor the guest interrupted, see
  * rte_vhost_vring_call(). Split rings only. One thread at a time for each ring.
  *

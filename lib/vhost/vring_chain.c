@@ -18,6 +18,7 @@ vring_chain_begin_split(struct vring_chain *c, const struct vhost_vring *vr, uin
 		.id = head,
 		.error = VHOST_VRING_DROP_MAX,
 		.vr = vr,
+		.tables = vr->tables,
 		.table = vr->desc,
 		.table_size = vr->size,
 		.index = head,
@@ -53,7 +54,7 @@ read_scattered(struct vring_chain *c, struct vring_desc_copy *d, bool packed)
 
 	while (done < sizeof(words)) {
 		uint64_t len = sizeof(words) - done;
-		const void *at = vhost_memory_from_gpa(c->vr->tables, gpa + done, &len);
+		const void *at = vhost_memory_from_gpa(c->tables, gpa + done, &len);
 
 		if (at == NULL) {
 			c->gpa = gpa + done;
@@ -81,7 +82,7 @@ enter_indirect(struct vring_chain *c, const struct vring_desc_copy *d)
 	c->index = 0;
 	c->table_size = d->len / sizeof(struct vring_desc);
 	c->table_gpa = d->addr;
-	c->table = vhost_memory_from_gpa(c->vr->tables, d->addr, &len);
+	c->table = vhost_memory_from_gpa(c->tables, d->addr, &len);
 	c->gpa = d->addr;
 	if (c->table == NULL)
 		return fail(c, VHOST_VRING_DROP_BAD_ADDR);
@@ -115,9 +116,8 @@ step_split(struct vring_chain *c, const struct vring_desc_copy *d)
 	c->more = (d->flags & VRING_DESC_F_NEXT) != 0;
 }
 
-/** Read the next descriptor of the chain, going into an indirect table where there is one. */
-static bool
-next_desc(struct vring_chain *c, struct vring_desc_copy *d)
+bool
+vring_chain_next(struct vring_chain *c, struct vring_desc_copy *d)
 {
 	bool packed = (c->vr->flags & VHOST_VRING_PACKED) != 0;
 
@@ -150,7 +150,7 @@ vring_chain_fill(struct vring_chain *c)
 		if (c->rest == 0) {
 			struct vring_desc_copy d;
 
-			if (c->error != VHOST_VRING_DROP_MAX || !next_desc(c, &d))
+			if (c->error != VHOST_VRING_DROP_MAX || !vring_chain_next(c, &d))
 				return false;
 			if ((d.flags & VRING_DESC_F_WRITE) != c->direction)
 				return fail(c, VHOST_VRING_DROP_BAD_CHAIN);

@@ -19,6 +19,7 @@
 #include <stdint.h>
 
 #include "vring.h"
+#include "vring_desc.h"
 
 #define VRING_CHAIN_MIN_BUDGET 1024
 
@@ -40,6 +41,7 @@ struct vring_chain {
 
 	/* Where the walk goes on. */
 	const struct vhost_vring *vr;
+	const struct rte_vhost_memory *tables; /**< where an indirect table is looked up */
 	const void *table;  /**< descriptors, or NULL if they are not contiguous here */
 	uint64_t table_gpa; /**< of an indirect table */
 	uint32_t table_size;
@@ -57,6 +59,13 @@ void vring_chain_begin_split(struct vring_chain *c, const struct vhost_vring *vr
 /** Begin at the descriptor at @a pos, known to be available. */
 void vring_chain_begin_packed(struct vring_chain *c, const struct vhost_vring *vr, uint16_t pos,
 	uint16_t direction);
+
+/**
+ * Read the next descriptor of the chain, going into an indirect table where there is one. For who
+ * wants descriptors and not their bytes: no address but a table's is looked up, and any direction goes.
+ * False at the end of the chain, and on an error.
+ */
+bool vring_chain_next(struct vring_chain *c, struct vring_desc_copy *d);
 
 /** See to it that bytes are at hand. False at the end of the chain, and on an error. */
 bool vring_chain_fill(struct vring_chain *c);

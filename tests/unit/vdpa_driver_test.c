@@ -21,8 +21,10 @@
 
 #include "recorder.h"
 #include "vdpa_driver.h"
+#include "vring_chain.h"
 
 #define F_EVENT FEATURE(VIRTIO_RING_F_EVENT_IDX)
+#define F_INDIRECT FEATURE(VIRTIO_RING_F_INDIRECT_DESC)
 #define F_DOORBELLS \
 	(FEATURE(VHOST_USER_PF_BACKEND_REQ) | FEATURE(VHOST_USER_PF_BACKEND_SEND_FD) | \
 		FEATURE(VHOST_USER_PF_HOST_NOTIFIER))
@@ -370,7 +372,7 @@ static void
 written_buffers_are_logged(void **state)
 {
 	struct frontend fe;
-	int channel = begin_relay(&fe, 0);
+	int channel = begin_relay(&fe, F_INDIRECT);
 	struct vring_desc *desc = guest_desc(&fe);
 	struct vring_desc *table = (struct vring_desc *)(fe.memory + (BUFFER(100) - FE_GPA));
 
@@ -395,6 +397,65 @@ written_buffers_are_logged(void **state)
 	end_relay(&fe, channel);
 }
 
+/** What the guest offered is no measure of what the device wrote: marking it all would be its choice. */
+static void
+no_more_is_logged_than_was_written(void **state)
+{
+	static const struct {
+		uint32_t written;
+		unsigned int pages; /**< of which the guest finds some dirty */
+	} cases[] = {
+		{ 0, 0 },
+		{ 1, 1 },
+		{ PAGE + 1, 2 },
+		{ 8 * PAGE + 1, 9 },
+		/* More than the buffer has: a device in error. */
+		{ 17 * PAGE, 16 },
+		{ UINT32_MAX, 16 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < RTE_DIM(cases); i++) {
+		struct frontend fe;
+		int channel = begin_relay(&fe, 0);
+		struct vring_desc *desc = guest_desc(&fe);
+
+		desc[0] = (struct vring_desc){ BUFFER(40), PAGE, VRING_DESC_F_NEXT, 1 };
+		desc[1] = (struct vring_desc){ BUFFER(0), 8 * PAGE,
+			VRING_DESC_F_WRITE | VRING_DESC_F_NEXT, 2 };
+		desc[2] = (struct vring_desc){ BUFFER(8), 8 * PAGE, VRING_DESC_F_WRITE, 0 };
+		use(0, cases[i].written);
+		assert_int_equal(rte_vdpa_relay_vring_used(fe.dev->vid, 0, &mediated.vring), 1);
+		assert_int_equal(dirty_pages(), cases[i].pages);
+		end_relay(&fe, channel);
+	}
+}
+
+/** A table as long as memory has room for would keep the relay, and all who wait for its lock. */
+static void
+a_table_is_no_longer_than_any_chain(void **state)
+{
+	static const uint32_t entries[] = { VRING_CHAIN_MIN_BUDGET - 1, VRING_CHAIN_MIN_BUDGET };
+
+	(void)state;
+	for (size_t n = 0; n < RTE_DIM(entries); n++) {
+		const bool fits = n == 0;
+		struct frontend fe;
+		int channel = begin_relay(&fe, F_INDIRECT);
+		struct vring_desc *table = (void *)(fe.memory + (BUFFER(0) - FE_GPA));
+
+		for (uint32_t i = 0; i < entries[n]; i++)
+			table[i] = (struct vring_desc){ BUFFER(64), 1,
+				i + 1 < entries[n] ? VRING_DESC_F_NEXT : 0, i + 1 };
+		guest_desc(&fe)[0] = (struct vring_desc){ BUFFER(0), entries[n] * sizeof(*table),
+			VRING_DESC_F_INDIRECT, 0 };
+		use(0, 0);
+		assert_int_equal(rte_vdpa_relay_vring_used(fe.dev->vid, 0, &mediated.vring),
+			fits ? 1 : -1);
+		end_relay(&fe, channel);
+	}
+}
+
 static void
 impossible_entries_are_not_carried_over(void **state)
 {
@@ -403,6 +464,7 @@ impossible_entries_are_not_carried_over(void **state)
 		uint16_t id;
 		struct vring_desc desc[2];  /**< 0 and 1 of the ring */
 		struct vring_desc table[2]; /**< at BUFFER(0) */
+		bool no_indirect;
 	} cases[] = {
 		{ "outside of the ring", .id = FE_RING_SIZE },
 		{ "next outside of the ring",
@@ -413,9 +475,15 @@ impossible_entries_are_not_carried_over(void **state)
 		{ "table outside of memory",
 			.desc = { { FE_GPA + FE_MEMORY_SIZE, 16, VRING_DESC_F_INDIRECT, 0 } } },
 		{ "table that runs out of memory",
-			.desc = { { FE_GPA + FE_MEMORY_SIZE - 16, 32, VRING_DESC_F_INDIRECT,
-				0 } } },
-		{ "empty table", .desc = { { BUFFER(0), 15, VRING_DESC_F_INDIRECT, 0 } } },
+			.desc = { { FE_GPA + FE_MEMORY_SIZE - 8, 32, VRING_DESC_F_INDIRECT, 0 } } },
+		{ "empty table", .desc = { { BUFFER(0), 0, VRING_DESC_F_INDIRECT, 0 } } },
+		{ "half an entry", .desc = { { BUFFER(0), 24, VRING_DESC_F_INDIRECT, 0 } } },
+		{ "table that was not agreed",
+			.desc = { { BUFFER(0), 16, VRING_DESC_F_INDIRECT, 0 } },
+			.no_indirect = true },
+		{ "table with a descriptor behind it",
+			.desc = { { BUFFER(0), 16, VRING_DESC_F_INDIRECT | VRING_DESC_F_NEXT,
+				1 } } },
 		{ "table in a table", .desc = { { BUFFER(0), 32, VRING_DESC_F_INDIRECT, 0 } },
 			.table = { { BUFFER(0), 32, VRING_DESC_F_INDIRECT, 0 } } },
 		{ "next outside of a table",
@@ -429,7 +497,7 @@ impossible_entries_are_not_carried_over(void **state)
 	(void)state;
 	for (size_t i = 0; i < RTE_DIM(cases); i++) {
 		struct frontend fe;
-		int channel = begin_relay(&fe, 0);
+		int channel = begin_relay(&fe, cases[i].no_indirect ? 0 : F_INDIRECT);
 
 		memcpy(guest_desc(&fe), cases[i].desc, sizeof(cases[i].desc));
 		memcpy(fe.memory + (BUFFER(0) - FE_GPA), cases[i].table, sizeof(cases[i].table));
@@ -471,6 +539,8 @@ main(void)
 		cmocka_unit_test(doorbells_of_nothing_are_refused),
 		cmocka_unit_test(used_entries_are_carried_over),
 		cmocka_unit_test(written_buffers_are_logged),
+		cmocka_unit_test(no_more_is_logged_than_was_written),
+		cmocka_unit_test(a_table_is_no_longer_than_any_chain),
 		cmocka_unit_test(impossible_entries_are_not_carried_over),
 		cmocka_unit_test(a_relay_needs_a_split_ring_and_a_sane_device),
 	};
