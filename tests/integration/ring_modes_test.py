@@ -6,6 +6,7 @@ Frames of all sizes come back as they were sent, on the queue pair they were sen
 buffers are mergeable, also those that no single buffer holds. Modes with two queue pairs have the
 front end use the widest vectors that the CPU has.
 """
+import re
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -21,6 +22,7 @@ from harness.vhost_user import Feature, mask
 FRAMES = 200_000
 JUMBO_FRAMES = 20_000
 JUMBO = 9000  # MTU, and the longest frame but for its header
+PAIRS_MAX = 128
 EVERY_MODE = mask(Feature.RING_PACKED, Feature.NET_MRG_RXBUF, Feature.IN_ORDER)
 
 
@@ -32,6 +34,7 @@ class Mode:
     in_order: bool
     pairs: int
     queue_size: int = 256
+    huge: bool | None = None    # hugepages for both ends; None: if there are any
 
     @property
     def vectorized(self) -> bool:
@@ -42,7 +45,8 @@ class Mode:
         return "_".join([self.kind, "packed" if self.packed else "split",
                          "mergeable" if self.mergeable else "single",
                          "in_order" if self.in_order else "any_order",
-                         f"{self.pairs}_pairs", f"{self.queue_size}_entries"])
+                         f"{self.pairs}_pairs", f"{self.queue_size}_entries"] +
+                        (["no_huge"] if self.huge is False else []))
 
     @property
     def features(self) -> int:
@@ -59,6 +63,13 @@ def widest_vectors() -> str:
     if {"avx2", "bmi2"} <= flags:
         return "AVX2"
     return "NEON" if "asimd" in flags else ""
+
+
+def check_memory(process: Testpmd) -> None:
+    """None of it are hugepages, though this machine may have some."""
+    status = Path(f"/proc/{process.pid}/status").read_text(encoding="utf-8")
+    huge = re.search(r"^HugetlbPages:\s+(\d+) kB$", status, re.M)
+    check(huge is not None and int(huge.group(1)) == 0, f"no hugepages, got {huge}")
 
 
 def check_functions(mode: Mode, frontend: Testpmd) -> None:
@@ -86,7 +97,7 @@ def reflects_every_frame(workspace, mode: Mode) -> None:
     socket = workspace.path("socket")
     mtu = {"mtu": JUMBO} if mode.mergeable and mode.kind == "sim" else {}
     backend = BACKENDS[mode.kind](workspace, [socket], mode.pairs,
-                                  eal=["--log-level=lib.vhost.config:info"], **mtu)
+                                  eal=["--log-level=lib.vhost.config:info"], huge=mode.huge, **mtu)
     frontend = Testpmd(workspace, "frontend", ours(), 1,
                        [vdev("net_virtio_user0", path=socket, queues=mode.pairs,
                              packed_vq=mode.packed, mrg_rxbuf=mode.mergeable,
@@ -94,11 +105,15 @@ def reflects_every_frame(workspace, mode: Mode) -> None:
                              vectorized=mode.vectorized)],
                        [f"--rxq={mode.pairs}", f"--txq={mode.pairs}",
                         f"--max-pkt-len={JUMBO + 18}" if mode.mergeable else "--burst=32"],
-                       ["--log-level=pmd.net.virtio.*:info", "--force-max-simd-bitwidth=512"])
+                       ["--log-level=pmd.net.virtio.*:info", "--force-max-simd-bitwidth=512"],
+                       huge=mode.huge)
     features = int(backend.expect(r"device runs, features (0x[0-9a-f]+)").group(1), 16)
     check(mode.features == features & EVERY_MODE,
           f"features {mode.features:#x} to be agreed on, got {features:#x}")
     check_functions(mode, frontend)
+    if mode.huge is False:
+        check_memory(backend)
+        check_memory(frontend)
     window = min(64, mode.queue_size // 2)
     sent = run_numbered(frontend, frames(FRAMES // mode.pairs), window=window).sent
     if mode.mergeable:
@@ -115,11 +130,15 @@ def reflects_every_frame(workspace, mode: Mode) -> None:
 def modes() -> list[Mode]:
     every = [Mode(*m) for m in product(BACKENDS, (False, True), (True, False), (True, False),
                                        (1, 2))]
-    # The smallest useful ring, a size that is no power of two (packed only), many queue pairs.
+    # The smallest useful ring, a size that is no power of two (packed only), many queue pairs, as many
+    # as there can be, memory in ordinary pages.
     for kind in BACKENDS:
         every += [Mode(kind, False, True, True, 1, 16), Mode(kind, True, True, True, 1, 16),
                   Mode(kind, True, False, True, 1, 100),
-                  Mode(kind, False, True, False, 8, 128), Mode(kind, True, True, False, 8, 128)]
+                  Mode(kind, False, True, False, 8, 128), Mode(kind, True, True, False, 8, 128),
+                  Mode(kind, kind == "sim", False, True, PAIRS_MAX, 64),
+                  Mode(kind, False, True, False, 1, huge=False),
+                  Mode(kind, True, True, False, 1, huge=False)]
     return every
 
 
