@@ -1,18 +1,22 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-3-Clause
-"""What the user got wrong is told in one line that names it, and the program ends with an error."""
+"""What the user got wrong is told in one line that names it; the program ends with an error, or goes on
+as if nothing had been."""
 import os
 import re
 import shutil
 from dataclasses import dataclass
+from pathlib import Path
 
 from harness.result import Failure, Skip, check
 from harness.runner import run
-from harness.testpmd import ours
+from harness.testpmd import Testpmd, ours
 from harness.workspace import require_root, sanitized
 
 NOBODY = 65534
 SECONDS = 60
+ROUNDS = 1000
+ROUNDS_SECONDS = 300
 # What EAL adds on its own account.
 EAL_LINE = re.compile(r"^(EAL|TELEMETRY|vdev_probe\(\)|MBUF|ETHDEV)\b")
 
@@ -99,6 +103,32 @@ def tells_what_is_wrong(workspace) -> None:
         raise Failure("\n".join(problems))
 
 
+def nothing_is_left_of_a_thousand_wrongs(workspace) -> None:
+    """Descriptors and mappings of one program are as many as after the first round of them."""
+    nowhere = "/nonexistent/directory/socket"
+    wrongs_and_answers = (
+        ("port attach net_virtio_user0,colour=red", r"^net_virtio_user0,colour.* no driver took it"),
+        (f"port attach net_virtio_user0,path={nowhere}", r"^net_virtio_user0,path.* no driver took"),
+        (f"port attach net_vhost0,iface={nowhere}", r"^net_vhost0,iface.* no driver took it"),
+        (f"vdpa attach vdpa_sim0 {nowhere}", r"^vDPA device vdpa_sim0: cannot listen on"))
+    once, often = workspace.path("once"), workspace.path("often")
+    commands = "".join(f"{wrong}\n" for wrong, _ in wrongs_and_answers)
+    once.write_text(commands)
+    often.write_text(ROUNDS * commands)
+    app = Testpmd(workspace, "testpmd", ours(), 0, ["vdpa_sim0"])
+
+    def counts_after(file: Path, rounds: int) -> tuple[int, int]:
+        text = app.command(f"load {file}", ROUNDS_SECONDS)
+        for wrong, answer in wrongs_and_answers:
+            got = len(re.findall(answer, text, re.M))
+            check(got == rounds, f"'{wrong}' to be refused {rounds} times, got {got}")
+        return app.fd_count(), app.map_count()
+
+    before, after = counts_after(once, 1), counts_after(often, ROUNDS)
+    check(after == before, f"{before} descriptors and mappings, got {after}")
+    app.quit()
+
+
 def tells_that_hugepages_are_not_permitted(workspace) -> None:
     """A user who may not have hugepages, with a program that is not told to do without."""
     require_root("become a user without permission for hugepages")
@@ -123,4 +153,5 @@ def tells_that_hugepages_are_not_permitted(workspace) -> None:
 
 
 if __name__ == "__main__":
-    run(tells_what_is_wrong, tells_that_hugepages_are_not_permitted)
+    run(tells_what_is_wrong, nothing_is_left_of_a_thousand_wrongs,
+        tells_that_hugepages_are_not_permitted)
