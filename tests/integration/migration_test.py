@@ -7,6 +7,7 @@ traffic, and gives some back.
 VDPA_MOVES  environment variable: how often it is moved, instead of a few times
 """
 import os
+import re
 
 from harness.backends import sim_device, wait_counts
 from harness.dimm import Dimm
@@ -15,10 +16,12 @@ from harness.migration import migrate
 from harness.result import check
 from harness.runner import run
 from harness.testpmd import Testpmd, ours, vdev
+from lab.kernel import LAB
 
 # Rings so long that a slow guest does not go round them during a move.
 LONG = "rx_queue_size=1024,tx_queue_size=1024"
 SLOW, BUSY, POSTCOPY = 1, 1, 1
+SECONDS = 300
 MOVES = int(os.environ.get("VDPA_MOVES") or 0)
 
 
@@ -70,6 +73,21 @@ def moves(workspace, backend, properties: str, postcopy: int) -> None:
         end.quit()
 
 
+def idle_by_the_program(workspace) -> None:
+    """devtools/lab/migrate, as a person runs it, tells what there is to know."""
+    sockets = [workspace.path(name) for name in ("one.socket", "other.socket")]
+    ends = [reflector(workspace, [socket]) for socket in sockets]
+    program = workspace.start("migrate", [LAB / "migrate", "--idle", "--from", sockets[0], "--to",
+                                          sockets[1]])
+    status = program.wait(SECONDS)
+    check(status == 0, f"status 0, got {status}:\n{program.text}")
+    check(re.search(r"^migrate: downtime \d+ ms of \d+ ms; \d+ of [1-9]\d* frames lost, memory intact$",
+                    program.text, re.M) is not None,
+          f"downtime, lost frames and what became of memory, got:\n{program.text}")
+    for end in ends:
+        end.quit()
+
+
 def case(name: str, backend, properties: str = "", postcopy: int = 0):
     return name, lambda workspace: moves(workspace, backend, properties, postcopy)
 
@@ -77,4 +95,5 @@ def case(name: str, backend, properties: str = "", postcopy: int = 0):
 if __name__ == "__main__":
     run(case("vhost_split", reflector, postcopy=POSTCOPY),
         case("vhost_packed", reflector, "packed=on", POSTCOPY),
-        case("sim", sim_device))
+        case("sim", sim_device),
+        idle_by_the_program)
