@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lab.devices import Netdev, VirtioNet
-from lab.kernel import NotPrepared, prepared
+from lab.kernel import Kernel, NotPrepared, prepared
 from lab.machine import Machine, NoEmulator
 
 from .process import Process
@@ -33,6 +33,14 @@ class Nic:
                          properties=tuple(filter(None, self.properties.split(","))))
 
 
+def require_kernel() -> Kernel:
+    """What guests boot from, made now if it is not there."""
+    try:
+        return prepared()
+    except NotPrepared as why:
+        raise Skip(str(why)) from why
+
+
 class Guest(Process):
     """Boots a guest with these NICs and waits for its shell.
 
@@ -50,12 +58,12 @@ class Guest(Process):
         machine = Machine(cpus, memory_mb, tuple(nic.device() for nic in nics), iommu,
                           moves=moves)
         self.memory_bytes = machine.memory_kb << 10
+        kernel = require_kernel()
+        initrd = workspace.path(workspace.unique(name) + ".initrd")
+        initrd.write_bytes(kernel.initrd(files or {}))
         try:
-            kernel = prepared()
-            initrd = workspace.path(workspace.unique(name) + ".initrd")
-            initrd.write_bytes(kernel.initrd(files or {}))
             argv = machine.qemu_args(kernel, initrd, "iommu.strict=1" if iommu else "")
-        except (NotPrepared, NoEmulator) as why:
+        except NoEmulator as why:
             raise Skip(str(why)) from why
         super().__init__(name, argv + ["-serial", "stdio", *qemu],
                          workspace.path(workspace.unique(name) + ".log"))
