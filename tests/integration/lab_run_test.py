@@ -1,15 +1,19 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-3-Clause
-"""devtools/lab/run: devices on a tap and on sockets carry frames, and nothing stays behind of a run
-that is killed."""
+"""devtools/lab/run: how a guest ends is told, devices on a tap and on sockets carry frames, and nothing
+stays behind."""
 import os
+import re
+import shutil
 import signal
 import time
+from pathlib import Path
 
+from harness.guest import require_kernel
 from harness.guest_network import GUEST_ADDRESS, HOST_ADDRESS, TAP, GuestNetwork
-from harness.result import Failure, Skip, check
+from harness.result import Failure, check
 from harness.runner import run
-from lab.kernel import LAB, NotPrepared, prepared
+from lab.kernel import LAB, cpio
 
 RUN_SECONDS = 150
 PATIENCE_SECONDS = 30
@@ -33,16 +37,8 @@ kill $!
 """
 
 
-def prepare() -> None:
-    """So that no run has to, with its time running."""
-    try:
-        prepared()
-    except NotPrepared as why:
-        raise Skip(str(why)) from why
-
-
 def tap_and_sockets(workspace) -> None:
-    prepare()
+    require_kernel()    # so that no run has to make it, with its time running
     network = GuestNetwork(workspace)
     workspace.run(["ip", "tuntap", "add", TAP, "mode", "tap"], netns=network.netns)
     network.tap_up()
@@ -54,6 +50,82 @@ def tap_and_sockets(workspace) -> None:
     status = guest.wait(RUN_SECONDS)
     check(status == 0, f"the pings to be answered, got status {status}:\n{guest.text}")
     check(guest.text.count("3 packets received") == 2, f"6 answers, got:\n{guest.text}")
+
+
+def processes(mark: str) -> list[str]:
+    """What runs with this name in its environment."""
+    found = []
+    for directory in Path("/proc").glob("[0-9]*"):
+        try:
+            if mark.encode() + b"=" in (directory / "environ").read_bytes():
+                found.append((directory / "cmdline").read_text().replace("\0", " "))
+        except (FileNotFoundError, ProcessLookupError, PermissionError):
+            pass
+    return found
+
+
+def ends(workspace, wanted: int, says: str, *arguments: str) -> str:
+    """A run that ends with this status, says this, and leaves no process behind; what it printed."""
+    require_kernel()
+    mark = workspace.unique("mark").replace("-", "_")
+    guest = workspace.start("lab", [LAB / "run", "--memory", 512, *arguments], env={mark: "1"})
+    status = guest.wait(RUN_SECONDS)
+    check(status == wanted, f"status {wanted}, got {status}:\n{guest.text}")
+    check(re.search(says, guest.text) is not None, f"it to say /{says}/, got:\n{guest.text}")
+    left = processes(mark)
+    check(not left, f"no process left, got {left}")
+    return guest.text
+
+
+def status_is_the_commands(workspace) -> None:
+    """With a set of modules, and all of the console in a file."""
+    text = ends(workspace, 7, "", "--vduse", "--keep-log", "--", "sh", "-c",
+                "test -c /dev/vduse/control || exit 1; echo to the console >/dev/console; exit 7")
+    log = re.search(r"^lab: the console's output is in (\S+)$", text, re.M)
+    check(log is not None, f"the log's name, got:\n{text}")
+    file = Path(log.group(1))
+    said = file.read_text(encoding="utf-8", errors="replace")
+    file.unlink()
+    check("to the console" in said, f"the console's output in the log, got:\n{said}")
+
+
+def time_limit_ends_a_command(workspace) -> None:
+    ends(workspace, 124, "the time limit of 5 s is over", "--timeout", "5", "--", "sleep", "1000")
+
+
+def panic_is_shown(workspace) -> None:
+    ends(workspace, 125, r"the guest died; (?s:.*)Kernel panic - not syncing: sysrq triggered crash",
+         "--", "sh", "-c", "echo c >/proc/sysrq-trigger")
+
+
+def kernel_with(workspace, **files: bytes) -> Path:
+    """A directory as devtools/lab/prepare makes it, with some files other than there."""
+    directory = workspace.path("kernel")
+    directory.mkdir()
+    for path in require_kernel().directory.iterdir():
+        if path.name not in files:
+            (directory / path.name).symlink_to(path)
+    for name, content in files.items():
+        (directory / name).write_bytes(content)
+    return directory
+
+
+def no_guest_without_a_kernel(workspace) -> None:
+    kernel = kernel_with(workspace, vmlinux=b"no kernel")
+    ends(workspace, 125, "QEMU ended with status 1", "--kernel", kernel, "--", "true")
+
+
+def guest_that_never_comes_up(workspace) -> None:
+    """One whose first process cannot be started, and one where that never gets anywhere."""
+    kernel = kernel_with(workspace, initramfs=b"")
+    ends(workspace, 125, "the guest died before it ran the command; (?s:.*)No working init found",
+         "--kernel", kernel, "--", "true")
+    archive = require_kernel().directory.joinpath("initramfs").read_bytes()
+    shutil.rmtree(kernel)
+    kernel = kernel_with(workspace, initramfs=archive + cpio(
+        [("bin/sh", 0o100755, b"#!/bin/busybox watch\n")]))
+    ends(workspace, 124, "the time limit of 5 s is over", "--timeout", "5", "--kernel", kernel,
+         "--", "true")
 
 
 def children(pid: int) -> list[int]:
@@ -80,7 +152,7 @@ def alive(pid: int) -> bool:
 
 def killed(workspace) -> None:
     """Whoever runs it can be killed: emulator, peer and their directory are gone at once."""
-    prepare()
+    require_kernel()
     scratch = workspace.path("scratch")
     scratch.mkdir()
     guest = workspace.start("lab", [LAB / "run", "--memory", 512, "--peer",
@@ -96,4 +168,5 @@ def killed(workspace) -> None:
 
 
 if __name__ == "__main__":
-    run(tap_and_sockets, killed)
+    run(status_is_the_commands, time_limit_ends_a_command, panic_is_shown, no_guest_without_a_kernel,
+        guest_that_never_comes_up, tap_and_sockets, killed)
