@@ -19,3 +19,12 @@ def bound_to_us():
     """preexec_fn for a child of this process."""
     parent = os.getpid()
     return lambda: die_with(parent)
+
+
+def end_session(child) -> None:
+    """Kill a child that began a session of its own, with all of it that still runs, and reap it."""
+    try:
+        os.killpg(child.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+    child.wait()

@@ -8,7 +8,7 @@ import subprocess
 import tempfile
 import time
 
-from .child import bound_to_us
+from .child import bound_to_us, end_session
 
 READY_SECONDS = 60
 END_SECONDS = 30
@@ -103,10 +103,6 @@ class Peer:
 
     def _kill(self) -> None:
         if self._child:
-            try:
-                os.killpg(self._child.pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
-            self._child.wait()
+            end_session(self._child)
             self._child.stdout.close()
         self._scratch.close()

@@ -19,7 +19,7 @@ import time
 import tty
 from pathlib import Path
 
-from lab.child import LIBC, die_with
+from lab.child import LIBC, die_with, end_session
 
 from .result import Failure
 
@@ -152,11 +152,7 @@ class Process:
     def kill(self) -> None:
         """Kill the child and all of its session that still runs, and reap it. Never fails."""
         self._killed |= self.running
-        try:
-            os.killpg(self._child.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
-        self._child.wait()
+        end_session(self._child)
         self._reader.join(5)
         if self._master >= 0:
             os.close(self._master)
