@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +12,7 @@
 #include "memory.h"
 #include "memory_guard.h"
 #include "vhost_user_wire.h"
+#include "vring_private.h"
 
 static size_t
 table_size(uint32_t nregions)
@@ -71,6 +73,18 @@ file_page_size(const struct stat *st)
 	return block > page && (block & (block - 1)) == 0 ? block : page;
 }
 
+/*
+ * That fails only where it leaves a process with more mappings than it may have. What stays is a hole
+ * in the address space, and memory that its owner cannot free.
+ */
+static void
+unmap(void *addr, uint64_t len)
+{
+	if (munmap(addr, len) != 0)
+		VRING_LOG(ERR, "%" PRIu64 " bytes of guest memory stay mapped: %s", len,
+			strerror(errno));
+}
+
 int
 vhost_memory_map(int fd, uint64_t offset, uint64_t size, struct vhost_mapping *mapping)
 {
@@ -96,7 +110,7 @@ vhost_memory_map(int fd, uint64_t offset, uint64_t size, struct vhost_mapping *m
 		return -errno;
 	ret = vhost_guard_add(addr, len);
 	if (ret != 0) {
-		munmap(addr, len);
+		unmap(addr, len);
 		return ret;
 	}
 	/* A core dump is for debugging this process, not for what a guest keeps in its memory. */
@@ -115,7 +129,7 @@ vhost_memory_unmap(void *addr, uint64_t len)
 	if (addr == NULL)
 		return;
 	vhost_guard_remove(addr);
-	munmap(addr, len);
+	unmap(addr, len);
 }
 
 static int

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -96,7 +97,11 @@ WRAP(void *, mmap64, MAP_FAILED, ENOMEM,
 	(void *addr, size_t len, int prot, int flags, int fd, off_t offset),
 	(addr, len, prot, flags, fd, offset))
 WRAP(int, poll, -1, ENOMEM, (struct pollfd * fds, nfds_t n, int timeout), (fds, n, timeout))
+WRAP(int, pthread_create, EAGAIN, EAGAIN,
+	(pthread_t * thread, const pthread_attr_t *attr, void *(*start)(void *), void *arg),
+	(thread, attr, start, arg))
 WRAP(ssize_t, read, -1, EIO, (int fd, void *data, size_t len), (fd, data, len))
+WRAP(ssize_t, recv, -1, ENOMEM, (int fd, void *data, size_t len, int flags), (fd, data, len, flags))
 WRAP(ssize_t, recvmsg, -1, ENOMEM, (int fd, struct msghdr *msg, int flags), (fd, msg, flags))
 WRAP(ssize_t, sendmsg, -1, ENOMEM, (int fd, const struct msghdr *msg, int flags), (fd, msg, flags))
 WRAP(int, socket, -1, EMFILE, (int domain, int type, int protocol), (domain, type, protocol))
@@ -149,6 +154,21 @@ __wrap_epoll_ctl(int epoll, int command, int fd, struct epoll_event *event)
 	if (command != EPOLL_CTL_DEL && fails("epoll_ctl", ENOSPC))
 		return -1;
 	return __real_epoll_ctl(epoll, command, fd, event);
+}
+
+int __real_munmap(void *addr, size_t len);
+int __wrap_munmap(void *addr, size_t len);
+
+/* What stays mapped then cannot be mended by anybody: it goes all the same, so that leaks are others. */
+int
+__wrap_munmap(void *addr, size_t len)
+{
+	const bool failing = fails("munmap", ENOMEM);
+	const int ret = __real_munmap(addr, len);
+
+	if (failing)
+		errno = ENOMEM;
+	return failing ? -1 : ret;
 }
 
 long __real_syscall(long number, long a, long b, long c, long d, long e, long f);

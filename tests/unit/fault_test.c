@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -142,6 +143,7 @@ work(void)
 	rte_pktmbuf_free_bulk(pkts, n);
 	rte_vhost_vring_call(vid, 0);
 	rte_vhost_backend_config_change(vid, false);
+	rte_vhost_backend_config_change(vid, true);
 }
 
 static void
@@ -492,12 +494,33 @@ save_and_load_state(struct frontend *fe)
 	return ok;
 }
 
+/* Answer what comes on the back end's channel, until it is closed. */
+static void *
+answer(void *arg)
+{
+	const int fd = *(const int *)arg;
+	struct vhost_user_message msg;
+
+	fault_exempt(true);
+	while (vhost_user_receive(fd, &msg) == 1) {
+		vhost_user_message_close_fds(&msg);
+		if ((msg.header.flags & VHOST_USER_FLAG_NEED_REPLY) == 0)
+			continue;
+		msg.header.flags = VHOST_USER_VERSION | VHOST_USER_FLAG_REPLY;
+		msg.header.size = sizeof(msg.payload.u64);
+		msg.payload.u64 = 0;
+		vhost_user_send(fd, &msg);
+	}
+	return NULL;
+}
+
 static bool
 talk(struct frontend *fe, const struct life *life)
 {
 	const uint64_t features = FEATURES | (life->iommu ? FEATURE(VIRTIO_F_ACCESS_PLATFORM) : 0);
 	struct vhost_user_message channel = fe_message(VHOST_USER_SET_BACKEND_REQ_FD, 0);
 	const struct timeval timeout = { .tv_sec = ANSWER_SECONDS };
+	pthread_t answering;
 	uint64_t end;
 	int fds[2];
 	bool ok;
@@ -506,24 +529,27 @@ talk(struct frontend *fe, const struct life *life)
 	fill_rings(fe);
 	socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds);
 	channel.fds[channel.nfds++] = fds[1];
+	if (pthread_create(&answering, NULL, answer, &fds[0]) != 0)
+		complain("cannot start a thread");
 	ok = negotiate(fe, features & ~FEATURE(VHOST_F_LOG_ALL)) && say(fe, &channel, false) &&
 		(!speaks(VHOST_USER_PF_CONFIG) || read_config(fe)) &&
 		(life->postcopy ? share_late_memory(fe) : share_memory(fe)) &&
 		(!speaks(VHOST_USER_PF_INFLIGHT_SHMFD) || keep_in_flight(fe)) &&
 		(!life->iommu || map_addresses(fe)) && set_up_ring(fe, 0) && set_up_ring(fe, 1) &&
 		say_u64(fe, VHOST_USER_SET_STATUS, 0xf, -1);
-	if (ok && __atomic_load_n(&app.vid, __ATOMIC_SEQ_CST) >= 0) {
+	ok = ok && __atomic_load_n(&app.vid, __ATOMIC_SEQ_CST) >= 0;
+	if (ok) {
 		fault_exempt(false);
 		work();
 		fault_exempt(true);
-	} else {
-		ok = false;
 	}
 	ok = ok && (!life->postcopy || ask(fe, VHOST_USER_POSTCOPY_END, &end)) && plug_memory(fe) &&
 		log_writes(fe, features) && (!life->iommu || unmap_addresses(fe)) &&
 		share_memory(fe) && say_state(fe, VHOST_USER_GET_VRING_BASE, 0, 0) &&
 		say_state(fe, VHOST_USER_GET_VRING_BASE, 1, 0) && !(app.vid >= 0) &&
 		(!speaks(VHOST_USER_PF_DEVICE_STATE) || save_and_load_state(fe));
+	shutdown(fds[0], SHUT_RDWR);
+	pthread_join(answering, NULL);
 	close(fds[0]);
 	close(fds[1]);
 	return ok;
@@ -605,6 +631,8 @@ static void __attribute__((noreturn)) two_lives(const struct life *life, unsigne
 		snprintf(verdict->failed, sizeof(verdict->failed), "%s", failed);
 	if (!verdict->whole && !verdict->told)
 		complain("nothing in the log tells why it went wrong");
+	if (strcmp(verdict->failed, "munmap") == 0 && !verdict->told)
+		complain("nothing in the log tells that memory stays mapped");
 	if (!live(life))
 		complain("the next life went wrong; the log of the first: %s", text);
 	verdict->fds = unit_open_fds();
