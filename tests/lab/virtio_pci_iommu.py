@@ -8,7 +8,8 @@
 and the port the device, as QEMU's monitor shows it."""
 import os
 
-from virtio_pci_lab import DEVICES, Monitor, end_after_removal, frames_cross, on_pci
+from virtio_pci_lab import (DEVICES, Monitor, end_after_removal, expect_removal, frames_cross,
+                            on_pci)
 
 from harness.result import check
 from harness.runner import run
@@ -99,7 +100,7 @@ def pulled_under_traffic(testpmd: Testpmd, monitor: Monitor) -> None:
     testpmd.until("frames", lambda: testpmd.port_stats(2).rx_packets > 100)
     begin = testpmd.mark()
     monitor("device_del", id="dev2")
-    testpmd.expect(r"Port 2 is closed", START_SECONDS, begin)
+    expect_removal(testpmd, begin, port=2, left=2)
     testpmd.until("the device to be gone",
                   lambda: DEVICES[2] not in os.listdir("/sys/bus/pci/drivers/vfio-pci"))
     testpmd.port_stats(0)

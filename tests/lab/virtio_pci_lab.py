@@ -10,7 +10,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "integration"))
 
 from harness.numbered import run_numbered  # noqa: E402
 from harness.result import Failure, check  # noqa: E402
-from harness.testpmd import Testpmd, distribution, ours  # noqa: E402
+from harness.testpmd import START_SECONDS, Testpmd, distribution, ours  # noqa: E402
 from harness.workspace import Workspace, built  # noqa: E402
 
 FRAMES = int(os.environ.get("VDPA_FRAMES", "2000"))
@@ -82,6 +82,16 @@ class Monitor:
             message = json.loads(line)
             if "return" in message or "error" in message:
                 return message
+
+
+def expect_removal(testpmd: Testpmd, begin: int, port: int, left: int) -> None:
+    """Wait until the distribution's testpmd has closed a port that was pulled while it forwarded, and
+    forwards again, with those that are left. It tells of it from a thread of its own: what is typed
+    meanwhile has its words in the middle of the echo."""
+    testpmd.expect(rf"Port {port} is closed", START_SECONDS, begin)
+    testpmd.expect(rf"Now total ports is {left}$", START_SECONDS)
+    for _ in range(left):
+        testpmd.expect(r"TX RS bit threshold=\d+$", START_SECONDS)
 
 
 def end_after_removal(workspace: Workspace, testpmd: Testpmd) -> None:

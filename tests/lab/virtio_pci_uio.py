@@ -9,12 +9,13 @@
 # lab-timeout: 300
 """Virtio devices on PCI by physical addresses, without an IOMMU: legacy and modern, split and packed, with
 several queue pairs, and pulled out without a word."""
-from virtio_pci_lab import DEVICES, FRAMES, Monitor, end_after_removal, frames_cross, on_pci
+from virtio_pci_lab import (DEVICES, FRAMES, Monitor, end_after_removal, expect_removal,
+                            frames_cross, on_pci)
 
 from harness.numbered import run_numbered
 from harness.result import check
 from harness.runner import run
-from harness.testpmd import START_SECONDS, distribution, ours
+from harness.testpmd import distribution, ours
 from harness.workspace import Workspace
 
 
@@ -35,7 +36,7 @@ def pulled_without_a_word(workspace: Workspace) -> None:
     testpmd.until("frames", lambda: testpmd.port_stats(1).rx_packets > 100)
     begin = testpmd.mark()
     monitor("device_del", id="dev3")
-    testpmd.expect(r"Port 1 is closed", START_SECONDS, begin)
+    expect_removal(testpmd, begin, port=1, left=1)
     check("Link status: up" in testpmd.command("show port info 0"), "the other one to be up")
     end_after_removal(workspace, testpmd)
     monitor.close()
