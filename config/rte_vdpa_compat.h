@@ -12,8 +12,8 @@
  * and arrives as RTE_VDPA_HAVE_*.
  *
  * Differences that need no code, only a habit that works with every release:
- * - __rte_cache_aligned and __rte_aligned() stand between `struct` and the tag, never after the
- *   closing brace: 24.11 accepts only that.
+ * - __rte_cache_aligned and __rte_aligned() of a type stand between `struct` and the tag, where the
+ *   headers of newer releases have them; gcc and clang take them after the closing brace as well.
  * - RTE_MARKER fields are gone from struct rte_mbuf in 24.11: take the address of a real field.
  * - IPv6 addresses are an array in 22.11 and a struct in 24.11: go through memcpy() and
  *   sizeof(), never through a subscript.
@@ -84,7 +84,11 @@
  * Threads that are not data path lcores. 23.11 has rte_thread_create_control() on rte_thread_t
  * and no rte_ctrl_thread_create() any more; 22.11 has only the latter, on pthread_t.
  */
-#if RTE_VERSION < RTE_VERSION_NUM(23, 3, 0, 0)
+#if RTE_VERSION < RTE_VERSION_NUM(23, 11, 0, 0)
+#define RTE_VDPA_HAVE_CTRL_THREAD 1
+#endif
+
+#ifdef RTE_VDPA_HAVE_CTRL_THREAD
 struct rte_vdpa_thread_start {
 	rte_thread_func func;
 	void *arg;
@@ -113,7 +117,7 @@ rte_vdpa_thread_main(void *opaque)
 static inline int
 rte_vdpa_thread_create_control(rte_thread_t *id, const char *name, rte_thread_func func, void *arg)
 {
-#if RTE_VERSION < RTE_VERSION_NUM(23, 3, 0, 0)
+#ifdef RTE_VDPA_HAVE_CTRL_THREAD
 	struct rte_vdpa_thread_start *start = malloc(sizeof(*start));
 	pthread_t thread;
 	int ret;

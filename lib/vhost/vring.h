@@ -167,7 +167,7 @@ typedef uint16_t (*vhost_vring_dequeue_t)(struct vhost_vring *vr, struct rte_mem
  * The struct is three groups of cache lines: what every burst reads and only the control path
  * writes, what the data path writes and nobody else reads meanwhile, and what is seldom touched.
  */
-struct vhost_vring {
+struct __rte_cache_aligned vhost_vring {
 	union {
 		struct vring_desc *desc;
 		struct vring_packed_desc *packed_desc;
@@ -222,7 +222,7 @@ struct vhost_vring {
 	const char *name; /**< for the log: device and queue; owned by whoever owns the ring */
 	uint64_t
 		mbuf_flags; /**< RTE_VHOST_USER_{EXTBUF,LINEARBUF}_SUPPORT, NET_COMPLIANT_OL_FLAGS */
-} __rte_cache_aligned;
+};
 
 /** Make @a vr a stopped ring with no memory, no fds and zero counters. */
 void vhost_vring_init(struct vhost_vring *vr, const char *name);

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include <rte_lcore.h>
+#include <rte_vdpa_compat.h>
 
 #include "fault.h"
 
@@ -108,10 +109,16 @@ WRAP(int, socket, -1, EMFILE, (int domain, int type, int protocol), (domain, typ
 WRAP(int, stat64, -1, EACCES, (const char *path, struct stat *st), (path, st))
 WRAP(int, unlink, -1, EACCES, (const char *path), (path))
 WRAP(ssize_t, write, -1, EIO, (int fd, const void *data, size_t len), (fd, data, len))
+#ifdef RTE_VDPA_HAVE_CTRL_THREAD
 WRAP(int, rte_ctrl_thread_create, -EAGAIN, EAGAIN,
 	(pthread_t * thread, const char *name, const pthread_attr_t *attr, void *(*start)(void *),
 		void *arg),
 	(thread, name, attr, start, arg))
+#else
+WRAP(int, rte_thread_create_control, -EAGAIN, EAGAIN,
+	(rte_thread_t * thread, const char *name, rte_thread_func start, void *arg),
+	(thread, name, start, arg))
+#endif
 
 /* Those with an argument that may be left out, or that fail for some of their uses only. */
 int __real_fcntl64(int fd, int command, ...);

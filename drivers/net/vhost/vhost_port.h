@@ -54,7 +54,7 @@ struct vhost_counters {
 	uint64_t errors;
 };
 
-struct vhost_queue {
+struct __rte_cache_aligned vhost_queue {
 	/* The line that a burst works on. */
 	struct vhost_gate gate;
 	uint16_t vring;
@@ -65,7 +65,7 @@ struct vhost_queue {
 
 	struct vhost_counters base __rte_cache_aligned; /**< count when it was last reset */
 	struct vhost_port *port;
-} __rte_cache_aligned;
+};
 
 /** Receive interrupts of one queue: see vhost_intr.h. */
 struct vhost_intr {

@@ -95,7 +95,7 @@ struct virtio_queue_counters {
 	uint64_t sizes[VIRTIO_SIZE_BOUNDS];
 };
 
-struct virtio_queue {
+struct __rte_cache_aligned virtio_queue {
 	/* First line: constant while the queue runs. */
 	virtio_burst_t burst;
 	union {
@@ -170,7 +170,7 @@ struct virtio_queue {
 	uint16_t room;      /**< receive: data_off of frames, with room for the header in front */
 	uint16_t data_room; /**< receive: bytes of a buffer from its buf_addr on */
 	uint64_t offloads;
-} __rte_cache_aligned;
+};
 
 /**
  * Allocate a queue with memory for a ring of either format.
