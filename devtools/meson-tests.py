@@ -4,14 +4,15 @@
 
 Usage: meson-tests.py names BUILD_DIR SUITE PATTERN
        meson-tests.py list BUILD_DIR SUITE PATTERN
-       meson-tests.py results BUILD_DIR
+       meson-tests.py results BUILD_DIR [no-skips]
 
 "names" prints what to give meson to run the tests in SUITE (any, if empty) that match the shell
 pattern PATTERN (any, if empty); "list" prints the names of the tests themselves, which are not the
 same where one program runs several of them (those print TAP, and their option --list names them).
 "results" prints RESULT<tab>NAME<tab>REASON for each test of the last run, where RESULT is OK, FAIL
 or SKIP, and REASON of a skipped one is the last line that it printed, of a failed one those that tell
-what went wrong.
+what went wrong. Cases that a test skipped have lines of their own. With "no-skips", what was skipped
+counts as failed, unless its reason begins with "hardware:".
 """
 import fnmatch
 import json
@@ -23,6 +24,12 @@ import sys
 # How a failure reads in what cmocka, the sanitizers, our own scripts and Python print.
 TELLING = re.compile(r"FAILED \(|error: |ERROR: |Error: |^\[ *LINE *\]")
 TELLING_LINES = 4
+# How a case that was skipped reads in what the integration tests print, and in what cmocka does.
+HARNESS_SKIP = re.compile(r"^(\S.*): skipped \([\d.]+ s\)(?:: (.*))?$")
+CMOCKA_RUN = "[ RUN      ] "
+CMOCKA_SKIP = "[  SKIPPED ] "
+NO_REASON = "no reason given"
+HARDWARE = "hardware:"
 OUTCOME = {"OK": "OK", "EXPECTEDFAIL": "OK", "SKIP": "SKIP"}
 
 
@@ -57,7 +64,24 @@ def reason(test: dict, outcome: str) -> str:
         told = [line for line in lines if TELLING.search(line)][:TELLING_LINES]
         status = f"{test['result'].lower()}, exit status {test.get('returncode')}"
         return "; ".join([status, *told]).expandtabs(1)
-    return lines[-1] if lines else "no reason given"
+    return lines[-1] if lines else NO_REASON
+
+
+def skipped_cases(test: dict) -> list[tuple[str, str]]:
+    """Name and reason of each case that a test skipped; of cmocka's the reason is its last line."""
+    found = []
+    running = last = ""
+    for line in (test.get("stdout", "") + "\n" + test.get("stderr", "")).splitlines():
+        if line.startswith(CMOCKA_RUN):
+            running, last = line[len(CMOCKA_RUN):], ""
+        elif harness := HARNESS_SKIP.match(line):
+            found.append((harness.group(1), harness.group(2) or NO_REASON))
+        elif running and line == CMOCKA_SKIP + running:
+            found.append((running, last or NO_REASON))
+            running = ""    # named again where cmocka lists all of them
+        elif line.strip():
+            last = line.strip()
+    return found
 
 
 def tap_results(output: str) -> list[tuple[str, str, str]]:
@@ -74,17 +98,25 @@ def tap_results(output: str) -> list[tuple[str, str, str]]:
     return found
 
 
-def results(build: str) -> None:
+def results_of(test: dict) -> list[tuple[str, str, str]]:
+    """Outcome, name and reason of all that one of meson's tests is made of."""
+    outcome = OUTCOME.get(test["result"], "FAIL")
+    name = test["name"].rsplit(" / ", 1)[-1]
+    if test.get("stdout", "").startswith("TAP version"):
+        return tap_results(test["stdout"])
+    cases = [("SKIP", f"{name}: {case}", why) for case, why in skipped_cases(test)]
+    return cases if outcome == "SKIP" and cases else \
+        [(outcome, name, reason(test, outcome))] + cases
+
+
+def results(build: str, no_skips: bool) -> None:
     with open(os.path.join(build, "meson-logs", "testlog.json"), encoding="utf-8",
               errors="replace") as lines:
         for test in map(json.loads, lines):
-            outcome = OUTCOME.get(test["result"], "FAIL")
-            name = test["name"].rsplit(" / ", 1)[-1]
-            if test.get("stdout", "").startswith("TAP version"):
-                for one, part, why in tap_results(test["stdout"]):
-                    print(one, f"{part} ({os.path.basename(build)})", why, sep="\t")
-                continue
-            print(outcome, f"{name} ({os.path.basename(build)})", reason(test, outcome), sep="\t")
+            for outcome, name, why in results_of(test):
+                if no_skips and outcome == "SKIP" and not why.startswith(HARDWARE):
+                    outcome, why = "FAIL", f"skipped: {why}"
+                print(outcome, f"{name} ({os.path.basename(build)})", why, sep="\t")
 
 
 def main() -> int:
@@ -92,8 +124,8 @@ def main() -> int:
     try:
         if command in ("names", "list") and len(arguments) == 3:
             names(*arguments, command == "list")
-        elif command == "results" and len(arguments) == 1:
-            results(*arguments)
+        elif command == "results" and arguments[1:] in ([], ["no-skips"]):
+            results(arguments[0], len(arguments) > 1)
         else:
             print(__doc__, file=sys.stderr)
             return 2

@@ -8,7 +8,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.result import Failure, Skip, check
+from harness.result import Failure, check
 from harness.runner import run
 from harness.testpmd import Testpmd, ours
 from harness.workspace import require_root, sanitized
@@ -132,8 +132,6 @@ def nothing_is_left_of_a_thousand_wrongs(workspace) -> None:
 def tells_that_hugepages_are_not_permitted(workspace) -> None:
     """A user who may not have hugepages, with a program that is not told to do without."""
     require_root("become a user without permission for hugepages")
-    if sanitized():
-        raise Skip("a sanitized program's own reports are not for other users")
     program = workspace.path("testpmd")
     shutil.copy2(ours(), program)
     home = workspace.path("home")
@@ -153,5 +151,6 @@ def tells_that_hugepages_are_not_permitted(workspace) -> None:
 
 
 if __name__ == "__main__":
+    # What a sanitized program reports is not for other users.
     run(tells_what_is_wrong, nothing_is_left_of_a_thousand_wrongs,
-        tells_that_hugepages_are_not_permitted)
+        *([] if sanitized() else [tells_that_hugepages_are_not_permitted]))

@@ -469,8 +469,10 @@ with_vectors(uint16_t bits, void (*check)(const struct ring_case *))
 {
 	uint16_t before = rte_vect_get_max_simd_bitwidth();
 
-	if (rte_vect_set_max_simd_bitwidth(bits) != 0)
+	if (rte_vect_set_max_simd_bitwidth(bits) != 0) {
+		print_message("EAL does not let us choose the width of vectors\n");
 		skip();
+	}
 	for_each_case(check);
 	rte_vect_set_max_simd_bitwidth(before);
 }
