@@ -38,6 +38,7 @@ enum step {
 	FILL,
 	INTERRUPTS,
 	RESET,
+	RETURN_SHORT, /**< few bytes, before what looks like a tag */
 	STEPS
 };
 
@@ -160,6 +161,7 @@ check_frame(const struct rte_mbuf *m)
 	}
 	fuzz_check(segs == m->nb_segs);
 	fuzz_check(len == m->pkt_len);
+	fuzz_check(m->data_len >= RTE_ETHER_HDR_LEN);
 }
 
 static void
@@ -224,13 +226,11 @@ transmit(struct fuzz_input *in, uint16_t n)
 	rte_pktmbuf_free_bulk(&pkts[taken], made - taken);
 }
 
-/* Return what the ring has at the device's position; the input may change id, length and skip. */
+/* Return what the ring has at the device's position, or nearly so. */
 static void
-return_one(struct fuzz_input *in)
+return_buffer(uint8_t id_off, uint8_t skip, uint32_t len)
 {
 	struct virtio_queue *q = rig.q;
-	const uint8_t id_off = fuzz_u8(in), skip = fuzz_u8(in);
-	const uint32_t len = fuzz_u16(in);
 
 	if (rig.agreed & F(VIRTIO_F_RING_PACKED)) {
 		struct vring_packed_desc *d = &q->packed[rig.used];
@@ -253,6 +253,27 @@ return_one(struct fuzz_input *in)
 		.len = len,
 	};
 	q->used->idx = ++rig.used;
+}
+
+static void
+return_one(struct fuzz_input *in)
+{
+	const uint8_t id_off = fuzz_u8(in), skip = fuzz_u8(in);
+
+	return_buffer(id_off, skip, fuzz_u16(in));
+}
+
+/* What a tag is looked for in is there, from an earlier frame, and the frame ends before it. */
+static void
+return_short(struct fuzz_input *in)
+{
+	struct virtio_queue *q = rig.q;
+	const struct rte_mbuf *m = q->mbufs[rig.used % q->size];
+	const uint32_t len = fuzz_u8(in) % (RTE_ETHER_HDR_LEN + 2 * RTE_VLAN_HLEN);
+
+	if (m != NULL && !virtio_queue_is_tx(q))
+		memcpy((uint8_t *)m->buf_addr + q->room + 2 * RTE_ETHER_ADDR_LEN, "\x81", 2);
+	return_buffer(0, 0, q->hdr_len + len);
 }
 
 static size_t
@@ -329,6 +350,9 @@ step(struct fuzz_input *in)
 		break;
 	case RESET:
 		restart_queue();
+		break;
+	case RETURN_SHORT:
+		return_short(in);
 		break;
 	default:
 		break;

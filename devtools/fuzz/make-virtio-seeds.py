@@ -7,16 +7,17 @@ import struct
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-BURST, RETURN, WRITE_RING, WRITE_TABLE, WRITE_HEADER, LOOK, FILL, INTERRUPTS, RESET = range(9)
+BURST, RETURN, WRITE_RING, WRITE_TABLE, WRITE_HEADER, LOOK, FILL, INTERRUPTS, RESET, RETURN_SHORT = range(10)
 FEATURES = ["version_1", "packed", "in_order", "mergeable", "indirect", "event_idx", "csum",
             "guest_csum"]
 SIZE = 64
 ROOM_FOR_HEADER = 0x40
+STRIP_TAGS = 0x20
 
 
-def head(*features: str, transmit: bool, vectors: int) -> bytes:
+def head(*features: str, transmit: bool, vectors: int, more: int = 0) -> bytes:
     bits = sum(1 << FEATURES.index(name) for name in features)
-    return bytes([bits, transmit | vectors << 1 | 1 << 3 | ROOM_FOR_HEADER, SIZE - 2])
+    return bytes([bits, transmit | vectors << 1 | 1 << 3 | ROOM_FOR_HEADER | more, SIZE - 2])
 
 
 def give_back(length: int, id_off: int = 0, skip: int = 0) -> bytes:
@@ -34,6 +35,13 @@ def receive(*features: str, vectors: int) -> bytes:
         buffers = 2 if "mergeable" in features and i % 5 == 0 else 1
         out += header(i, buffers) + give_back(72)
     return out + bytes([LOOK, 8, 0, BURST, 32, FILL, INTERRUPTS, 1, RESET, BURST, 4])
+
+
+def short(*features: str, vectors: int, strip: bool) -> bytes:
+    out = head(*features, transmit=False, vectors=vectors, more=STRIP_TAGS if strip else 0)
+    for length in (0, 3, 4, 13, 14, 17, 18):
+        out += bytes([RETURN_SHORT, length])
+    return out + bytes([BURST, 32])
 
 
 def transmit(*features: str, vectors: int) -> bytes:
@@ -115,6 +123,9 @@ def main() -> None:
                 vectors = (vectors + 1) % 4
                 (corpus / f"{name}-{direction.__name__}").write_bytes(
                     direction("version_1", *ring, *more, vectors=vectors))
+        for strip in (False, True):
+            name = "-".join([*ring, "short", "stripped" if strip else "plain"])
+            (corpus / name).write_bytes(short("version_1", *ring, vectors=1, strip=strip))
 
 
 if __name__ == "__main__":

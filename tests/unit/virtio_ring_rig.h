@@ -203,6 +203,18 @@ make_queue(const struct mode *mode, bool tx)
 	return q;
 }
 
+/* Strip tags from now on, of a receive queue that the device has given nothing back to. */
+static inline void
+strip_tags(struct virtio_queue *q, const struct mode *mode)
+{
+	virtio_queues_quiesce(&q, 1);
+	q->flags |= VIRTIO_QUEUE_VLAN_STRIP;
+	virtio_queue_reset(q, mode->features);
+	if (rte_vect_get_max_simd_bitwidth() == RTE_VECT_SIMD_128)
+		use_narrow_functions(q);
+	virtio_queue_run(q);
+}
+
 static int
 virtio_ring_rig_setup(void **state)
 {

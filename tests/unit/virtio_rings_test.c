@@ -634,6 +634,97 @@ a_lying_device_stops_its_queue_and_nothing_else(void **state)
 	}
 }
 
+/* --- frames that are too short to be some --- */
+
+#define TAG_AT (2 * RTE_ETHER_ADDR_LEN)
+
+/* A tagged frame of `len` bytes in buffers of which the first one has `first`, behind its header. */
+static void
+deliver_tagged(struct reference_ring *ring, const struct mode *mode, uint32_t len, uint32_t first)
+{
+	const uint32_t hdr_len = header_length(mode);
+	const struct virtio_net_hdr_v1 hdr = { .num_buffers = first < len ? 2 : 1 };
+	uint8_t buf[12 + 64] = { 0 };
+	struct reference_chain c = { 0 };
+
+	memcpy(buf, &hdr, hdr_len);
+	memcpy(buf + hdr_len + TAG_AT, "\x81\x00\x01\x23", 4);
+	assert_true(reference_pop(ring, &c));
+	/* All of it, as if the buffer still had it from before. */
+	reference_scatter(&c, buf, sizeof(buf));
+	reference_push(ring, c.id, hdr_len + first, c.descs, 0);
+	if (first == len)
+		return;
+	assert_true(reference_pop(ring, &c));
+	reference_scatter(&c, buf, len - first);
+	reference_push(ring, c.id, len - first, c.descs, 0);
+}
+
+static void
+assert_tagged(const struct rte_mbuf *m, uint32_t len, uint32_t first, bool strip)
+{
+	const bool stripped = strip && first >= RTE_ETHER_HDR_LEN + RTE_VLAN_HLEN;
+
+	assert_int_equal(m->pkt_len, stripped ? len - 4 : len);
+	assert_int_equal(m->vlan_tci, stripped ? 0x123 : 0);
+	assert_int_equal(!!(m->ol_flags & RTE_MBUF_F_RX_VLAN_STRIPPED), stripped);
+}
+
+/* Between two that are long enough; `rest` bytes of it are in a further buffer. */
+static void
+receive_short(const struct mode *mode, bool strip, uint32_t len, uint32_t rest)
+{
+	const unsigned int before = rte_mempool_avail_count(pool);
+	struct virtio_queue *q = make_queue(mode, false);
+	const bool good = len >= RTE_ETHER_HDR_LEN;
+	struct reference_ring ring;
+	struct rte_mbuf *pkts[8];
+	uint16_t n = 0;
+
+	if (strip)
+		strip_tags(q, mode);
+	virtio_rx_fill(q);
+	reference_init(&ring, q, mode->features & PACKED, mode->features & ORDER);
+	deliver_tagged(&ring, mode, 60, 60);
+	deliver_tagged(&ring, mode, len + rest, len);
+	deliver_tagged(&ring, mode, 60, 60);
+	for (unsigned int i = 0; i < 4; i++)
+		n += virtio_rx_burst(q, &pkts[n], 8 - n);
+	assert_null(q->failure);
+	assert_int_equal(n, 2 + good);
+	assert_int_equal(q->count.packets, n);
+	assert_int_equal(q->count.bytes, 120 + (good ? len + rest : 0));
+	assert_int_equal(q->count.errors, !good);
+	assert_tagged(pkts[0], 60, 60, strip);
+	assert_tagged(pkts[n - 1], 60, 60, strip);
+	if (good)
+		assert_tagged(pkts[1], len + rest, len, strip);
+	rte_pktmbuf_free_bulk(pkts, n);
+	virtio_queue_destroy(q);
+	assert_int_equal(rte_mempool_avail_count(pool), before);
+}
+
+static void
+frames_without_an_ethernet_header_are_dropped_and_counted(void **state)
+{
+	static const uint32_t lens[] = { 0, 3, 4, 13, 14, 17, 18 };
+
+	(void)state;
+	for (unsigned int i = 0; i < RTE_DIM(modes) * ISAS * RTE_DIM(lens); i++) {
+		const struct mode *mode = &modes[i / RTE_DIM(lens) / ISAS];
+		const uint32_t len = lens[i % RTE_DIM(lens)];
+
+		if (mode->size < 64 || mode->size > 1024)
+			continue;
+		use(&isas[i / RTE_DIM(lens) % ISAS]);
+		for (unsigned int strip = 0; strip < 2; strip++) {
+			receive_short(mode, strip, len, 0);
+			if (mode->features & MRG)
+				receive_short(mode, strip, len, 30);
+		}
+	}
+}
+
 /* Whatever a device writes, nobody but its queue is hurt: the sanitizers and the pool tell. */
 static void
 noise_in_a_ring_does_no_harm(void **state)
@@ -687,6 +778,7 @@ main(void)
 		cmocka_unit_test(the_doorbell_rings_only_for_a_device_that_asked),
 		cmocka_unit_test(a_packed_event_index_rings_once_at_its_position),
 		cmocka_unit_test(a_lying_device_stops_its_queue_and_nothing_else),
+		cmocka_unit_test(frames_without_an_ethernet_header_are_dropped_and_counted),
 		cmocka_unit_test(noise_in_a_ring_does_no_harm),
 	};
 

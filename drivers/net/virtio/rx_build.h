@@ -93,12 +93,29 @@ virtio_rx_append(struct virtio_queue *q, struct rte_mbuf *m, uint32_t len)
 	q->merge_missing--;
 }
 
-static __rte_always_inline void
+/** What the device says is a frame, and cannot be one. @return frames, which is none */
+static __rte_noinline uint16_t
+virtio_rx_drop(struct virtio_queue *q, struct rte_mbuf *m)
+{
+	q->count.errors++;
+	rte_pktmbuf_free(m);
+	return 0;
+}
+
+/**
+ * The frame is whole. Applications, and what follows here, look at its Ethernet header without
+ * asking whether it is there. @return frames: one, or none if @a m is none
+ */
+static __rte_always_inline uint16_t
 virtio_rx_finish(struct virtio_queue *q, struct rte_mbuf *m, unsigned int variant)
 {
+	if (unlikely(m->data_len < RTE_ETHER_HDR_LEN))
+		return virtio_rx_drop(q, m);
 	q->count.bytes += m->pkt_len;
-	if ((variant & VIRTIO_RX_OFFLOAD) && (q->flags & VIRTIO_QUEUE_VLAN_STRIP))
+	if ((variant & VIRTIO_RX_OFFLOAD) && (q->flags & VIRTIO_QUEUE_VLAN_STRIP) &&
+		m->data_len >= RTE_ETHER_HDR_LEN + RTE_VLAN_HLEN)
 		rte_vlan_strip(m);
+	return 1;
 }
 
 /** A frame that the device described wrongly: it and what is behind it in the burst are lost. */
@@ -131,8 +148,8 @@ virtio_rx_build_general(struct virtio_queue *q, struct rte_mbuf **pkts, const ui
 			virtio_rx_append(q, m, lens[i]);
 			if (q->merge_missing > 0)
 				continue;
-			pkts[out++] = q->merging;
-			virtio_rx_finish(q, q->merging, variant);
+			pkts[out] = q->merging;
+			out += virtio_rx_finish(q, q->merging, variant);
 			q->merging = NULL;
 			continue;
 		}
@@ -152,8 +169,8 @@ virtio_rx_build_general(struct virtio_queue *q, struct rte_mbuf **pkts, const ui
 			break;
 		}
 		if (likely(buffers <= 1)) {
-			pkts[out++] = m;
-			virtio_rx_finish(q, m, variant);
+			pkts[out] = m;
+			out += virtio_rx_finish(q, m, variant);
 			continue;
 		}
 		q->merging = m;
@@ -164,6 +181,20 @@ virtio_rx_build_general(struct virtio_queue *q, struct rte_mbuf **pkts, const ui
 	return out;
 }
 
+/** Drop what is too short among frames that were counted. @return frames, in pkts[] */
+static __rte_noinline uint16_t
+virtio_rx_drop_runts(struct virtio_queue *q, struct rte_mbuf **pkts, uint16_t n)
+{
+	uint16_t out = 0;
+
+	for (uint16_t i = 0; i < n; i++) {
+		pkts[out] = pkts[i];
+		q->count.bytes -= pkts[i]->pkt_len;
+		out += virtio_rx_finish(q, pkts[i], VIRTIO_RX_PLAIN);
+	}
+	return out;
+}
+
 /** One frame per buffer, header of no interest. */
 static __rte_always_inline uint16_t
 virtio_rx_build_plain(struct virtio_queue *q, struct rte_mbuf **pkts, const uint32_t *lens,
@@ -171,14 +202,18 @@ virtio_rx_build_plain(struct virtio_queue *q, struct rte_mbuf **pkts, const uint
 {
 	const uint32_t hdr_len = q->hdr_len;
 	uint64_t bytes = 0;
+	uint32_t runts = 0;
 
 	for (uint16_t i = 0; i < n; i++) {
 		const uint32_t len = lens[i] - hdr_len;
 
 		init(q, pkts[i], len);
 		bytes += len;
+		runts |= len < RTE_ETHER_HDR_LEN;
 	}
 	q->count.bytes += bytes;
+	if (unlikely(runts))
+		n = virtio_rx_drop_runts(q, pkts, n);
 	q->count.packets += n;
 	return n;
 }
