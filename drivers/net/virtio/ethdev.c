@@ -104,6 +104,24 @@ dev_infos_get(struct rte_eth_dev *eth, struct rte_eth_dev_info *info)
 	return 0;
 }
 
+/* Several pairs take one of the two ways to say how many: MQ, or RSS, where the device has it alone. */
+static int
+configure_pairs(struct rte_eth_dev *eth)
+{
+	struct virtio_device *dev = virtio_ethdev_device(eth);
+	const uint64_t mq = VIRTIO_FEATURE(VIRTIO_NET_F_MQ);
+	const uint64_t rss = VIRTIO_FEATURE(VIRTIO_NET_F_RSS);
+	const bool only_rss = dev->pairs > 1 && !(dev->offered & mq);
+
+	if (dev->pairs > 1)
+		dev->needed |= only_rss && (dev->offered & rss) ? rss : mq;
+	else
+		dev->wanted &= ~mq;
+	if (!only_rss && !(eth->data->dev_conf.rxmode.mq_mode & RTE_ETH_MQ_RX_RSS_FLAG))
+		dev->wanted &= ~rss;
+	return dev->wanted & rss ? virtio_ethdev_rss_configure(eth) : 0;
+}
+
 static int
 dev_configure(struct rte_eth_dev *eth)
 {
@@ -126,16 +144,7 @@ dev_configure(struct rte_eth_dev *eth)
 		dev->needed |= VIRTIO_FEATURE(VIRTIO_NET_F_MRG_RXBUF);
 	if (conf->rxmode.offloads & RTE_ETH_RX_OFFLOAD_VLAN_FILTER)
 		dev->needed |= VIRTIO_FEATURE(VIRTIO_NET_F_CTRL_VLAN);
-	if (dev->pairs > 1)
-		dev->needed |= VIRTIO_FEATURE(VIRTIO_NET_F_MQ);
-	else
-		dev->wanted &= ~VIRTIO_FEATURE(VIRTIO_NET_F_MQ);
-	if (conf->rxmode.mq_mode & RTE_ETH_MQ_RX_RSS_FLAG)
-		return dev->wanted & VIRTIO_FEATURE(VIRTIO_NET_F_RSS) ?
-			virtio_ethdev_rss_configure(eth) :
-			0;
-	dev->wanted &= ~VIRTIO_FEATURE(VIRTIO_NET_F_RSS);
-	return 0;
+	return configure_pairs(eth);
 }
 
 /* One event descriptor for each receive queue, so that an application can sleep on them. */

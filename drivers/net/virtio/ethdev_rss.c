@@ -80,18 +80,20 @@ int
 virtio_ethdev_rss_configure(struct rte_eth_dev *eth)
 {
 	struct virtio_device *dev = virtio_ethdev_device(eth);
+	const bool asked = eth->data->dev_conf.rxmode.mq_mode & RTE_ETH_MQ_RX_RSS_FLAG;
 	const struct rte_eth_rss_conf *conf = &eth->data->dev_conf.rx_adv_conf.rss_conf;
 	struct virtio_rss *rss = &dev->rss;
 
 	if (rss->queues == 0)
 		default_key(rss->key);
-	rss->types = types_of(conf->rss_hf, rss->supported);
+	/* Unasked, frames are spread as well as the device can: that is what one with MQ does. */
+	rss->types = asked ? types_of(conf->rss_hf, rss->supported) : rss->supported;
 	if (rss->queues != eth->data->nb_rx_queues) {
 		rss->queues = eth->data->nb_rx_queues;
 		for (uint16_t i = 0; i < rss->table_size && rss->queues > 0; i++)
 			rss->table[i] = i % rss->queues;
 	}
-	if (set_key(rss, conf) == 0)
+	if (!asked || set_key(rss, conf) == 0)
 		return 0;
 	VIRTIO_LOG(ERR, "%s: an RSS key has %u bytes, not %u", dev->name, VIRTIO_RSS_KEY_BYTES,
 		conf->rss_key_len);

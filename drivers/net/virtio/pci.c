@@ -121,7 +121,7 @@ negotiate(struct virtio_pci *pci, uint64_t features)
 static int
 setup_control(struct virtio_pci *pci, uint64_t features)
 {
-	const uint16_t index = features & VIRTIO_FEATURE(VIRTIO_NET_F_MQ) ? 2 * pci->hw_pairs : 2;
+	const uint16_t index = features & PAIRS_FEATURES ? 2 * pci->hw_pairs : 2;
 
 	if (!(features & VIRTIO_FEATURE(VIRTIO_NET_F_CTRL_VQ)))
 		return 0;
