@@ -20,6 +20,7 @@
 #include <rte_mbuf.h>
 
 #include "unit_eal.h"
+#include "user.h"
 
 #define BIT(n) (UINT64_C(1) << (n))
 #define PF(name) BIT(VHOST_USER_PF_##name)
@@ -375,6 +376,48 @@ a_back_end_that_lacks_what_is_needed_is_refused(void **state)
 	scripted_stop(&b);
 }
 
+static void *
+set_up_again(void *arg)
+{
+	bool *done = arg;
+
+	if (rte_eth_rx_queue_setup(port(), 0, 64, 0, NULL, pool) == 0)
+		__atomic_store_n(done, true, __ATOMIC_RELEASE);
+	return NULL;
+}
+
+/* A thread of its own sees that the back end is gone, and has bursts leave all queues for that. */
+static void
+a_queue_is_not_freed_while_another_thread_looks_at_it(void **state)
+{
+	struct scripted_backend b = honest("looks", false);
+	struct virtio_device *dev;
+	pthread_t thread;
+	bool done = false;
+
+	(void)state;
+	scripted_start(&b);
+	assert_int_equal(probe(&b, ""), 0);
+	assert_int_equal(start(1, 0), 0);
+	assert_int_equal(rte_eth_dev_stop(port()), 0);
+	dev = rte_eth_devices[port()].data->dev_private;
+	/* A burst that takes its time. */
+	__atomic_store_n(&dev->queues[0]->in_burst, 1, __ATOMIC_RELEASE);
+	scripted_stop(&b);
+	while (pthread_mutex_trylock(&dev->lock) == 0) {
+		pthread_mutex_unlock(&dev->lock);
+		usleep(200);
+	}
+	assert_int_equal(pthread_create(&thread, NULL, set_up_again, &done), 0);
+	for (unsigned int i = 0; i < 100 && !__atomic_load_n(&done, __ATOMIC_ACQUIRE); i++)
+		usleep(1000);
+	assert_false(__atomic_load_n(&done, __ATOMIC_ACQUIRE));
+	__atomic_store_n(&dev->queues[0]->in_burst, 0, __ATOMIC_RELEASE);
+	pthread_join(thread, NULL);
+	assert_true(done);
+	remove_port();
+}
+
 static void
 without_a_back_end_a_client_is_not_probed(void **state)
 {
@@ -424,6 +467,7 @@ main(void)
 		cmocka_unit_test(trouble_at_any_message_costs_the_connection_only),
 		cmocka_unit_test(a_back_end_that_lies_in_a_ring_is_left),
 		cmocka_unit_test(a_back_end_that_lacks_what_is_needed_is_refused),
+		cmocka_unit_test(a_queue_is_not_freed_while_another_thread_looks_at_it),
 		cmocka_unit_test(without_a_back_end_a_client_is_not_probed),
 		cmocka_unit_test(a_socket_that_cannot_be_made_fails_the_probe),
 	};

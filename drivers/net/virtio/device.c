@@ -7,6 +7,14 @@
 #include "log.h"
 
 void
+virtio_device_place(struct virtio_device *dev, uint16_t index, struct virtio_queue *q)
+{
+	pthread_mutex_lock(&dev->lock);
+	dev->queues[index] = q;
+	pthread_mutex_unlock(&dev->lock);
+}
+
+void
 virtio_device_arm(struct virtio_device *dev, uint64_t features)
 {
 	dev->features = features;

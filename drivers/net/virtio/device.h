@@ -16,6 +16,7 @@
 #ifndef VIRTIO_DEVICE_H
 #define VIRTIO_DEVICE_H
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -95,6 +96,11 @@ struct virtio_device {
 	struct rte_ether_addr multicast[VIRTIO_MACS_MAX];
 	struct virtio_rss rss;
 
+	/**
+	 * Held by whoever lets bursts into queues, keeps them out, or looks at queues in a thread
+	 * other than the application's: of the table of queues, and of which of them may run.
+	 */
+	pthread_mutex_t lock;
 	struct virtio_queue *queues[2 * VIRTIO_PAIRS_MAX]; /**< by virtqueue number */
 };
 
@@ -110,6 +116,12 @@ virtio_has(const struct virtio_device *dev, unsigned int bit)
  * The queues must not be running. Allocates mbufs, but no other memory.
  */
 void virtio_device_arm(struct virtio_device *dev, uint64_t features);
+
+/**
+ * Put a queue, or NULL, where those who hold the lock find it. A queue that was taken away nobody
+ * else looks at any more when this returns.
+ */
+void virtio_device_place(struct virtio_device *dev, uint16_t index, struct virtio_queue *q);
 
 /** Let bursts into all queues but those that the application stopped. */
 void virtio_device_run(struct virtio_device *dev);

@@ -51,7 +51,7 @@ release(struct virtio_device *dev, uint16_t index)
 
 	if (q == NULL)
 		return;
-	dev->queues[index] = NULL;
+	virtio_device_place(dev, index, NULL);
 	dev->transport->queue_release(q);
 	virtio_queue_destroy(q);
 }
@@ -81,7 +81,7 @@ create(struct virtio_device *dev, uint16_t index, uint16_t descs, int node)
 	}
 	/* Kept in range of what a frame of the ring's size needs beside a header. */
 	q->nb_segs_max = RTE_MIN(VIRTIO_TX_SEGS_MAX, q->size - 1);
-	dev->queues[index] = q;
+	virtio_device_place(dev, index, q);
 	return q;
 }
 

@@ -54,7 +54,9 @@ virtio_pci_set_gone(struct virtio_pci *pci)
 {
 	if (__atomic_exchange_n(&pci->gone, true, __ATOMIC_SEQ_CST))
 		return;
+	pthread_mutex_lock(&pci->dev.lock);
 	virtio_device_halt(&pci->dev);
+	pthread_mutex_unlock(&pci->dev.lock);
 	VIRTIO_LOG(ERR, "%s: the device is gone: link down; close the port", pci->dev.name);
 }
 
@@ -117,7 +119,7 @@ negotiate(struct virtio_pci *pci, uint64_t features)
 	return -ENOTSUP;
 }
 
-/* The control queue stands behind all pairs that the device has, used or not. */
+/* The control queue stands behind all pairs that the device has, used or not (virtio 1.2, 5.1.2). */
 static int
 setup_control(struct virtio_pci *pci, uint64_t features)
 {
@@ -180,8 +182,10 @@ bring_up(struct virtio_pci *pci)
 	if (ret < 0)
 		return ret;
 	add_status(pci, VIRTIO_CONFIG_S_DRIVER_OK);
+	pthread_mutex_lock(&dev->lock);
 	pci->running = true;
 	virtio_device_run(dev);
+	pthread_mutex_unlock(&dev->lock);
 	/* What receive queues were filled with before the device could look. */
 	for (uint16_t i = 0; i < dev->pairs; i++)
 		dev->transport->notify(dev->queues[2 * i]);
@@ -196,10 +200,10 @@ bring_up(struct virtio_pci *pci)
 static void
 bring_down(struct virtio_pci *pci)
 {
-	pthread_mutex_lock(&pci->lock);
+	pthread_mutex_lock(&pci->dev.lock);
 	virtio_device_halt(&pci->dev);
 	pci->running = false;
-	pthread_mutex_unlock(&pci->lock);
+	pthread_mutex_unlock(&pci->dev.lock);
 	virtio_pci_interrupts_disable(pci);
 	virtio_pci_control_stop(pci);
 	/* One that does not reset may still write to what was posted; it was said. */
@@ -261,14 +265,20 @@ pci_queue_failed(struct virtio_queue *q)
 }
 
 static void
+destroy_locks(struct virtio_pci *pci)
+{
+	pthread_mutex_destroy(&pci->control.lock);
+	pthread_mutex_destroy(&pci->dev.lock);
+}
+
+static void
 pci_close(struct virtio_device *dev)
 {
 	struct virtio_pci *pci = virtio_pci_of(dev);
 
 	rte_eal_alarm_cancel(tell_failures, pci);
 	virtio_pci_control_free(pci);
-	pthread_mutex_destroy(&pci->control.lock);
-	pthread_mutex_destroy(&pci->lock);
+	destroy_locks(pci);
 	virtio_pci_legacy_close(pci);
 	rte_pci_unmap_device(pci->bus);
 }
@@ -298,11 +308,13 @@ pci_queue_enable(struct virtio_device *dev, uint16_t index, bool enable)
 {
 	struct virtio_queue *q = dev->queues[index];
 
+	pthread_mutex_lock(&dev->lock);
 	q->stopped = !enable;
 	if (!enable)
 		virtio_queues_quiesce(&q, 1);
 	else if (virtio_pci_of(dev)->running && q->failure == NULL)
 		virtio_queue_run(q);
+	pthread_mutex_unlock(&dev->lock);
 	return 0;
 }
 
@@ -516,6 +528,8 @@ virtio_pci_create(struct virtio_pci *pci)
 	dev->by_iova = true;
 	dev->bus_interrupts = true;
 	dev->transport = &modern_ops;
+	pthread_mutex_init(&pci->control.lock, NULL);
+	pthread_mutex_init(&dev->lock, NULL);
 	ret = virtio_pci_modern_open(pci);
 	if (ret == -ENOENT) {
 		dev->transport = &legacy_ops;
@@ -526,10 +540,9 @@ virtio_pci_create(struct virtio_pci *pci)
 		ret = learn(pci);
 	if (ret < 0) {
 		virtio_pci_legacy_close(pci);
+		destroy_locks(pci);
 		return ret;
 	}
-	pthread_mutex_init(&pci->control.lock, NULL);
-	pthread_mutex_init(&pci->lock, NULL);
 	VIRTIO_LOG(INFO, "%s: %s, %u queue pairs, features %#" PRIx64 " of its %#" PRIx64,
 		dev->name, dev->transport->name, pci->hw_pairs, dev->offered, pci->device_features);
 	return 0;

@@ -71,9 +71,8 @@ struct virtio_pci {
 	uint16_t hw_pairs; /**< that the device has, and so where its control queue is */
 	bool msix;         /**< enabled: a legacy device's configuration moves */
 	bool interrupts;
-	bool gone; /**< unplugged: registers read as ones */
-	bool running;
-	pthread_mutex_t lock; /**< of running, and of what interrupts do with queues */
+	bool gone;    /**< unplugged: registers read as ones */
+	bool running; /**< changes under the lock */
 };
 
 static inline struct virtio_pci *

@@ -31,12 +31,12 @@ virtio_pci_link(struct virtio_pci *pci)
 static void
 announce(struct virtio_pci *pci)
 {
-	pthread_mutex_lock(&pci->lock);
+	pthread_mutex_lock(&pci->dev.lock);
 	if (pci->running) {
 		virtio_device_announce(&pci->dev);
 		virtio_control_announced(&pci->dev);
 	}
-	pthread_mutex_unlock(&pci->lock);
+	pthread_mutex_unlock(&pci->dev.lock);
 }
 
 static void

@@ -40,13 +40,13 @@ static void
 lock_with_memory(struct virtio_user *u)
 {
 	rte_mcfg_mem_read_lock();
-	pthread_mutex_lock(&u->lock);
+	pthread_mutex_lock(&u->dev.lock);
 }
 
 static void
 unlock_with_memory(struct virtio_user *u)
 {
-	pthread_mutex_unlock(&u->lock);
+	pthread_mutex_unlock(&u->dev.lock);
 	rte_mcfg_mem_read_unlock();
 }
 
@@ -238,7 +238,7 @@ user_stop(struct virtio_device *dev)
 	struct virtio_user *u = user_of(dev);
 	int ret = 0;
 
-	pthread_mutex_lock(&u->lock);
+	pthread_mutex_lock(&u->dev.lock);
 	u->started = false;
 	virtio_device_halt(dev);
 	if (u->running) {
@@ -250,7 +250,7 @@ user_stop(struct virtio_device *dev)
 		if (ret < 0)
 			u->backend->give_up(u);
 	}
-	pthread_mutex_unlock(&u->lock);
+	pthread_mutex_unlock(&u->dev.lock);
 	show_link(u);
 }
 
@@ -261,7 +261,7 @@ user_queue_enable(struct virtio_device *dev, uint16_t index, bool enable)
 	struct virtio_queue *q = dev->queues[index];
 	int ret = 0;
 
-	pthread_mutex_lock(&u->lock);
+	pthread_mutex_lock(&u->dev.lock);
 	q->stopped = !enable;
 	if (!enable)
 		virtio_queues_quiesce(&q, 1);
@@ -269,7 +269,7 @@ user_queue_enable(struct virtio_device *dev, uint16_t index, bool enable)
 		ret = u->backend->enable_ring(u, q, enable);
 	if (u->running && enable && ret == 0)
 		virtio_queue_run(q);
-	pthread_mutex_unlock(&u->lock);
+	pthread_mutex_unlock(&u->dev.lock);
 	return ret;
 }
 
@@ -279,9 +279,9 @@ user_control(struct virtio_device *dev, uint8_t class, uint8_t cmd, const void *
 	struct virtio_user *u = user_of(dev);
 	int ret;
 
-	pthread_mutex_lock(&u->lock);
+	pthread_mutex_lock(&u->dev.lock);
 	ret = virtio_user_control(u, class, cmd, data, len);
-	pthread_mutex_unlock(&u->lock);
+	pthread_mutex_unlock(&u->dev.lock);
 	return ret;
 }
 
@@ -291,11 +291,11 @@ user_set_mtu(struct virtio_device *dev, uint16_t mtu)
 	struct virtio_user *u = user_of(dev);
 	int ret = 0;
 
-	pthread_mutex_lock(&u->lock);
+	pthread_mutex_lock(&u->dev.lock);
 	u->mtu = mtu;
 	if (u->running)
 		ret = tell_mtu(u);
-	pthread_mutex_unlock(&u->lock);
+	pthread_mutex_unlock(&u->dev.lock);
 	return ret;
 }
 
@@ -370,12 +370,12 @@ static const struct virtio_transport_ops user_ops = {
 static void
 lose(struct virtio_user *u, const char *why)
 {
-	pthread_mutex_lock(&u->lock);
+	pthread_mutex_lock(&u->dev.lock);
 	virtio_device_halt(&u->dev);
 	set_running(u, false);
 	u->connected = false;
 	u->backend->disconnect(u);
-	pthread_mutex_unlock(&u->lock);
+	pthread_mutex_unlock(&u->dev.lock);
 	VIRTIO_LOG(NOTICE, "%s: the back end at %s %s: link down", u->dev.name, u->args.path, why);
 	show_link(u);
 }
@@ -386,7 +386,7 @@ failed_queue(struct virtio_user *u)
 {
 	bool failed = false;
 
-	pthread_mutex_lock(&u->lock);
+	pthread_mutex_lock(&u->dev.lock);
 	for (uint16_t i = 0; i < 2 * u->dev.pairs && u->running; i++) {
 		const struct virtio_queue *q = u->dev.queues[i];
 		const char *what = __atomic_load_n(&q->failure, __ATOMIC_ACQUIRE);
@@ -397,7 +397,7 @@ failed_queue(struct virtio_user *u)
 			q->failure_value);
 		failed = true;
 	}
-	pthread_mutex_unlock(&u->lock);
+	pthread_mutex_unlock(&u->dev.lock);
 	return failed;
 }
 
@@ -436,9 +436,9 @@ check(struct virtio_user *u, bool event)
 	int ret = event ? -ENODEV : 0;
 
 	if (u->backend->check != NULL) {
-		pthread_mutex_lock(&u->lock);
+		pthread_mutex_lock(&u->dev.lock);
 		ret = u->backend->check(u);
-		pthread_mutex_unlock(&u->lock);
+		pthread_mutex_unlock(&u->dev.lock);
 		show_link(u);
 	}
 	if (ret < 0)
@@ -488,7 +488,7 @@ memory_event(enum rte_mem_event type, const void *addr, size_t len, void *arg)
 	const bool gone = type == RTE_MEM_EVENT_FREE;
 	int ret = 0;
 
-	pthread_mutex_lock(&u->lock);
+	pthread_mutex_lock(&u->dev.lock);
 	if (u->running) {
 		const bool pause = !u->backend->maps_live;
 
@@ -502,7 +502,7 @@ memory_event(enum rte_mem_event type, const void *addr, size_t len, void *arg)
 		if (ret < 0)
 			u->backend->give_up(u);
 	}
-	pthread_mutex_unlock(&u->lock);
+	pthread_mutex_unlock(&u->dev.lock);
 }
 
 /* What the port may offer: what driver and arguments allow, and a known back end has. */
@@ -643,7 +643,7 @@ virtio_user_create(struct virtio_user *u)
 	ret = choose_backend(u);
 	if (ret < 0)
 		return ret;
-	pthread_mutex_init(&u->lock, NULL);
+	pthread_mutex_init(&u->dev.lock, NULL);
 	u->memory = malloc(sizeof(*u->memory));
 	u->wakefd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	if (u->memory == NULL || u->wakefd < 0) {
@@ -673,7 +673,7 @@ fail_memory:
 	if (u->wakefd >= 0)
 		close(u->wakefd);
 	free(u->memory);
-	pthread_mutex_destroy(&u->lock);
+	pthread_mutex_destroy(&u->dev.lock);
 	return ret;
 }
 
@@ -689,5 +689,5 @@ virtio_user_destroy(struct virtio_user *u)
 	u->backend->close(u);
 	close(u->wakefd);
 	free(u->memory);
-	pthread_mutex_destroy(&u->lock);
+	pthread_mutex_destroy(&u->dev.lock);
 }

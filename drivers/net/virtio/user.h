@@ -8,7 +8,7 @@
  *
  * Who does what. A control thread for each device connects, notices that the back end is gone,
  * and brings the device up again; the application's thread starts and stops it; memory that
- * DPDK takes or gives back is told in whatever thread that happens. @c lock serializes them.
+ * DPDK takes or gives back is told in whatever thread that happens. @c dev.lock serializes them.
  * It is taken inside DPDK's memory lock, never around it: no DPDK memory may be allocated under it.
  */
 
@@ -38,7 +38,6 @@ struct virtio_user {
 	const struct virtio_backend_ops *backend;
 	void *backend_state;
 
-	pthread_mutex_t lock;
 	bool connected;
 	bool started; /**< the application wants the device to run */
 	bool running; /**< it does */
