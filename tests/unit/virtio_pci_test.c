@@ -334,6 +334,25 @@ rss_alone_is_enough_for_several_pairs(void **state)
 	}
 }
 
+/* A burst leaves it to a thread of DPDK's to tell, which looks at all queues for that. */
+static void
+nothing_looks_at_queues_once_the_port_is_stopped(void **state)
+{
+	struct rte_mbuf *m;
+	struct virtio_queue *q;
+
+	(void)state;
+	assert_int_equal(make_port(), 0);
+	assert_int_equal(configure(1, RTE_ETH_MQ_RX_NONE), 0);
+	q = pci->dev.queues[0];
+	q->used->ring[0].id = QUEUE_SIZE;
+	__atomic_store_n(&q->used->idx, 1, __ATOMIC_RELEASE);
+	assert_int_equal(rte_eth_rx_burst(port, 0, &m, 1), 0);
+	assert_non_null(q->failure);
+	assert_int_equal(rte_eth_dev_stop(port), 0);
+	assert_int_equal(ring_alarms(), 0);
+}
+
 static int
 setup(void **state)
 {
@@ -351,6 +370,8 @@ main(void)
 			plug, unplug),
 		cmocka_unit_test_setup_teardown(rss_alone_is_enough_for_several_pairs, plug,
 			unplug),
+		cmocka_unit_test_setup_teardown(nothing_looks_at_queues_once_the_port_is_stopped,
+			plug, unplug),
 	};
 
 	return cmocka_run_group_tests(tests, setup, NULL);

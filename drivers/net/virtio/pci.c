@@ -197,6 +197,31 @@ bring_up(struct virtio_pci *pci)
 	return ret;
 }
 
+/* In a thread that may lock and log at length: a burst did not have the time. */
+static void
+tell_failures(void *arg)
+{
+	struct virtio_pci *pci = arg;
+	struct virtio_device *dev = &pci->dev;
+
+	if (is_gone(pci)) {
+		virtio_device_link(dev, false);
+		return;
+	}
+	for (uint16_t i = 0; i < 2 * dev->pairs; i++) {
+		const struct virtio_queue *q = dev->queues[i];
+		const char *what = q == NULL ? NULL :
+					       __atomic_load_n(&q->failure, __ATOMIC_ACQUIRE);
+
+		if (what != NULL)
+			VIRTIO_LOG(ERR,
+				"%s: queue %u: the device returned %s (%u): it stands still until "
+				"the port is reset or started anew",
+				dev->name, i, what, q->failure_value);
+	}
+	rte_eth_dev_callback_process(dev->eth, RTE_ETH_EVENT_INTR_RESET, NULL);
+}
+
 static void
 bring_down(struct virtio_pci *pci)
 {
@@ -204,6 +229,8 @@ bring_down(struct virtio_pci *pci)
 	virtio_device_halt(&pci->dev);
 	pci->running = false;
 	pthread_mutex_unlock(&pci->dev.lock);
+	/* No burst asks for it any more; one that goes off now is waited for. */
+	rte_eal_alarm_cancel(tell_failures, pci);
 	virtio_pci_interrupts_disable(pci);
 	virtio_pci_control_stop(pci);
 	/* One that does not reset may still write to what was posted; it was said. */
@@ -233,31 +260,6 @@ pci_stop(struct virtio_device *dev)
 	virtio_device_link(dev, false);
 }
 
-/* In a thread that may lock and log at length: a burst did not have the time. */
-static void
-tell_failures(void *arg)
-{
-	struct virtio_pci *pci = arg;
-	struct virtio_device *dev = &pci->dev;
-
-	if (is_gone(pci)) {
-		virtio_device_link(dev, false);
-		return;
-	}
-	for (uint16_t i = 0; i < 2 * dev->pairs; i++) {
-		const struct virtio_queue *q = dev->queues[i];
-		const char *what = q == NULL ? NULL :
-					       __atomic_load_n(&q->failure, __ATOMIC_ACQUIRE);
-
-		if (what != NULL)
-			VIRTIO_LOG(ERR,
-				"%s: queue %u: the device returned %s (%u): it stands still until "
-				"the port is reset or started anew",
-				dev->name, i, what, q->failure_value);
-	}
-	rte_eth_dev_callback_process(dev->eth, RTE_ETH_EVENT_INTR_RESET, NULL);
-}
-
 static void
 pci_queue_failed(struct virtio_queue *q)
 {
@@ -276,7 +278,6 @@ pci_close(struct virtio_device *dev)
 {
 	struct virtio_pci *pci = virtio_pci_of(dev);
 
-	rte_eal_alarm_cancel(tell_failures, pci);
 	virtio_pci_control_free(pci);
 	destroy_locks(pci);
 	virtio_pci_legacy_close(pci);
