@@ -151,7 +151,7 @@ serve(struct scripted_backend *b)
 {
 	struct vhost_user_message m;
 	enum scripted_twist twist = SCRIPTED_HONEST;
-	bool reply;
+	bool reply, late;
 
 	if (vhost_user_receive(b->sock, &m) != 1)
 		return false;
@@ -159,6 +159,7 @@ serve(struct scripted_backend *b)
 	b->requests[b->messages++ % 512] = m.header.request;
 	if (b->messages == b->twist_at)
 		twist = b->twist;
+	late = b->twist == SCRIPTED_SLOW && b->ring[0].call >= 0;
 	note(b, &m);
 	vhost_user_message_close_fds(&m);
 	reply = answer(b, &m);
@@ -166,6 +167,8 @@ serve(struct scripted_backend *b)
 	pthread_mutex_unlock(&b->lock);
 	if (twist == SCRIPTED_HANG_UP)
 		return false;
+	if (late)
+		usleep(SCRIPTED_SLOW_MS * 1000);
 	if (twist == SCRIPTED_WRONG_SIZE)
 		m.header.size += 4;
 	if (twist == SCRIPTED_WRONG_REQUEST)
@@ -215,6 +218,17 @@ find(struct scripted_backend *b)
 	}
 }
 
+static bool
+is_deaf(struct scripted_backend *b)
+{
+	bool deaf;
+
+	pthread_mutex_lock(&b->lock);
+	deaf = b->twist == SCRIPTED_DEAF && b->ring[0].call >= 0;
+	pthread_mutex_unlock(&b->lock);
+	return deaf;
+}
+
 static void *
 run(void *arg)
 {
@@ -229,9 +243,10 @@ run(void *arg)
 		b->connected = true;
 		b->connections++;
 		pthread_mutex_unlock(&b->lock);
-		do
+		do {
+			fds[1].events = is_deaf(b) ? POLLRDHUP : POLLIN;
 			poll(fds, 2, -1);
-		while (!fds[0].revents && serve(b));
+		} while (!fds[0].revents && !(fds[1].revents & POLLRDHUP) && serve(b));
 		pthread_mutex_lock(&b->lock);
 		close(b->sock);
 		b->sock = -1;
@@ -335,10 +350,9 @@ scripted_wait_gone(struct scripted_backend *b, unsigned int connections)
 	bool gone;
 
 	pthread_mutex_lock(&b->lock);
-	while (b->connections <= connections || (b->connected && b->connections == connections + 1))
+	while (!(gone = b->connections > connections + b->connected))
 		if (pthread_cond_timedwait(&b->changed, &b->lock, &end) == ETIMEDOUT)
 			break;
-	gone = b->connections > connections;
 	pthread_mutex_unlock(&b->lock);
 	return gone;
 }

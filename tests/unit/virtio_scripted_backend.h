@@ -16,6 +16,7 @@
 #include "vhost_user_wire.h"
 
 #define SCRIPTED_RINGS 16
+#define SCRIPTED_SLOW_MS 40
 
 /** How an answer goes wrong. */
 enum scripted_twist {
@@ -26,7 +27,9 @@ enum scripted_twist {
 	SCRIPTED_NOT_A_REPLY,
 	SCRIPTED_NOISE,  /**< bytes that are no message */
 	SCRIPTED_REFUSE, /**< says no where it may */
-	SCRIPTED_TWISTS
+	SCRIPTED_TWISTS, /* what follows is not done at one message, but from the first ring's on */
+	SCRIPTED_DEAF,   /**< does not read */
+	SCRIPTED_SLOW,   /**< answers after SCRIPTED_SLOW_MS */
 };
 
 struct scripted_ring {

@@ -10,6 +10,8 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <linux/virtio_config.h>
@@ -376,6 +378,76 @@ a_back_end_that_lacks_what_is_needed_is_refused(void **state)
 	scripted_stop(&b);
 }
 
+/* Have the port meet a back end that is twisted, and then honest. */
+static void
+meet_twisted(enum scripted_twist twist, uint16_t pairs, uint64_t protocol)
+{
+	struct scripted_backend b = honest("twisted", true);
+	const unsigned int fds = unit_open_fds();
+	struct virtio_user *u;
+
+	b.pairs = pairs;
+	b.protocol = protocol;
+	b.twist = twist;
+	assert_int_equal(probe(&b, ",queues=128"), 0);
+	u = rte_eth_devices[port()].data->dev_private;
+	u->patience_ms = 4 * SCRIPTED_SLOW_MS;
+	assert_int_equal(start(pairs, 0), 0);
+	scripted_start(&b);
+	assert_true(scripted_wait_gone(&b, 0));
+	u->patience_ms = VIRTIO_USER_PATIENCE_MS;
+	pthread_mutex_lock(&b.lock);
+	b.twist = SCRIPTED_HONEST;
+	pthread_mutex_unlock(&b.lock);
+	assert_true(wait_link(true));
+	scripted_stop(&b);
+	assert_true(wait_link(false));
+	remove_port();
+	assert_int_equal(unit_open_fds(), fds);
+}
+
+static void
+a_back_end_that_does_not_read_is_left(void **state)
+{
+	(void)state;
+	/* As many messages as no socket holds, none of which is answered. */
+	meet_twisted(SCRIPTED_DEAF, 100, PF(MQ));
+}
+
+/* One is in time with each answer, and not with all. */
+static void
+a_back_end_that_takes_too_long_in_all_is_left(void **state)
+{
+	(void)state;
+	meet_twisted(SCRIPTED_SLOW, 1, PROTOCOL);
+}
+
+/* One whose owner is busy, and has others waiting. */
+static void
+a_socket_that_somebody_listens_on_is_not_taken_away(void **state)
+{
+	struct scripted_backend b = honest("busy", true);
+	struct sockaddr_un sa = { .sun_family = AF_UNIX };
+	int listener = socket(AF_UNIX, SOCK_STREAM, 0), waiting[8];
+	unsigned int n = 0;
+
+	(void)state;
+	strcpy(sa.sun_path, b.path);
+	assert_int_equal(bind(listener, (const struct sockaddr *)&sa, sizeof(sa)), 0);
+	assert_int_equal(listen(listener, 0), 0);
+	do
+		waiting[n] = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
+	while (connect(waiting[n++], (const struct sockaddr *)&sa, sizeof(sa)) == 0);
+	assert_int_not_equal(probe(&b, ""), 0);
+	assert_int_equal(access(b.path, F_OK), 0);
+	b.connects = false;
+	assert_int_not_equal(probe(&b, ""), 0);
+	while (n-- > 0)
+		close(waiting[n]);
+	close(listener);
+	unlink(b.path);
+}
+
 static void *
 set_up_again(void *arg)
 {
@@ -467,6 +539,9 @@ main(void)
 		cmocka_unit_test(trouble_at_any_message_costs_the_connection_only),
 		cmocka_unit_test(a_back_end_that_lies_in_a_ring_is_left),
 		cmocka_unit_test(a_back_end_that_lacks_what_is_needed_is_refused),
+		cmocka_unit_test(a_back_end_that_does_not_read_is_left),
+		cmocka_unit_test(a_back_end_that_takes_too_long_in_all_is_left),
+		cmocka_unit_test(a_socket_that_somebody_listens_on_is_not_taken_away),
 		cmocka_unit_test(a_queue_is_not_freed_while_another_thread_looks_at_it),
 		cmocka_unit_test(without_a_back_end_a_client_is_not_probed),
 		cmocka_unit_test(a_socket_that_cannot_be_made_fails_the_probe),

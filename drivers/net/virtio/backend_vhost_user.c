@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "device.h"
@@ -13,9 +12,6 @@
 #include "user.h"
 #include "vhost_user_socket.h"
 #include "vhost_user_wire.h"
-
-/** How long a back end may think about one message. */
-#define REPLY_TIMEOUT_MS 10000
 
 #define PF(name) (UINT64_C(1) << VHOST_USER_PF_##name)
 #define PROTOCOL_FEATURES \
@@ -52,28 +48,30 @@ complain(const struct virtio_user *u, uint32_t request, int error, const char *w
 	return error;
 }
 
-static int64_t
-now_ms(void)
+/* Wait until the back end has written, or has room for a message; not beyond the deadline. */
+static int
+await(const struct virtio_user *u, short event)
 {
-	struct timespec ts;
+	struct pollfd pfd = { .fd = state(u)->sock, .events = event };
+	int ret;
 
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * INT64_C(1000) + ts.tv_nsec / 1000000;
+	do
+		ret = poll(&pfd, 1, virtio_user_left_ms(u));
+	while (ret < 0 && errno == EINTR);
+	if (ret == 0)
+		return -ETIMEDOUT;
+	return ret < 0 ? -errno : 0;
 }
 
 static int
 receive(const struct virtio_user *u, struct vhost_user_message *msg)
 {
-	struct pollfd pfd = { .fd = state(u)->sock, .events = POLLIN };
-	const int64_t end = now_ms() + REPLY_TIMEOUT_MS;
 	uint32_t have = 0;
 	int ret;
 
-	while ((ret = vhost_user_receive_part(pfd.fd, msg, &have)) == -EAGAIN) {
-		const int64_t left = end - now_ms();
-
-		if (left <= 0 || poll(&pfd, 1, (int)left) == 0) {
-			ret = -ETIMEDOUT;
+	while ((ret = vhost_user_receive_part(state(u)->sock, msg, &have)) == -EAGAIN) {
+		ret = await(u, POLLIN);
+		if (ret < 0) {
 			vhost_user_message_close_fds(msg);
 			break;
 		}
@@ -107,7 +105,12 @@ transmit(const struct virtio_user *u, struct vhost_user_message *msg, uint32_t r
 	msg->header.request = request;
 	msg->header.flags = VHOST_USER_VERSION | flags;
 	msg->header.size = size;
-	ret = vhost_user_send(state(u)->sock, msg);
+	ret = await(u, POLLOUT);
+	if (ret == 0)
+		ret = vhost_user_send_now(state(u)->sock, msg);
+	/* Nobody is there, elsewhere. */
+	if (ret == -EAGAIN)
+		ret = -ETIMEDOUT;
 	if (ret == -EPIPE || ret == -ECONNRESET)
 		return complain(u, request, -ECONNRESET, "it hung up");
 	return ret < 0 ? complain(u, request, ret, NULL) : 0;
@@ -196,7 +199,8 @@ static const char *
 vu_absent(const struct virtio_user *u)
 {
 	(void)u;
-	return "nobody listens there: start the back end first, or use server=1";
+	return "nobody listens there, or accepts connections: start the back end first, or use "
+	       "server=1";
 }
 
 static int

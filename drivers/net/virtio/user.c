@@ -7,6 +7,7 @@
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <rte_eal_memconfig.h>
@@ -35,18 +36,47 @@ user_of(struct virtio_device *dev)
 	return container_of(dev, struct virtio_user, dev);
 }
 
+static int64_t
+now_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * INT64_C(1000) + ts.tv_nsec / 1000000;
+}
+
+int
+virtio_user_left_ms(const struct virtio_user *u)
+{
+	return (int)RTE_MAX(u->deadline_ms - now_ms(), 0);
+}
+
+/* The back end has as long for all that it is asked until the lock is released. */
+static void
+lock(struct virtio_user *u)
+{
+	pthread_mutex_lock(&u->dev.lock);
+	u->deadline_ms = now_ms() + u->patience_ms;
+}
+
+static void
+unlock(struct virtio_user *u)
+{
+	pthread_mutex_unlock(&u->dev.lock);
+}
+
 /** Lock for whatever needs to know DPDK's memory. */
 static void
 lock_with_memory(struct virtio_user *u)
 {
 	rte_mcfg_mem_read_lock();
-	pthread_mutex_lock(&u->dev.lock);
+	lock(u);
 }
 
 static void
 unlock_with_memory(struct virtio_user *u)
 {
-	pthread_mutex_unlock(&u->dev.lock);
+	unlock(u);
 	rte_mcfg_mem_read_unlock();
 }
 
@@ -238,7 +268,7 @@ user_stop(struct virtio_device *dev)
 	struct virtio_user *u = user_of(dev);
 	int ret = 0;
 
-	pthread_mutex_lock(&u->dev.lock);
+	lock(u);
 	u->started = false;
 	virtio_device_halt(dev);
 	if (u->running) {
@@ -250,7 +280,7 @@ user_stop(struct virtio_device *dev)
 		if (ret < 0)
 			u->backend->give_up(u);
 	}
-	pthread_mutex_unlock(&u->dev.lock);
+	unlock(u);
 	show_link(u);
 }
 
@@ -261,7 +291,7 @@ user_queue_enable(struct virtio_device *dev, uint16_t index, bool enable)
 	struct virtio_queue *q = dev->queues[index];
 	int ret = 0;
 
-	pthread_mutex_lock(&u->dev.lock);
+	lock(u);
 	q->stopped = !enable;
 	if (!enable)
 		virtio_queues_quiesce(&q, 1);
@@ -269,7 +299,7 @@ user_queue_enable(struct virtio_device *dev, uint16_t index, bool enable)
 		ret = u->backend->enable_ring(u, q, enable);
 	if (u->running && enable && ret == 0)
 		virtio_queue_run(q);
-	pthread_mutex_unlock(&u->dev.lock);
+	unlock(u);
 	return ret;
 }
 
@@ -279,9 +309,9 @@ user_control(struct virtio_device *dev, uint8_t class, uint8_t cmd, const void *
 	struct virtio_user *u = user_of(dev);
 	int ret;
 
-	pthread_mutex_lock(&u->dev.lock);
+	lock(u);
 	ret = virtio_user_control(u, class, cmd, data, len);
-	pthread_mutex_unlock(&u->dev.lock);
+	unlock(u);
 	return ret;
 }
 
@@ -291,11 +321,11 @@ user_set_mtu(struct virtio_device *dev, uint16_t mtu)
 	struct virtio_user *u = user_of(dev);
 	int ret = 0;
 
-	pthread_mutex_lock(&u->dev.lock);
+	lock(u);
 	u->mtu = mtu;
 	if (u->running)
 		ret = tell_mtu(u);
-	pthread_mutex_unlock(&u->dev.lock);
+	unlock(u);
 	return ret;
 }
 
@@ -370,12 +400,12 @@ static const struct virtio_transport_ops user_ops = {
 static void
 lose(struct virtio_user *u, const char *why)
 {
-	pthread_mutex_lock(&u->dev.lock);
+	lock(u);
 	virtio_device_halt(&u->dev);
 	set_running(u, false);
 	u->connected = false;
 	u->backend->disconnect(u);
-	pthread_mutex_unlock(&u->dev.lock);
+	unlock(u);
 	VIRTIO_LOG(NOTICE, "%s: the back end at %s %s: link down", u->dev.name, u->args.path, why);
 	show_link(u);
 }
@@ -386,7 +416,7 @@ failed_queue(struct virtio_user *u)
 {
 	bool failed = false;
 
-	pthread_mutex_lock(&u->dev.lock);
+	lock(u);
 	for (uint16_t i = 0; i < 2 * u->dev.pairs && u->running; i++) {
 		const struct virtio_queue *q = u->dev.queues[i];
 		const char *what = __atomic_load_n(&q->failure, __ATOMIC_ACQUIRE);
@@ -397,30 +427,38 @@ failed_queue(struct virtio_user *u)
 			q->failure_value);
 		failed = true;
 	}
-	pthread_mutex_unlock(&u->dev.lock);
+	unlock(u);
 	return failed;
 }
 
-/* Look for a back end, and bring up the device if the application wants it to run. */
-static void
-find(struct virtio_user *u)
+/* Greet who is there, and bring up the device if the application wants it to run. */
+static int
+take_on(struct virtio_user *u)
 {
-	int ret;
+	int ret = u->backend->greet(u);
 
-	lock_with_memory(u);
-	ret = u->backend->connect(u);
-	if (ret == 0)
-		ret = u->backend->greet(u);
 	if (ret == 0)
 		u->connected = true;
 	if (ret == 0 && u->started)
 		ret = bring_up(u);
-	if (ret < 0 && ret != -EAGAIN) {
+	return ret;
+}
+
+/* Look for a back end. If nobody is there, somebody may be the next time. */
+static void
+find(struct virtio_user *u)
+{
+	int ret, found;
+
+	lock_with_memory(u);
+	found = u->backend->connect(u);
+	ret = found == 0 ? take_on(u) : found;
+	if (ret == 0 || found == -EAGAIN) {
+		u->retry_ms = VIRTIO_USER_RETRY_MS;
+	} else {
 		u->connected = false;
 		u->backend->disconnect(u);
 		u->retry_ms = RTE_MIN(2 * u->retry_ms, u->backend->retry_max_ms);
-	} else {
-		u->retry_ms = VIRTIO_USER_RETRY_MS;
 	}
 	unlock_with_memory(u);
 	if (ret == 0)
@@ -436,9 +474,9 @@ check(struct virtio_user *u, bool event)
 	int ret = event ? -ENODEV : 0;
 
 	if (u->backend->check != NULL) {
-		pthread_mutex_lock(&u->dev.lock);
+		lock(u);
 		ret = u->backend->check(u);
-		pthread_mutex_unlock(&u->dev.lock);
+		unlock(u);
 		show_link(u);
 	}
 	if (ret < 0)
@@ -488,7 +526,7 @@ memory_event(enum rte_mem_event type, const void *addr, size_t len, void *arg)
 	const bool gone = type == RTE_MEM_EVENT_FREE;
 	int ret = 0;
 
-	pthread_mutex_lock(&u->dev.lock);
+	lock(u);
 	if (u->running) {
 		const bool pause = !u->backend->maps_live;
 
@@ -502,7 +540,7 @@ memory_event(enum rte_mem_event type, const void *addr, size_t len, void *arg)
 		if (ret < 0)
 			u->backend->give_up(u);
 	}
-	pthread_mutex_unlock(&u->dev.lock);
+	unlock(u);
 }
 
 /* What the port may offer: what driver and arguments allow, and a known back end has. */
@@ -565,6 +603,7 @@ meet(struct virtio_user *u)
 {
 	int ret;
 
+	u->deadline_ms = now_ms() + u->patience_ms;
 	if (!u->args.server) {
 		ret = u->backend->connect(u);
 		if (ret == -EAGAIN)
@@ -637,6 +676,7 @@ virtio_user_create(struct virtio_user *u)
 	u->dev.queue_size = u->args.queue_size;
 	if (!rte_is_power_of_2(u->args.queue_size))
 		u->dev.required = VIRTIO_FEATURE(VIRTIO_F_RING_PACKED);
+	u->patience_ms = VIRTIO_USER_PATIENCE_MS;
 	u->retry_ms = VIRTIO_USER_RETRY_MS;
 	u->link = true;
 	u->backend_queue_size = VIRTIO_QUEUE_SIZE_MAX;

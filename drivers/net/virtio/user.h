@@ -32,6 +32,12 @@
 /** How long a client waits before it looks for a back end that is gone again. */
 #define VIRTIO_USER_RETRY_MS 1000
 
+/**
+ * How long a back end may take over all that it is told and asked while the lock is held once: to
+ * bring a device up, above all. DPDK's memory lock is held, too, and so it is who allocates that waits.
+ */
+#define VIRTIO_USER_PATIENCE_MS 10000
+
 struct virtio_user {
 	struct virtio_device dev; /* first: the port's dev_private */
 	struct virtio_user_args args;
@@ -50,7 +56,9 @@ struct virtio_user {
 	uint16_t mtu;           /**< what the application chose; 0 if it did not */
 	struct virtio_backend_memory *memory;
 
-	int retry_ms; /**< until the next attempt to find a back end */
+	int patience_ms;     /**< VIRTIO_USER_PATIENCE_MS */
+	int64_t deadline_ms; /**< of what goes on under the lock, by CLOCK_MONOTONIC */
+	int retry_ms;        /**< until the next attempt to find a back end */
 	int wakefd;
 	rte_thread_t thread;
 	bool mem_events;
@@ -65,6 +73,9 @@ int virtio_user_create(struct virtio_user *u);
 
 /** Undo virtio_user_create(). Bursts must be over. */
 void virtio_user_destroy(struct virtio_user *u);
+
+/** Time that the back end still has, from 0 on. Locked. */
+int virtio_user_left_ms(const struct virtio_user *u);
 
 /** user_control.c: carry out a control command here, as the back end has no part in it. Locked. */
 int virtio_user_control(struct virtio_user *u, uint8_t class, uint8_t cmd, const void *data,

@@ -5,15 +5,11 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #include "log.h"
 #include "vhost_user_socket.h"
-
-/** A back end that does not read for so long is given up. */
-#define SEND_TIMEOUT_S 10
 
 static struct sockaddr_un
 address(const char *path)
@@ -25,31 +21,21 @@ address(const char *path)
 	return sa;
 }
 
-static void
-bound_sends(int sock)
-{
-	const struct timeval tv = { .tv_sec = SEND_TIMEOUT_S };
-
-	setsockopt(sock, SOL_SOCKET, SO_SNDTIMEO, &tv, sizeof(tv));
-}
-
-/* Connect to what may be there. Nobody home is for the caller to judge. */
+/* @return a socket, or a negative errno: -EAGAIN when there are more who wait to be accepted */
 static int
 try_connect(const char *path)
 {
 	const struct sockaddr_un sa = address(path);
-	int sock = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int sock = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	int error;
 
 	if (sock < 0)
 		return -errno;
-	/* First, as it bounds connecting to somebody who never accepts as well. */
-	bound_sends(sock);
 	if (connect(sock, (const struct sockaddr *)&sa, sizeof(sa)) == 0)
 		return sock;
 	error = errno;
 	close(sock);
-	return error == ECONNREFUSED || error == ENOENT ? -EAGAIN : -error;
+	return -error;
 }
 
 int
@@ -57,6 +43,8 @@ virtio_socket_connect(const char *name, const char *path)
 {
 	int ret = try_connect(path);
 
+	if (ret == -ECONNREFUSED || ret == -ENOENT)
+		ret = -EAGAIN;
 	if (ret < 0 && ret != -EAGAIN)
 		VIRTIO_LOG(ERR, "%s: cannot connect to %s: %s", name, path, strerror(-ret));
 	return ret;
@@ -74,7 +62,7 @@ is_left_over(const char *path)
 	sock = try_connect(path);
 	if (sock >= 0)
 		close(sock);
-	return sock == -EAGAIN;
+	return sock == -ECONNREFUSED;
 }
 
 int
@@ -117,6 +105,5 @@ virtio_socket_accept(int listenfd)
 	if (sock < 0)
 		return errno == EWOULDBLOCK || errno == ECONNABORTED || errno == EINTR ? -EAGAIN :
 											 -errno;
-	bound_sends(sock);
 	return sock;
 }

@@ -18,7 +18,7 @@ int virtio_socket_listen(const char *name, const char *path);
 /** Accept who waits. @return a descriptor; -EAGAIN nobody does; another negative errno */
 int virtio_socket_accept(int listenfd);
 
-/** Connect to @a path. @return a descriptor; -EAGAIN nobody listens there; another negative errno */
+/** Connect to @a path. @return a descriptor; -EAGAIN nobody listens there, or accepts; another errno */
 int virtio_socket_connect(const char *name, const char *path);
 
 #endif /* VIRTIO_VHOST_USER_SOCKET_H */
