@@ -7,11 +7,11 @@
 #include "log.h"
 #include "transport.h"
 
-/* Before the first start nothing is agreed on yet: what is offered will be. */
+/* While nothing is agreed on, what the port is configured for will be. */
 static bool
 can(const struct virtio_device *dev, unsigned int bit)
 {
-	const uint64_t features = dev->features != 0 ? dev->features : dev->offered;
+	const uint64_t features = dev->features != 0 ? dev->features : dev->wanted;
 
 	return (features >> VIRTIO_NET_F_CTRL_VQ) & (features >> bit) & 1;
 }

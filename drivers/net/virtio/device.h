@@ -76,7 +76,7 @@ struct virtio_device {
 	uint64_t wanted;   /**< of those, what the application's configuration has use for */
 	uint64_t needed;   /**< of those, what it cannot do without */
 	uint64_t required; /**< what the arguments of the device make indispensable */
-	uint64_t features; /**< what was agreed on when the device last came up */
+	uint64_t features; /**< what was agreed on when the device last came up; 0: port stopped */
 	bool vectorized;   /**< vector burst functions are wanted, where there are some */
 
 	bool by_iova;          /**< the device is given I/O addresses, not those of this process */

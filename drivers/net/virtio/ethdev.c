@@ -226,6 +226,7 @@ dev_start(struct rte_eth_dev *eth)
 			dev->transport->stop(dev);
 	}
 	if (ret < 0) {
+		dev->features = 0;
 		teardown_interrupts(eth);
 		return ret;
 	}
@@ -242,6 +243,7 @@ dev_stop(struct rte_eth_dev *eth)
 	for (uint16_t i = 0; i < 2 * dev->pairs; i++)
 		if (dev->queues[i] != NULL)
 			virtio_queue_reset(dev->queues[i], dev->features);
+	dev->features = 0;
 	set_queue_states(eth, false);
 	teardown_interrupts(eth);
 	eth->data->dev_started = 0;
@@ -267,10 +269,14 @@ static int
 dev_reset(struct rte_eth_dev *eth)
 {
 	struct virtio_device *dev = virtio_ethdev_device(eth);
+	int ret = 0;
 
 	virtio_ethdev_release_queues(eth);
 	dev->rss.queues = 0;
-	return dev->transport->reset != NULL ? dev->transport->reset(dev) : 0;
+	if (dev->transport->reset != NULL)
+		ret = dev->transport->reset(dev);
+	dev->wanted = dev->offered & ~OFFLOAD_FEATURES;
+	return ret;
 }
 
 static int
@@ -402,6 +408,7 @@ void
 virtio_ethdev_init(struct rte_eth_dev *eth, struct virtio_device *dev)
 {
 	dev->eth = eth;
+	dev->wanted = dev->offered & ~OFFLOAD_FEATURES;
 	eth->dev_ops = &ops;
 	eth->rx_pkt_burst = virtio_rx_burst;
 	eth->tx_pkt_burst = virtio_tx_burst;
