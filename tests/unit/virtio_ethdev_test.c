@@ -5,210 +5,10 @@
  * by byte as the specification has it, again after a restart, and not at all when it is refused.
  */
 
-#include "virtio_reference_device.h"
-
-#include <errno.h>
-
-#include <rte_ethdev.h>
-#include <rte_power_intrinsics.h>
-
-#include "control_queue.h"
-#include "ethdev.h"
-#include "transport.h"
-#include "unit_eal.h"
-
-#define F(bit) VIRTIO_FEATURE(bit)
-#define FEATURES \
-	(F(VIRTIO_F_VERSION_1) | F(VIRTIO_NET_F_CTRL_VQ) | F(VIRTIO_NET_F_CTRL_RX) | \
-		F(VIRTIO_NET_F_CTRL_MAC_ADDR) | F(VIRTIO_NET_F_CTRL_VLAN) | F(VIRTIO_NET_F_MQ) | \
-		F(VIRTIO_NET_F_RSS) | F(VIRTIO_RING_F_INDIRECT_DESC) | \
-		F(VIRTIO_NET_F_GUEST_ANNOUNCE))
-#define QUEUES 4
-#define LOG_MAX 64
-
-struct command {
-	uint8_t class;
-	uint8_t cmd;
-	uint32_t len;
-	uint8_t data[1024];
-};
-
-static struct command commands[LOG_MAX];
-static unsigned int count;
-static int refuse; /* what the device answers */
-static unsigned int resets;
-static struct virtio_device device;
-static struct rte_mempool *pool;
-static uint16_t port;
+#include "virtio_ethdev_rig.h"
 
 static const struct rte_ether_addr second = { { 2, 0, 0, 0, 0, 2 } };
 static const struct rte_ether_addr third = { { 2, 0, 0, 0, 0, 3 } };
-
-static int
-start(struct virtio_device *dev)
-{
-	virtio_device_arm(dev, dev->wanted);
-	virtio_device_run(dev);
-	return dev->pairs > 1 ? virtio_control_pairs(dev, dev->pairs) : 0;
-}
-
-static int
-control(struct virtio_device *dev, uint8_t class, uint8_t cmd, const void *data, uint32_t len)
-{
-	struct command *c = &commands[count % LOG_MAX];
-
-	(void)dev;
-	assert_true(len <= sizeof(c->data));
-	*c = (struct command){ .class = class, .cmd = cmd, .len = len };
-	if (len > 0)
-		memcpy(c->data, data, len);
-	count++;
-	return refuse;
-}
-
-static int
-queue_setup(struct virtio_queue *q)
-{
-	(void)q;
-	return 0;
-}
-
-static void
-queue_release(struct virtio_queue *q)
-{
-	(void)q;
-}
-
-static void
-device_close(struct virtio_device *dev)
-{
-	(void)dev;
-}
-
-static int
-device_reset(struct virtio_device *dev)
-{
-	(void)dev;
-	resets++;
-	return 0;
-}
-
-static int
-device_queue_enable(struct virtio_device *dev, uint16_t index, bool enable)
-{
-	struct virtio_queue *q = dev->queues[index];
-
-	q->stopped = !enable;
-	if (enable)
-		virtio_queue_run(q);
-	else
-		virtio_queues_quiesce(&q, 1);
-	return 0;
-}
-
-static void
-notify(struct virtio_queue *q)
-{
-	(void)q;
-}
-
-static const struct virtio_transport_ops transport = {
-	.name = "test",
-	.start = start,
-	.stop = virtio_device_halt,
-	.close = device_close,
-	.reset = device_reset,
-	.queue_setup = queue_setup,
-	.queue_release = queue_release,
-	.queue_enable = device_queue_enable,
-	.control = control,
-	.notify = notify,
-	.queue_failed = notify,
-};
-
-static int
-make_port(void **state)
-{
-	static struct rte_driver driver = { .name = "test" };
-	static struct rte_device parent = { .name = "test", .driver = &driver };
-	struct rte_eth_dev *eth;
-
-	if (unit_eal_setup(state) < 0 || virtio_queue_init() < 0)
-		return -1;
-	pool = rte_pktmbuf_pool_create("pool", 2047, 0, 0, RTE_MBUF_DEFAULT_BUF_SIZE, 0);
-	eth = rte_eth_dev_allocate("test");
-	if (pool == NULL || eth == NULL)
-		return -1;
-	device = (struct virtio_device){
-		.transport = &transport,
-		.name = "test",
-		.offered = FEATURES,
-		.max_pairs = QUEUES,
-		.queue_size = 64,
-		.max_mtu = 1500,
-		.max_macs = VIRTIO_MACS_MAX,
-		.mac = { { 2, 0, 0, 0, 0, 1 } },
-		.rss = { .supported = VIRTIO_NET_RSS_HASH_TYPE_IPv4 |
-				VIRTIO_NET_RSS_HASH_TYPE_TCPv4 | VIRTIO_NET_RSS_HASH_TYPE_IPv6,
-			.table_size = 128 },
-	};
-	eth->device = &parent;
-	eth->data->dev_private = &device;
-	virtio_ethdev_init(eth, &device);
-	rte_eth_dev_probing_finish(eth);
-	port = eth->data->port_id;
-	return 0;
-}
-
-static void
-configure(uint64_t offloads, uint64_t flows)
-{
-	const struct rte_eth_conf conf = {
-		.rxmode = { .offloads = offloads,
-			.mq_mode = flows != 0 ? RTE_ETH_MQ_RX_RSS : RTE_ETH_MQ_RX_NONE },
-		.rx_adv_conf.rss_conf.rss_hf = flows,
-	};
-
-	assert_int_equal(rte_eth_dev_configure(port, QUEUES, QUEUES, &conf), 0);
-	for (uint16_t i = 0; i < QUEUES; i++) {
-		assert_int_equal(rte_eth_rx_queue_setup(port, i, 64, 0, NULL, pool), 0);
-		assert_int_equal(rte_eth_tx_queue_setup(port, i, 64, 0, NULL), 0);
-	}
-	assert_int_equal(rte_eth_dev_start(port), 0);
-	count = 0;
-}
-
-static int
-forget(void **state)
-{
-	(void)state;
-	if (rte_eth_dev_stop(port) != 0)
-		return -1;
-	refuse = 0;
-	count = 0;
-	return 0;
-}
-
-static const struct command *
-last(uint8_t class, uint8_t cmd)
-{
-	const struct command *c = &commands[(count - 1) % LOG_MAX];
-
-	assert_true(count > 0);
-	assert_int_equal(c->class, class);
-	assert_int_equal(c->cmd, cmd);
-	return c;
-}
-
-static unsigned int
-sent(uint8_t class, uint8_t cmd)
-{
-	unsigned int n = 0;
-
-	for (unsigned int i = 0; i < count; i++)
-		n += commands[i].class == class && commands[i].cmd == cmd;
-	return n;
-}
 
 static void
 vlan_filters_are_told_and_restored(void **state)
@@ -242,6 +42,37 @@ without_vlan_filter_none_is_agreed_on(void **state)
 	/* A device that filters lets no tagged frame through by itself. */
 	assert_false(virtio_has(&device, VIRTIO_NET_F_CTRL_VLAN));
 	assert_false(virtio_has(&device, VIRTIO_NET_F_RSS));
+}
+
+static void
+vlan_filtering_is_switched_while_stopped(void **state)
+{
+	(void)state;
+	configure(0, 0);
+	/* The device would have to be asked anew. */
+	assert_true(rte_eth_dev_set_vlan_offload(port, RTE_ETH_VLAN_FILTER_OFFLOAD) < 0);
+	assert_int_equal(rte_eth_dev_get_vlan_offload(port), 0);
+	for (unsigned int on = 1; on < 2; on--) {
+		assert_int_equal(rte_eth_dev_stop(port), 0);
+		assert_int_equal(rte_eth_dev_set_vlan_offload(port,
+					 on ? RTE_ETH_VLAN_FILTER_OFFLOAD : 0),
+			0);
+		assert_int_equal(rte_eth_dev_start(port), 0);
+		assert_int_equal(virtio_has(&device, VIRTIO_NET_F_CTRL_VLAN), on);
+	}
+}
+
+static void
+a_stopped_port_is_judged_by_what_it_is_configured_for(void **state)
+{
+	(void)state;
+	configure(RTE_ETH_RX_OFFLOAD_VLAN_FILTER, 0);
+	assert_int_equal(virtio_control_vlan(&device, 7, true), 0);
+	assert_int_equal(rte_eth_dev_stop(port), 0);
+	assert_int_equal(rte_eth_dev_set_vlan_offload(port, 0), 0);
+	assert_int_equal(virtio_control_vlan(&device, 7, true), -ENOTSUP);
+	assert_int_equal(rte_eth_dev_set_vlan_offload(port, RTE_ETH_VLAN_FILTER_OFFLOAD), 0);
+	assert_int_equal(virtio_control_vlan(&device, 7, true), 0);
 }
 
 /* Number of entries, then entries of 6 bytes, twice. */
@@ -392,97 +223,6 @@ redirection_table_changes_only_where_asked(void **state)
 	assert_true(rte_eth_dev_rss_reta_query(port, reta, 64) < 0);
 }
 
-static struct rte_mbuf *
-frame(uint32_t len)
-{
-	struct rte_mbuf *m = rte_pktmbuf_alloc(pool);
-
-	assert_non_null(m);
-	assert_non_null(rte_pktmbuf_append(m, (uint16_t)len));
-	memset(rte_pktmbuf_mtod(m, void *), 0, len);
-	return m;
-}
-
-static uint64_t
-xstat(const char *name)
-{
-	uint64_t id, value;
-
-	assert_int_equal(rte_eth_xstats_get_id_by_name(port, name, &id), 0);
-	assert_int_equal(rte_eth_xstats_get_by_id(port, &id, &value, 1), 1);
-	return value;
-}
-
-static void
-frames_are_counted_by_size(void **state)
-{
-	static const uint16_t sizes[] = { 60, 64, 65, 127, 128, 255, 256, 511, 512, 1023, 1024,
-		1518, 1519, 1600 };
-	static const struct {
-		const char *name;
-		unsigned int frames;
-	} expected[] = {
-		{ "tx_q1_size_below_64_packets", 1 },
-		{ "tx_q1_size_64_packets", 1 },
-		{ "tx_q1_size_65_127_packets", 2 },
-		{ "tx_q1_size_128_255_packets", 2 },
-		{ "tx_q1_size_256_511_packets", 2 },
-		{ "tx_q1_size_512_1023_packets", 2 },
-		{ "tx_q1_size_1024_1518_packets", 2 },
-		{ "tx_q1_size_above_1518_packets", 2 },
-		{ "tx_q0_size_64_packets", 0 },
-	};
-
-	(void)state;
-	configure(0, 0);
-	rte_eth_xstats_reset(port);
-	/* The ring has room for 64 frames and the device takes none: the others are not counted. */
-	for (unsigned int i = 0; i < 64; i++) {
-		struct rte_mbuf *m = frame(i < RTE_DIM(sizes) ? sizes[i] : 100);
-
-		assert_int_equal(rte_eth_tx_burst(port, 1, &m, 1), 1);
-	}
-	for (unsigned int i = 0; i < 3; i++) {
-		struct rte_mbuf *m = frame(100);
-
-		assert_int_equal(rte_eth_tx_burst(port, 1, &m, 1), 0);
-		rte_pktmbuf_free(m);
-	}
-	for (unsigned int i = 0; i < RTE_DIM(expected); i++)
-		assert_int_equal(xstat(expected[i].name),
-			expected[i].frames +
-				(strstr(expected[i].name, "q1_size_65_127") ? 64 - RTE_DIM(sizes) :
-									      0));
-}
-
-static void
-tags_are_inserted_by_prepare(void **state)
-{
-	struct rte_mbuf *m;
-	const struct rte_vlan_hdr *tag;
-
-	(void)state;
-	configure(0, 0);
-	m = frame(60);
-	m->ol_flags = RTE_MBUF_F_TX_VLAN;
-	m->vlan_tci = 0x123;
-	assert_int_equal(rte_eth_tx_prepare(port, 0, &m, 1), 1);
-	assert_int_equal(m->pkt_len, 64);
-	tag = rte_pktmbuf_mtod_offset(m, const struct rte_vlan_hdr *, RTE_ETHER_HDR_LEN);
-	assert_int_equal(rte_be_to_cpu_16(tag->vlan_tci), 0x123);
-	assert_false(m->ol_flags & RTE_MBUF_F_TX_VLAN);
-	rte_pktmbuf_free(m);
-
-	/* An mbuf of somebody else's too must not be changed. */
-	m = frame(60);
-	rte_mbuf_refcnt_update(m, 1);
-	m->ol_flags = RTE_MBUF_F_TX_VLAN;
-	assert_int_equal(rte_eth_tx_prepare(port, 0, &m, 1), 0);
-	assert_int_equal(m->pkt_len, 60);
-	rte_mbuf_refcnt_update(m, -1);
-	rte_pktmbuf_free(m);
-}
-
 static void
 announces_itself_when_asked(void **state)
 {
@@ -508,37 +248,6 @@ announces_itself_when_asked(void **state)
 }
 
 static void
-monitored_address_wakes_with_the_first_buffer(void **state)
-{
-	struct rte_power_monitor_cond cond;
-	struct reference_ring ring;
-	struct reference_chain chain;
-
-	(void)state;
-	configure(0, 0);
-	reference_init(&ring, device.queues[0], false, false);
-	assert_int_equal(rte_eth_get_monitor_addr(port, 0, &cond), 0);
-	assert_int_equal(cond.size, 2);
-	assert_int_equal(cond.fn(*(volatile uint16_t *)cond.addr, cond.opaque), 0);
-	assert_true(reference_pop(&ring, &chain));
-	reference_push(&ring, chain.id, 64, chain.descs, 0);
-	assert_int_equal(cond.fn(*(volatile uint16_t *)cond.addr, cond.opaque), -1);
-}
-
-static void
-a_queue_can_be_stopped_and_started(void **state)
-{
-	struct rte_mbuf *m = frame(64);
-
-	(void)state;
-	configure(0, 0);
-	assert_int_equal(rte_eth_dev_tx_queue_stop(port, 2), 0);
-	assert_int_equal(rte_eth_tx_burst(port, 2, &m, 1), 0);
-	assert_int_equal(rte_eth_dev_tx_queue_start(port, 2), 0);
-	assert_int_equal(rte_eth_tx_burst(port, 2, &m, 1), 1);
-}
-
-static void
 a_reset_port_can_be_configured_anew(void **state)
 {
 	(void)state;
@@ -557,15 +266,14 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_teardown(vlan_filters_are_told_and_restored, forget),
 		cmocka_unit_test_teardown(without_vlan_filter_none_is_agreed_on, forget),
+		cmocka_unit_test_teardown(vlan_filtering_is_switched_while_stopped, forget),
+		cmocka_unit_test_teardown(a_stopped_port_is_judged_by_what_it_is_configured_for,
+			forget),
 		cmocka_unit_test_teardown(addresses_go_into_the_table, forget),
 		cmocka_unit_test_teardown(refused_addresses_are_not_kept, forget),
 		cmocka_unit_test_teardown(rss_is_told_as_configured, forget),
 		cmocka_unit_test_teardown(redirection_table_changes_only_where_asked, forget),
-		cmocka_unit_test_teardown(frames_are_counted_by_size, forget),
-		cmocka_unit_test_teardown(tags_are_inserted_by_prepare, forget),
 		cmocka_unit_test_teardown(announces_itself_when_asked, forget),
-		cmocka_unit_test_teardown(monitored_address_wakes_with_the_first_buffer, forget),
-		cmocka_unit_test_teardown(a_queue_can_be_stopped_and_started, forget),
 		cmocka_unit_test_teardown(a_reset_port_can_be_configured_anew, forget),
 	};
 

@@ -350,12 +350,55 @@ mtu_set(struct rte_eth_dev *eth, uint16_t mtu)
 	return dev->transport->set_mtu(dev, mtu);
 }
 
+static void
+set_vlan_strip(struct rte_eth_dev *eth, bool strip)
+{
+	struct virtio_device *dev = virtio_ethdev_device(eth);
+
+	pthread_mutex_lock(&dev->lock);
+	for (uint16_t i = 0; i < eth->data->nb_rx_queues; i++) {
+		struct virtio_queue *q = eth->data->rx_queues[i];
+
+		/* Its setup will find what the port is configured for. */
+		if (q == NULL)
+			continue;
+		q->offloads &= ~(uint64_t)RTE_ETH_RX_OFFLOAD_VLAN_STRIP;
+		if (strip)
+			q->offloads |= RTE_ETH_RX_OFFLOAD_VLAN_STRIP;
+		virtio_queue_strip_vlan(q, strip);
+	}
+	pthread_mutex_unlock(&dev->lock);
+}
+
+/* A device that filters cannot be talked out of it, nor the other into it, while it runs. */
+static int
+set_vlan_filter(struct rte_eth_dev *eth, bool filter)
+{
+	const uint64_t feature = VIRTIO_FEATURE(VIRTIO_NET_F_CTRL_VLAN);
+	struct virtio_device *dev = virtio_ethdev_device(eth);
+
+	if (eth->data->dev_started && virtio_has(dev, VIRTIO_NET_F_CTRL_VLAN) != filter) {
+		VIRTIO_LOG(ERR, "%s: stop the port to have VLANs filtered, or not any more",
+			dev->name);
+		return -EBUSY;
+	}
+	dev->wanted = filter ? dev->wanted | feature : dev->wanted & ~feature;
+	dev->needed = filter ? dev->needed | feature : dev->needed & ~feature;
+	return 0;
+}
+
+/* The port is configured already for what shall be; the mask says what of that is new. */
 static int
 vlan_offload_set(struct rte_eth_dev *eth, int mask)
 {
-	(void)mask;
-	/* Stripping is part of what burst functions are chosen for, at start. */
-	return eth->data->dev_started ? -ENOTSUP : 0;
+	const uint64_t offloads = eth->data->dev_conf.rxmode.offloads;
+	int ret = 0;
+
+	if (mask & RTE_ETH_VLAN_FILTER_MASK)
+		ret = set_vlan_filter(eth, offloads & RTE_ETH_RX_OFFLOAD_VLAN_FILTER);
+	if (ret == 0 && (mask & RTE_ETH_VLAN_STRIP_MASK))
+		set_vlan_strip(eth, offloads & RTE_ETH_RX_OFFLOAD_VLAN_STRIP);
+	return ret;
 }
 
 static const struct eth_dev_ops ops = {

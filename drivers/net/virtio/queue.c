@@ -261,6 +261,23 @@ virtio_queues_quiesce(struct virtio_queue *const *queues, uint16_t n)
 			sched_yield();
 }
 
+void
+virtio_queue_strip_vlan(struct virtio_queue *q, bool strip)
+{
+	const bool was_running = __atomic_load_n(&q->running, __ATOMIC_RELAXED);
+
+	virtio_queues_quiesce(&q, 1);
+	if (strip)
+		q->flags |= VIRTIO_QUEUE_VLAN_STRIP;
+	else
+		q->flags &= (uint8_t)~VIRTIO_QUEUE_VLAN_STRIP;
+	/* That of a stopped port has its functions chosen when it starts. */
+	if (q->burst != NULL && q->dev->features != 0)
+		virtio_datapath_select(q, q->dev->features);
+	if (was_running && q->failure == NULL)
+		virtio_queue_run(q);
+}
+
 uint16_t
 virtio_queue_inject(struct virtio_queue *q, struct rte_mbuf **pkts, uint16_t n)
 {

@@ -198,6 +198,12 @@ void virtio_queue_run(struct virtio_queue *q);
 void virtio_queues_quiesce(struct virtio_queue *const *queues, uint16_t n);
 
 /**
+ * Strip tags of received frames from now on, or let them be. Bursts find the queue closed for a
+ * moment. The device's lock is held.
+ */
+void virtio_queue_strip_vlan(struct virtio_queue *q, bool strip);
+
+/**
  * Transmit from the control path: the application's bursts find the queue closed for a moment.
  * @return frames taken, none if the queue does not run
  */

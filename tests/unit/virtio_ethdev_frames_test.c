@@ -1,0 +1,426 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+/*
+ * What a port does with frames, and tells of them, on rings whose device is the test: offloads, counters,
+ * descriptors, and how a queue is watched.
+ */
+
+#include "virtio_ethdev_rig.h"
+
+#include <rte_power_intrinsics.h>
+
+static uint64_t
+xstat(const char *name)
+{
+	uint64_t id, value;
+
+	assert_int_equal(rte_eth_xstats_get_id_by_name(port, name, &id), 0);
+	assert_int_equal(rte_eth_xstats_get_by_id(port, &id, &value, 1), 1);
+	return value;
+}
+
+static void
+frames_are_counted_by_size(void **state)
+{
+	static const uint16_t sizes[] = { 60, 64, 65, 127, 128, 255, 256, 511, 512, 1023, 1024,
+		1518, 1519, 1600 };
+	static const struct {
+		const char *name;
+		unsigned int frames;
+	} expected[] = {
+		{ "tx_q1_size_below_64_packets", 1 },
+		{ "tx_q1_size_64_packets", 1 },
+		{ "tx_q1_size_65_127_packets", 2 },
+		{ "tx_q1_size_128_255_packets", 2 },
+		{ "tx_q1_size_256_511_packets", 2 },
+		{ "tx_q1_size_512_1023_packets", 2 },
+		{ "tx_q1_size_1024_1518_packets", 2 },
+		{ "tx_q1_size_above_1518_packets", 2 },
+		{ "tx_q0_size_64_packets", 0 },
+	};
+
+	(void)state;
+	configure(0, 0);
+	rte_eth_xstats_reset(port);
+	/* The ring has room for 64 frames and the device takes none: the others are not counted. */
+	for (unsigned int i = 0; i < 64; i++) {
+		struct rte_mbuf *m = frame(i < RTE_DIM(sizes) ? sizes[i] : 100);
+
+		assert_int_equal(rte_eth_tx_burst(port, 1, &m, 1), 1);
+	}
+	for (unsigned int i = 0; i < 3; i++) {
+		struct rte_mbuf *m = frame(100);
+
+		assert_int_equal(rte_eth_tx_burst(port, 1, &m, 1), 0);
+		rte_pktmbuf_free(m);
+	}
+	for (unsigned int i = 0; i < RTE_DIM(expected); i++)
+		assert_int_equal(xstat(expected[i].name),
+			expected[i].frames +
+				(strstr(expected[i].name, "q1_size_65_127") ? 64 - RTE_DIM(sizes) :
+									      0));
+}
+
+static void
+tags_are_inserted_by_prepare(void **state)
+{
+	struct rte_mbuf *m;
+	const struct rte_vlan_hdr *tag;
+
+	(void)state;
+	configure(0, 0);
+	m = frame(60);
+	m->ol_flags = RTE_MBUF_F_TX_VLAN;
+	m->vlan_tci = 0x123;
+	assert_int_equal(rte_eth_tx_prepare(port, 0, &m, 1), 1);
+	assert_int_equal(m->pkt_len, 64);
+	tag = rte_pktmbuf_mtod_offset(m, const struct rte_vlan_hdr *, RTE_ETHER_HDR_LEN);
+	assert_int_equal(rte_be_to_cpu_16(tag->vlan_tci), 0x123);
+	assert_false(m->ol_flags & RTE_MBUF_F_TX_VLAN);
+	rte_pktmbuf_free(m);
+
+	/* An mbuf of somebody else's too must not be changed. */
+	m = frame(60);
+	rte_mbuf_refcnt_update(m, 1);
+	m->ol_flags = RTE_MBUF_F_TX_VLAN;
+	assert_int_equal(rte_eth_tx_prepare(port, 0, &m, 1), 0);
+	assert_int_equal(m->pkt_len, 60);
+	rte_mbuf_refcnt_update(m, -1);
+	rte_pktmbuf_free(m);
+}
+
+/* --- frames as the device sees them --- */
+
+static bool
+is_packed(void)
+{
+	return virtio_has(&device, VIRTIO_F_RING_PACKED);
+}
+
+static void
+attach(struct reference_ring *ring, unsigned int index)
+{
+	reference_init(ring, device.queues[index], is_packed(), false);
+}
+
+/* Have the device write a frame of 60 bytes, with a tag, into queue 0. */
+static void
+deliver(struct reference_ring *ring, const struct virtio_net_hdr_v1 *hdr)
+{
+	struct reference_chain chain;
+	uint8_t buf[12 + 60] = { 0 };
+
+	memcpy(buf, hdr, 12);
+	memcpy(buf + 12 + 2 * RTE_ETHER_ADDR_LEN, "\x81\x00\x01\x23\x08", 5);
+	assert_true(reference_pop(ring, &chain));
+	reference_scatter(&chain, buf, sizeof(buf));
+	reference_push(ring, chain.id, sizeof(buf), chain.descs, 0);
+}
+
+static struct rte_mbuf *
+receive(struct reference_ring *ring, const struct virtio_net_hdr_v1 *hdr)
+{
+	struct rte_mbuf *m;
+
+	deliver(ring, hdr);
+	assert_int_equal(rte_eth_rx_burst(port, 0, &m, 1), 1);
+	return m;
+}
+
+static void
+assert_receives(struct reference_ring *ring, bool stripped)
+{
+	const struct virtio_net_hdr_v1 hdr = { .num_buffers = 1 };
+	struct rte_mbuf *m = receive(ring, &hdr);
+
+	assert_int_equal(m->pkt_len, stripped ? 56 : 60);
+	assert_int_equal(m->vlan_tci, stripped ? 0x123 : 0);
+	assert_int_equal(m->ol_flags,
+		stripped ? RTE_MBUF_F_RX_VLAN | RTE_MBUF_F_RX_VLAN_STRIPPED : 0);
+	assert_memory_equal(rte_pktmbuf_mtod_offset(m, char *, 2 * RTE_ETHER_ADDR_LEN),
+		stripped ? "\x08" : "\x81", 1);
+	rte_pktmbuf_free(m);
+}
+
+static void
+assert_burst_mode(uint16_t id, const char *name)
+{
+	struct rte_eth_burst_mode mode;
+
+	assert_int_equal(rte_eth_rx_burst_mode_get(port, id, &mode), 0);
+	assert_string_equal(mode.info, name);
+}
+
+static void
+tags_are_stripped_as_asked_at_any_time(void **state)
+{
+	struct reference_ring ring;
+	struct rte_eth_rxq_info info;
+
+	(void)state;
+	for (unsigned int packed = 0; packed < 2; packed++) {
+		device.offered = FEATURES | (packed ? F(VIRTIO_F_RING_PACKED) : 0);
+		configure(RTE_ETH_RX_OFFLOAD_VLAN_STRIP, 0);
+		attach(&ring, 0);
+		assert_receives(&ring, true);
+		assert_burst_mode(0, packed ? "packed, offloads" : "split, offloads");
+		assert_int_equal(rte_eth_dev_set_vlan_offload(port, 0), 0);
+		assert_receives(&ring, false);
+		assert_burst_mode(0, packed ? "packed" : "split");
+		assert_int_equal(rte_eth_dev_rx_queue_stop(port, 1), 0);
+		assert_int_equal(rte_eth_dev_set_vlan_offload(port, RTE_ETH_VLAN_STRIP_OFFLOAD), 0);
+		assert_receives(&ring, true);
+		assert_burst_mode(3, packed ? "packed, offloads" : "split, offloads");
+		assert_int_equal(rte_eth_rx_queue_info_get(port, 2, &info), 0);
+		assert_true(info.conf.offloads & RTE_ETH_RX_OFFLOAD_VLAN_STRIP);
+		/* One that the application stopped stays so. */
+		assert_false(device.queues[2]->running);
+
+		assert_int_equal(rte_eth_dev_stop(port), 0);
+		assert_int_equal(rte_eth_dev_set_vlan_offload(port, 0), 0);
+		assert_int_equal(rte_eth_dev_start(port), 0);
+		attach(&ring, 0);
+		assert_receives(&ring, false);
+		assert_int_equal(rte_eth_dev_stop(port), 0);
+	}
+}
+
+#define RX_CSUM F(VIRTIO_NET_F_GUEST_CSUM)
+#define RX_LRO (F(VIRTIO_NET_F_MRG_RXBUF) | F(VIRTIO_NET_F_GUEST_TSO4) | F(VIRTIO_NET_F_GUEST_TSO6))
+
+static void
+headers_of_received_frames_become_flags(void **state)
+{
+	static const struct {
+		struct virtio_net_hdr_v1 hdr;
+		uint64_t flags;
+		uint16_t segment;
+	} cases[] = {
+		{ { .num_buffers = 1 }, 0, 0 },
+		{ { .flags = VIRTIO_NET_HDR_F_NEEDS_CSUM, .num_buffers = 1 },
+			RTE_MBUF_F_RX_L4_CKSUM_NONE, 0 },
+		{ { .flags = VIRTIO_NET_HDR_F_DATA_VALID, .num_buffers = 1 },
+			RTE_MBUF_F_RX_L4_CKSUM_GOOD, 0 },
+		{ { .flags = VIRTIO_NET_HDR_F_NEEDS_CSUM,
+			  .gso_type = VIRTIO_NET_HDR_GSO_TCPV4,
+			  .gso_size = 1400,
+			  .num_buffers = 1 },
+			RTE_MBUF_F_RX_L4_CKSUM_NONE | RTE_MBUF_F_RX_LRO, 1400 },
+		{ { .gso_type = VIRTIO_NET_HDR_GSO_TCPV6, .num_buffers = 1 }, 0, 0 },
+	};
+	struct reference_ring ring;
+
+	(void)state;
+	for (unsigned int lro = 0; lro < 2; lro++) {
+		device.offered = FEATURES | RX_CSUM | (lro ? RX_LRO : 0);
+		configure(lro ? RTE_ETH_RX_OFFLOAD_TCP_LRO : RTE_ETH_RX_OFFLOAD_TCP_CKSUM, 0);
+		attach(&ring, 0);
+		assert_burst_mode(0, lro ? "split, mergeable, offloads" : "split, offloads");
+		for (unsigned int i = 0; i < RTE_DIM(cases); i++) {
+			struct rte_mbuf *m = receive(&ring, &cases[i].hdr);
+
+			assert_int_equal(m->ol_flags, cases[i].flags);
+			if (cases[i].segment != 0)
+				assert_int_equal(m->tso_segsz, cases[i].segment);
+			rte_pktmbuf_free(m);
+		}
+		assert_int_equal(rte_eth_dev_stop(port), 0);
+	}
+}
+
+#define TX_OFFLOADS \
+	(RTE_ETH_TX_OFFLOAD_TCP_CKSUM | RTE_ETH_TX_OFFLOAD_UDP_CKSUM | \
+		RTE_ETH_TX_OFFLOAD_TCP_TSO | RTE_ETH_TX_OFFLOAD_MULTI_SEGS)
+
+static struct rte_mbuf *
+frame_to_finish(uint64_t flags)
+{
+	struct rte_mbuf *m = frame(200);
+	struct rte_ipv4_hdr *ip = rte_pktmbuf_mtod_offset(m, struct rte_ipv4_hdr *, 14);
+	struct rte_ipv6_hdr *ip6 = rte_pktmbuf_mtod_offset(m, struct rte_ipv6_hdr *, 14);
+
+	m->ol_flags = flags;
+	m->l2_len = 14;
+	m->l3_len = flags & RTE_MBUF_F_TX_IPV6 ? 40 : 20;
+	m->l4_len = 20;
+	m->tso_segsz = flags & RTE_MBUF_F_TX_TCP_SEG ? 64 : 0;
+	if (flags & RTE_MBUF_F_TX_IPV6)
+		*ip6 = (struct rte_ipv6_hdr){ .vtc_flow = 0x60,
+			.payload_len = 0x9200,
+			.proto = 6,
+			.src_addr = { 1 },
+			.dst_addr = { 2 } };
+	else
+		*ip = (struct rte_ipv4_hdr){ .version_ihl = 0x45,
+			.total_length = 0xba00,
+			.next_proto_id = 6,
+			.src_addr = 0x0100000a,
+			.dst_addr = 0x0200000a };
+	return m;
+}
+
+/* Sums of pseudo headers by hand, in the order in which they lie in the frame. */
+static void
+frames_to_finish_are_prepared_and_described(void **state)
+{
+	static const struct {
+		uint64_t flags;
+		uint16_t sum_at;
+		uint8_t sum[2];
+		struct virtio_net_hdr hdr;
+	} cases[] = {
+		{ RTE_MBUF_F_TX_IPV4 | RTE_MBUF_F_TX_TCP_CKSUM, 50, { 0x14, 0xaf },
+			{ 1, 0, 0, 0, 34, 16 } },
+		{ RTE_MBUF_F_TX_IPV4 | RTE_MBUF_F_TX_UDP_CKSUM, 40, { 0x14, 0xaf },
+			{ 1, 0, 0, 0, 34, 6 } },
+		{ RTE_MBUF_F_TX_IPV4 | RTE_MBUF_F_TX_TCP_CKSUM | RTE_MBUF_F_TX_TCP_SEG, 50,
+			{ 0x14, 0xaf }, { 1, VIRTIO_NET_HDR_GSO_TCPV4, 54, 64, 34, 16 } },
+		{ RTE_MBUF_F_TX_IPV6 | RTE_MBUF_F_TX_TCP_CKSUM | RTE_MBUF_F_TX_TCP_SEG, 70,
+			{ 0x03, 0x98 }, { 1, VIRTIO_NET_HDR_GSO_TCPV6, 74, 64, 54, 16 } },
+	};
+	struct reference_ring ring;
+	struct reference_chain chain;
+	uint8_t buf[256];
+
+	(void)state;
+	device.offered |= F(VIRTIO_NET_F_CSUM) | F(VIRTIO_NET_F_HOST_TSO4) |
+		F(VIRTIO_NET_F_HOST_TSO6);
+	configure_both(0, TX_OFFLOADS, 0);
+	attach(&ring, 1);
+	for (unsigned int i = 0; i < RTE_DIM(cases); i++) {
+		struct rte_mbuf *m = frame_to_finish(cases[i].flags);
+
+		assert_int_equal(rte_eth_tx_prepare(port, 0, &m, 1), 1);
+		assert_int_equal(rte_eth_tx_burst(port, 0, &m, 1), 1);
+		assert_true(reference_pop(&ring, &chain));
+		assert_int_equal(reference_gather(&chain, buf, sizeof(buf)), 12 + 200);
+		assert_memory_equal(buf, &cases[i].hdr, sizeof(cases[i].hdr));
+		assert_memory_equal(buf + 12 + cases[i].sum_at, cases[i].sum, 2);
+	}
+}
+
+static void
+frames_that_the_device_cannot_finish_are_refused(void **state)
+{
+	const uint64_t tcp = RTE_MBUF_F_TX_IPV4 | RTE_MBUF_F_TX_TCP_CKSUM;
+	struct rte_mbuf *pkts[4] = { frame_to_finish(tcp), frame_to_finish(tcp),
+		frame_to_finish(RTE_MBUF_F_TX_IPV4 | RTE_MBUF_F_TX_SCTP_CKSUM),
+		frame_to_finish(tcp | RTE_MBUF_F_TX_OUTER_IP_CKSUM) };
+
+	(void)state;
+	device.offered |= F(VIRTIO_NET_F_CSUM);
+	configure_both(0, RTE_ETH_TX_OFFLOAD_TCP_CKSUM, 0);
+	pkts[1]->l3_len = 200;
+	assert_int_equal(rte_eth_tx_prepare(port, 0, pkts, 4), 1);
+	assert_int_equal(rte_errno, EINVAL);
+	for (unsigned int i = 2; i < 4; i++) {
+		assert_int_equal(rte_eth_tx_prepare(port, 0, &pkts[i], 1), 0);
+		assert_int_equal(rte_errno, ENOTSUP);
+	}
+	rte_pktmbuf_free_bulk(pkts, 4);
+}
+
+static void
+descriptors_tell_how_far_the_device_is(void **state)
+{
+	const struct virtio_net_hdr_v1 hdr = { .num_buffers = 1 };
+	struct reference_chain chain;
+	struct reference_ring rx, tx;
+	struct rte_mbuf *m;
+
+	(void)state;
+	for (unsigned int packed = 0; packed < 2; packed++) {
+		device.offered = FEATURES | (packed ? F(VIRTIO_F_RING_PACKED) : 0);
+		configure(0, 0);
+		attach(&rx, 0);
+		attach(&tx, 1);
+		assert_int_equal(rte_eth_rx_descriptor_status(port, 0, 0), RTE_ETH_RX_DESC_AVAIL);
+		deliver(&rx, &hdr);
+		deliver(&rx, &hdr);
+		assert_int_equal(rte_eth_rx_queue_count(port, 0), 2);
+		assert_int_equal(rte_eth_rx_descriptor_status(port, 0, 1), RTE_ETH_RX_DESC_DONE);
+		assert_int_equal(rte_eth_rx_descriptor_status(port, 0, 2), RTE_ETH_RX_DESC_AVAIL);
+		assert_int_equal(rte_eth_rx_burst(port, 0, &m, 1), 1);
+		rte_pktmbuf_free(m);
+		assert_int_equal(rte_eth_rx_descriptor_status(port, 0, 1), RTE_ETH_RX_DESC_AVAIL);
+		assert_int_equal(rte_eth_rx_descriptor_status(port, 0, 62), RTE_ETH_RX_DESC_AVAIL);
+		assert_int_equal(rte_eth_rx_descriptor_status(port, 0, 63),
+			RTE_ETH_RX_DESC_UNAVAIL);
+		assert_int_equal(rte_eth_rx_descriptor_status(port, 0, 64), -EINVAL);
+
+		assert_int_equal(rte_eth_tx_descriptor_status(port, 0, 63), RTE_ETH_TX_DESC_DONE);
+		for (unsigned int i = 0; i < 64; i++) {
+			m = frame(60);
+			assert_int_equal(rte_eth_tx_burst(port, 0, &m, 1), 1);
+		}
+		assert_int_equal(rte_eth_tx_descriptor_status(port, 0, 0), RTE_ETH_TX_DESC_FULL);
+		for (unsigned int i = 0; i < 3; i++) {
+			assert_true(reference_pop(&tx, &chain));
+			reference_push(&tx, chain.id, 0, chain.descs, 0);
+		}
+		assert_int_equal(rte_eth_tx_descriptor_status(port, 0, 2), RTE_ETH_TX_DESC_DONE);
+		assert_int_equal(rte_eth_tx_descriptor_status(port, 0, 3), RTE_ETH_TX_DESC_FULL);
+		assert_int_equal(rte_eth_tx_descriptor_status(port, 0, 64), -EINVAL);
+		assert_int_equal(rte_eth_tx_done_cleanup(port, 0, 0), 3);
+		assert_int_equal(rte_eth_tx_done_cleanup(port, 0, 0), 0);
+		assert_int_equal(rte_eth_dev_stop(port), 0);
+	}
+}
+
+static void
+monitored_address_wakes_with_the_first_buffer(void **state)
+{
+	struct rte_power_monitor_cond cond;
+	struct reference_ring ring;
+	struct rte_mbuf *m;
+	const struct virtio_net_hdr_v1 hdr = { .num_buffers = 1 };
+
+	(void)state;
+	for (unsigned int packed = 0; packed < 2; packed++) {
+		device.offered = FEATURES | (packed ? F(VIRTIO_F_RING_PACKED) : 0);
+		configure(0, 0);
+		attach(&ring, 0);
+		/* Twice around: flags of packed rings mean something else in every other lap. */
+		for (unsigned int i = 0; i < 130; i++) {
+			assert_int_equal(rte_eth_get_monitor_addr(port, 0, &cond), 0);
+			assert_int_equal(cond.size, 2);
+			assert_int_equal(cond.fn(*(volatile uint16_t *)cond.addr, cond.opaque), 0);
+			deliver(&ring, &hdr);
+			assert_int_equal(cond.fn(*(volatile uint16_t *)cond.addr, cond.opaque), -1);
+			assert_int_equal(rte_eth_rx_burst(port, 0, &m, 1), 1);
+			rte_pktmbuf_free(m);
+		}
+		assert_int_equal(rte_eth_dev_stop(port), 0);
+	}
+}
+
+static void
+a_queue_can_be_stopped_and_started(void **state)
+{
+	struct rte_mbuf *m = frame(64);
+
+	(void)state;
+	configure(0, 0);
+	assert_int_equal(rte_eth_dev_tx_queue_stop(port, 2), 0);
+	assert_int_equal(rte_eth_tx_burst(port, 2, &m, 1), 0);
+	assert_int_equal(rte_eth_dev_tx_queue_start(port, 2), 0);
+	assert_int_equal(rte_eth_tx_burst(port, 2, &m, 1), 1);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_teardown(frames_are_counted_by_size, forget),
+		cmocka_unit_test_teardown(tags_are_inserted_by_prepare, forget),
+		cmocka_unit_test_teardown(tags_are_stripped_as_asked_at_any_time, forget),
+		cmocka_unit_test_teardown(headers_of_received_frames_become_flags, forget),
+		cmocka_unit_test_teardown(frames_to_finish_are_prepared_and_described, forget),
+		cmocka_unit_test_teardown(frames_that_the_device_cannot_finish_are_refused, forget),
+		cmocka_unit_test_teardown(descriptors_tell_how_far_the_device_is, forget),
+		cmocka_unit_test_teardown(monitored_address_wakes_with_the_first_buffer, forget),
+		cmocka_unit_test_teardown(a_queue_can_be_stopped_and_started, forget),
+	};
+
+	return cmocka_run_group_tests(tests, make_port, NULL);
+}
