@@ -38,8 +38,8 @@ cmd_info(const struct args *args)
 }
 
 /*
- * Words after 'vdpa stats' are told apart by what they are: a number is a queue, "reset" asks
- * for that, anything else is a device.
+ * Words after 'vdpa stats' are told apart by what they are: "reset" comes first and asks for that,
+ * a number is a queue, anything else is a device.
  */
 static void
 cmd_stats(const struct args *args)
@@ -48,11 +48,10 @@ cmd_stats(const struct args *args)
 	unsigned int at = 2;
 	uint64_t queue;
 	int only = -1;
+	bool reset = at < args->count && strcmp(args->word[at], "reset") == 0;
 
-	if (at < args->count && strcmp(args->word[at], "reset") == 0) {
-		vdpa_stats_reset(at + 1 < args->count ? args->word[at + 1] : NULL);
-		return;
-	}
+	if (reset)
+		at++;
 	if (at < args->count && parse_number(args->word[at], 0, UINT16_MAX, &queue) < 0)
 		device = args->word[at++];
 	if (at < args->count) {
@@ -62,7 +61,10 @@ cmd_stats(const struct args *args)
 		}
 		only = (int)queue;
 	}
-	vdpa_stats(device, only);
+	if (reset)
+		vdpa_stats_reset(device, only);
+	else
+		vdpa_stats(device, only);
 }
 
 static const struct command commands[] = {
@@ -71,10 +73,10 @@ static const struct command commands[] = {
 		"Offer a device on a vhost-user socket: listen there, or connect to one that is there." },
 	{ "vdpa detach DEVICE|SOCKET", cmd_detach, "Take a device's socket away." },
 	{ "vdpa info [DEVICE]", cmd_info,
-		"Queues, features and front end of a device, or of all." },
-	{ "vdpa stats [DEVICE|QUEUE|reset [QUEUE|DEVICE]]", cmd_stats,
-		"Counters of a device or of all, of a queue or of all. "
-		"'vdpa stats reset [DEVICE]' sets them back to zero." },
+		"Queues and features of a device, or of all, its front end and what they agreed on." },
+	{ "vdpa stats [DEVICE|QUEUE|reset [DEVICE|QUEUE [QUEUE]]]", cmd_stats,
+		"Counters of a device or of all, of a queue or of all: 'vdpa stats [DEVICE] [QUEUE]'. "
+		"With 'reset' before them they are set back to zero." },
 	{ NULL },
 };
 

@@ -248,6 +248,21 @@ vdpa_socket_of(const char *device, bool *connected)
 	return a->socket;
 }
 
+bool
+vdpa_negotiated(const char *device, uint64_t *features, uint64_t *protocol_features)
+{
+	struct attachment *a = find(device);
+	int vid;
+
+	if (a == NULL)
+		return false;
+	pthread_mutex_lock(&lock);
+	vid = a->vid;
+	pthread_mutex_unlock(&lock);
+	return vid >= 0 && rte_vhost_get_negotiated_features(vid, features) == 0 &&
+		rte_vhost_get_negotiated_protocol_features(vid, protocol_features) == 0;
+}
+
 void
 vdpa_foreach(void (*function)(struct rte_vdpa_device *device, const char *name, void *arg),
 	void *arg)

@@ -55,4 +55,12 @@ void vdpa_foreach(void (*function)(struct rte_vdpa_device *device, const char *n
 /** The socket of a device, or NULL; whether a front end is there. */
 const char *vdpa_socket_of(const char *device, bool *connected);
 
+/**
+ * What the front end of a device agreed on.
+ *
+ * @return
+ *   Whether a front end is there.
+ */
+bool vdpa_negotiated(const char *device, uint64_t *features, uint64_t *protocol_features);
+
 #endif /* TESTPMD_VDPA_H */

@@ -9,9 +9,8 @@ void vdpa_info(const char *device);
 
 /** @param queue -1 for all. */
 void vdpa_stats(const char *device, int queue);
+void vdpa_stats_reset(const char *device, int queue);
 /** What the devices that have a socket have counted. */
 void vdpa_summary(void);
-
-void vdpa_stats_reset(const char *device);
 
 #endif /* TESTPMD_VDPA_SHOW_H */

@@ -215,6 +215,17 @@ def come_and_go(w: Workspace, device: str, rounds: int, netns: int | None = None
     app.quit()
 
 
+def runs_without_input_until_a_signal(w: Workspace) -> None:
+    """As in a container whose standard input is /dev/null."""
+    argv = [tp.ours(), *w.eal_args(0, "service"), "--vdev", "net_null0", "--", "--stats-period=1"]
+    child = w.start("service", ["sh", "-c", 'exec "$0" "$@" </dev/null', *argv])
+    child.expect("Port statistics", start=0)
+    child.expect("Port statistics")
+    child.signal(signal.SIGTERM)
+    check(child.wait() == 0 and "Signal 15 received" in child.text,
+          f"status 0 after SIGTERM, and no end before:\n{child.tail()}")
+
+
 def ports_come_and_go(w: Workspace) -> None:
     come_and_go(w, "net_null9", 50)
 
@@ -343,6 +354,10 @@ def vdpa_devices_serve_sockets(w: Workspace) -> None:
     expect_in(text, "statistics for device vdpa_sim0 queue 1", "^packets: 20000$")
     expect_in(app.command("vdpa stats reset"), "vdpa_sim0 cleared")
     expect_in(app.command("vdpa stats vdpa_sim0 1"), "^packets: 0$")
+    expect_in(app.command("vdpa stats reset 1"), "vdpa_sim0 queue 1 cleared")
+    expect_in(app.command("vdpa stats reset vdpa_sim0 0"), "vdpa_sim0 queue 0 cleared")
+    expect_in(app.command("vdpa stats reset 2"), "has queues 0 to 1")
+    expect_in(app.command("vdpa stats reset vdpa_sim0 x"), "'x' is not a queue")
     expect_in(app.command(f"vdpa detach {path}"), "detached from")
     check(not path.exists(), "the socket is gone")
     app.quit()
@@ -391,8 +406,14 @@ def vdpa_options_serve_at_once_until_a_signal(w: Workspace) -> None:
 def vdpa_devices_leave_while_their_front_end_runs(w: Workspace) -> None:
     app, path = sim_server(w)
     app.command(f"vdpa attach vdpa_sim0 {path}")
-    front = front_end(w, path, ["--seq-timeout=100", "--stats-period=1"])
+    check("Agreed" not in app.command("vdpa info"), "nothing agreed on with nobody")
+    front = front_end(w, path, ["--seq-timeout=100", "--stats-period=1"], packed_vq=1,
+                      in_order=0)
     app.expect("front end on .* is ready", start=0)
+    info = app.command("vdpa info vdpa_sim0")
+    expect_in(info, "^Front end: ready$", r"^Agreed features: 0x\w+:.* version_1 .*ring_packed",
+              "^Features: .* in_order", r"^Agreed protocol features: 0x\w+:.* reply_ack ")
+    check("in_order" not in info[info.index("Agreed"):], f"no in_order, which one end has:\n{info}")
     app.until("frames through the device",
               lambda: vdpa_counters(app)[0]["queues"][0]["packets"] > 1000)
     expect_in(app.command("vdpa detach vdpa_sim0"), "detached from")
@@ -530,6 +551,7 @@ if __name__ == "__main__":
         a_file_of_commands_is_run_first,
         commands_come_through_a_pipe,
         ends_of_input_and_signals_end_it_well,
+        runs_without_input_until_a_signal,
         ports_come_and_go,
         taps_come_and_go,
         ports_come_and_go_while_forwarding,
