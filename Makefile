@@ -39,10 +39,20 @@ fuzz: ## fuzz the vhost library and the virtio front end, each target for SECOND
 lint: ## check format, licence lines, scripts, spelling, documentation
 	devtools/lint.sh
 
+# A directory that was configured before the tools were there does not know how to build both.
 docs: $(BUILD)/build.ninja ## build the guides and the API documentation
+	@for tool in sphinx-build doxygen; do command -v $$tool >/dev/null || \
+		{ echo "make docs: $$tool is not installed: devtools/setup.sh docs" >&2; exit 1; }; done
+	@ninja -C $(BUILD) -t query doc/guides/html doc/api/html >/dev/null 2>&1 || \
+		meson setup --reconfigure $(BUILD)
 	ninja -C $(BUILD) docs
 
-install: all ## install under PREFIX (and DESTDIR)
+# A PREFIX that is given replaces that of a directory that is configured already.
+install: $(BUILD)/build.ninja ## install under PREFIX (and DESTDIR)
+ifneq ($(origin PREFIX),file)
+	meson configure $(BUILD) --prefix=$(abspath $(PREFIX))
+endif
+	ninja -C $(BUILD)
 	meson install -C $(BUILD) --no-rebuild
 
 clean: ## remove the build directories

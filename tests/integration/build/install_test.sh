@@ -66,8 +66,19 @@ vhost_of() {
 	LD_LIBRARY_PATH=$lib ldd "$dir/$1" | awk '/librte_vhost/ { print $3 }'
 }
 
+# What a person finds of the program: its page, and completion of its options.
+[ -s "$root/share/man/man1/dpdk-vdpa-testpmd.1" ] || fail "no manual page"
+bash -c '. "$1" && complete -p dpdk-vdpa-testpmd >/dev/null' _ \
+	"$root/share/bash-completion/completions/dpdk-vdpa-testpmd" || fail "no completion in bash"
+
+# The Makefile takes a prefix for a directory that is configured, if somebody gives one.
+make() { command make -s -n -C "$here/../../.." BUILD="$build" "$@"; }
+[[ $(make install PREFIX=/elsewhere) == *"meson configure $build --prefix=/elsewhere"* ]] ||
+	fail "make install PREFIX=/elsewhere does not configure it"
+[[ $(env -u PREFIX make install) != *configure* ]] || fail "make install configures another prefix"
+
 # Headers: ours, not those of the installed DPDK.
-for header in rte_vhost.h rte_vdpa.h; do
+for header in rte_vhost.h rte_vdpa.h rte_vhost_inflight.h vdpa_driver.h rte_eth_vhost.h; do
 	printf '#include <%s>\n' "$header" >"$dir/header.c"
 	[[ $("${cc[@]}" "${cflags[@]}" -M "$dir/header.c") == *"$root/include/dpdk-vdpa/$header"* ]] ||
 		fail "$header is found elsewhere than in $root/include/dpdk-vdpa"
