@@ -34,9 +34,9 @@ range_wraps(uint64_t start, uint64_t len)
 }
 
 /*
- * Together, regions may not take more of our address space than the largest machines have memory:
- * other front ends need some as well. No end may reach 2^64, so that everybody may add start and
- * size without a second thought.
+ * Together, regions have no more than the largest machines have memory; what all front ends may take
+ * of our address space is counted in budget.c. No end may reach 2^64, so that everybody may add start
+ * and size without a second thought.
  */
 static int
 check_region(const struct rte_vhost_memory *old, const struct vhost_user_region *region)

@@ -7,6 +7,7 @@
 
 #include <rte_common.h>
 
+#include "budget.h"
 #include "vhost_log.h"
 #include "vhost_user_dispatch.h"
 #include "vhost_user_iotlb.h"
@@ -196,7 +197,9 @@ check(struct vhost_device *dev, const struct vhost_user_rule *rule,
 		return vhost_device_error(dev, -EPROTO, "%u bytes of payload where %u to %u belong",
 			h->size, rule->size_min, rule->size_max);
 	ret = check_fds(dev, rule, msg);
-	return ret != 0 ? ret : check_ring(dev, rule, msg, q);
+	if (ret == 0)
+		ret = check_ring(dev, rule, msg, q);
+	return ret != 0 ? ret : vhost_budget_message_fds(dev, *q, msg);
 }
 
 static int

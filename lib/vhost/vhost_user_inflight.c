@@ -9,6 +9,7 @@
 
 #include <linux/virtio_config.h>
 
+#include "budget.h"
 #include "vhost_user_dispatch.h"
 
 /*
@@ -50,8 +51,11 @@ static int
 map_region(struct vhost_device *dev, int fd, const struct vhost_user_inflight *inflight,
 	struct vhost_inflight_region *region)
 {
-	int ret = vhost_memory_map(fd, inflight->mmap_offset, inflight->mmap_size, &region->map);
+	int ret = vhost_budget_map(dev, inflight->mmap_size, dev->inflight.map.len);
 
+	if (ret != 0)
+		return ret;
+	ret = vhost_memory_map(fd, inflight->mmap_offset, inflight->mmap_size, &region->map);
 	if (ret != 0)
 		return vhost_device_error(dev, ret == -EINVAL ? -EPROTO : ret,
 			"cannot map the in-flight region of %" PRIu64 " bytes at %" PRIu64 ": %s",

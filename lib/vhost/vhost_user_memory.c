@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "budget.h"
 #include "memory.h"
 #include "vhost_log.h"
 #include "vhost_user_dispatch.h"
@@ -56,15 +57,50 @@ change_memory(struct vhost_device *dev, struct rte_vhost_memory *mem)
 		replace_memory(dev, mem);
 }
 
-static int
-add_error(struct vhost_device *dev, int err, const struct vhost_user_region *r)
+/* Bytes that regions say they have. */
+static uint64_t
+region_bytes(const struct rte_vhost_memory *mem)
 {
+	uint64_t bytes = 0;
+
+	for (uint32_t i = 0; mem != NULL && i < mem->nregions; i++)
+		bytes += mem->regions[i].size;
+	return bytes;
+}
+
+/* Bytes that are mapped for regions. */
+static uint64_t
+mapped_bytes(const struct rte_vhost_memory *mem)
+{
+	uint64_t bytes = 0;
+
+	for (uint32_t i = 0; mem != NULL && i < mem->nregions; i++)
+		bytes += mem->regions[i].mmap_size;
+	return bytes;
+}
+
+/*
+ * A table with one more region than @a old; @a bytes are new with it, @a replaced will go. What is no
+ * region at all is vhost_memory_add()'s to refuse.
+ */
+static int
+add_region(struct vhost_device *dev, const struct rte_vhost_memory *old,
+	const struct vhost_user_region *r, int fd, uint64_t bytes, uint64_t replaced,
+	struct rte_vhost_memory **table)
+{
+	int ret = r->size <= VHOST_MEMORY_SIZE_MAX ? vhost_budget_map(dev, bytes, replaced) : 0;
+
+	if (ret != 0)
+		return ret;
+	ret = vhost_memory_add(old, r, fd, table);
+	if (ret == 0)
+		return 0;
 	/* Geometry is the front end's word; all else may be this host's trouble. */
-	return vhost_device_error(dev, err == -EINVAL ? -EPROTO : err,
+	return vhost_device_error(dev, ret == -EINVAL ? -EPROTO : ret,
 		"cannot map region gpa 0x%" PRIx64 " size 0x%" PRIx64 " offset 0x%" PRIx64
 		" front-end address 0x%" PRIx64 ": %s",
 		r->gpa, r->size, r->mmap_offset, r->fe_va,
-		err == -EINVAL ? "size, offset or overlap is impossible" : strerror(-err));
+		ret == -EINVAL ? "size, offset or overlap is impossible" : strerror(-ret));
 }
 
 /*
@@ -109,6 +145,8 @@ vhost_user_set_mem_table(struct vhost_device *dev, struct vhost_queue *q,
 	struct vhost_user_message *msg)
 {
 	const uint32_t nregions = msg->payload.mem_table.nregions;
+	const struct rte_vhost_memory *replaced = dev->postcopy.listening ? dev->postcopy.mem :
+									    dev->mem;
 	struct rte_vhost_memory *mem = NULL;
 
 	(void)q;
@@ -127,10 +165,11 @@ vhost_user_set_mem_table(struct vhost_device *dev, struct vhost_queue *q,
 
 		/* On the wire, regions are not aligned. */
 		memcpy(&region, &msg->payload.mem_table.regions[i], sizeof(region));
-		ret = vhost_memory_add(mem, &region, msg->fds[i], &grown);
+		ret = add_region(dev, mem, &region, msg->fds[i], region_bytes(mem) + region.size,
+			mapped_bytes(replaced), &grown);
 		if (ret != 0) {
 			vhost_memory_unmap_missing(mem, NULL);
-			return add_error(dev, ret, &region);
+			return ret;
 		}
 		msg->fds[i] = -1;
 		vhost_memory_unmap_missing(mem, grown);
@@ -196,9 +235,9 @@ hold_region(struct vhost_device *dev, struct vhost_user_message *msg)
 	int ret;
 
 	if (!is_mapped(old, &region, msg->fds[0])) {
-		ret = vhost_memory_add(old, &region, msg->fds[0], &mem);
+		ret = add_region(dev, old, &region, msg->fds[0], region.size, 0, &mem);
 		if (ret != 0)
-			return add_error(dev, ret, &region);
+			return ret;
 		vhost_user_take_fd(msg);
 		vhost_memory_unmap_missing(dev->postcopy.mem, mem);
 		dev->postcopy.mem = mem;
@@ -231,9 +270,9 @@ vhost_user_add_mem_reg(struct vhost_device *dev, struct vhost_queue *q,
 		dev->mem_repeats++;
 		return 0;
 	}
-	ret = vhost_memory_add(dev->mem, &region, msg->fds[0], &mem);
+	ret = add_region(dev, dev->mem, &region, msg->fds[0], region.size, 0, &mem);
 	if (ret != 0)
-		return add_error(dev, ret, &region);
+		return ret;
 	vhost_user_take_fd(msg);
 	change_memory(dev, mem);
 	return 0;
@@ -278,6 +317,12 @@ vhost_user_set_log_base(struct vhost_device *dev, struct vhost_queue *q,
 	int fd, ret = -EINVAL;
 
 	(void)q;
+	if (log.mmap_size <= LOG_SIZE_MAX) {
+		ret = vhost_budget_map(dev, log.mmap_size, old_size);
+		if (ret != 0)
+			return ret;
+		ret = -EINVAL;
+	}
 	fd = vhost_user_take_fd(msg);
 	if (log.mmap_size <= LOG_SIZE_MAX)
 		ret = vhost_memory_map(fd, log.mmap_offset, log.mmap_size, &map);

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "budget.h"
 #include "memory.h"
 #include "postcopy.h"
 #include "vhost_log.h"
@@ -21,10 +22,13 @@ vhost_user_postcopy_advise(struct vhost_device *dev, struct vhost_queue *q,
 	struct vhost_user_message *msg)
 {
 	bool user_only;
-	int fd;
+	int fd, ret;
 
 	(void)q;
 	vhost_device_end_postcopy(dev);
+	ret = vhost_budget_device_fds(dev, 1);
+	if (ret != 0)
+		return ret;
 	fd = vhost_postcopy_open(&user_only);
 	msg->header.size = 0;
 	if (fd < 0) {
@@ -91,6 +95,9 @@ vhost_user_postcopy_go(struct vhost_device *dev, struct rte_vhost_memory **mem)
 	if (ret != 0)
 		return vhost_device_error(dev, ret,
 			"cannot wait for pages of guest memory (userfaultfd): %s", strerror(-ret));
+	ret = vhost_budget_device_fds(dev, 2);
+	if (ret != 0)
+		return ret;
 	vhost_postcopy_unwatch(dev->postcopy.watch);
 	dev->postcopy.watch = vhost_postcopy_watch(dev->postcopy.fd, dev->connection,
 		dev->postcopy.mem);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -12,6 +13,7 @@
 #include <linux/virtio_config.h>
 #include <linux/virtio_net.h>
 
+#include "budget.h"
 #include "memory.h"
 #include "memory_guard.h"
 #include "vdpa.h"
@@ -130,10 +132,17 @@ connection_readable(void *arg)
 {
 	struct vhost_user_connection *c = arg;
 	int ret = vhost_user_receive_part(c->fd, &c->msg, &c->have);
+	char why[160];
 
-	if (ret == -EAGAIN)
+	if (ret == -EAGAIN &&
+		(c->have == 0 || c->msg.nfds == 0 ||
+			vhost_budget_fds(c->socket->path, c->fd, 0, why, sizeof(why))))
 		return;
-	if (ret == 1) {
+	if (ret == -EAGAIN) {
+		/* Part of a message keeps all of its descriptors. */
+		vhost_count(&c->socket->counters.expelled);
+		VHOST_LOG(ERR, "%s: %s; closing the connection", c->dev->name, why);
+	} else if (ret == 1) {
 		c->have = 0;
 		c->busy = true;
 		ret = vhost_user_dispatch(c->dev, c->fd, &c->msg);
@@ -145,8 +154,8 @@ connection_readable(void *arg)
 	} else if (ret == -EPROTO) {
 		vhost_count(&c->socket->counters.expelled);
 		VHOST_LOG(ERR,
-			"%s: message is cut off, too large, or has too many descriptors; "
-			"closing the connection",
+			"%s: message is cut off, too large, or has too many descriptors, or more "
+			"than this process may have (ulimit -n); closing the connection",
 			c->dev->name);
 	} else if (ret < 0 && ret != -ECONNRESET) {
 		VHOST_LOG(ERR, "%s: cannot receive: %s; closing the connection", c->dev->name,
@@ -187,6 +196,22 @@ memory_taken_away(void *arg)
 	}
 }
 
+/* May one more connect? */
+static bool
+has_room(const struct vhost_user_socket *s, int fd)
+{
+	/* With what an IOMMU takes to be asked for mappings. */
+	const unsigned int more = (s->flags & RTE_VHOST_USER_IOMMU_SUPPORT) != 0;
+	char why[160];
+
+	if (s->nr_connections >= VHOST_USER_CONNECTIONS_MAX)
+		snprintf(why, sizeof(why), "%u front ends are connected", s->nr_connections);
+	else if (vhost_budget_fds(s->path, fd, more, why, sizeof(why)))
+		return true;
+	VHOST_LOG(ERR, "%s: connection refused: %s", s->path, why);
+	return false;
+}
+
 /* A peer is there: serve it. The descriptor is taken over. */
 static void
 connection_open(struct vhost_user_socket *s, int fd)
@@ -196,9 +221,7 @@ connection_open(struct vhost_user_socket *s, int fd)
 	struct vhost_device_config config;
 	int watched = 0;
 
-	if (s->nr_connections >= VHOST_USER_CONNECTIONS_MAX) {
-		VHOST_LOG(ERR, "%s: connection refused: %u front ends are connected", s->path,
-			s->nr_connections);
+	if (!has_room(s, fd)) {
 		vhost_count(&s->counters.refused);
 		close(fd);
 		return;
