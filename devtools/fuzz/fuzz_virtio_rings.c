@@ -78,7 +78,7 @@ ignore(struct virtio_queue *q)
 static void
 see_failure(struct virtio_queue *q)
 {
-	fuzz_check(q->failure != NULL && !q->running);
+	fuzz_check(virtio_queue_failed(q) && !q->running);
 }
 
 static const struct virtio_transport_ops transport = {

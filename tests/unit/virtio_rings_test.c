@@ -84,7 +84,7 @@ rx_collect(struct rx_run *run)
 	struct rte_mbuf *pkts[200];
 	const uint16_t n = virtio_rx_burst(run->q, pkts, (uint16_t)draw(RTE_DIM(pkts)));
 
-	assert_null(run->q->failure);
+	assert_false(virtio_queue_failed(run->q));
 	for (uint16_t i = 0; i < n; i++) {
 		const struct sent s = run->flow.sent[run->flow.tail % HELD_MAX];
 
@@ -274,7 +274,7 @@ tx_send(struct tx_run *run)
 		pkts[i] = tx_frame(len, sent[i].number, segs);
 	}
 	taken = virtio_tx_burst(run->q, pkts, n);
-	assert_null(run->q->failure);
+	assert_false(virtio_queue_failed(run->q));
 	run->digest = digest(run->digest, taken | (uint64_t)run->q->free << 16);
 	run->digest = digest(run->digest, run->q->count.bytes);
 	for (uint16_t i = 0; i < taken; i++)
@@ -388,14 +388,33 @@ vectors_are_used_only_where_asked_for_and_allowed(void **state)
 		use(&isas[j]);
 		rx = make_queue(&modes[0], false);
 		tx = make_queue(&modes[0], true);
-		assert_string_equal(rx->burst_isa, tx->burst_isa);
+		assert_string_equal(virtio_burst_isa(rx), virtio_burst_isa(tx));
 		if (isas[j].bits < RTE_VECT_SIMD_256)
-			assert_string_equal(rx->burst_isa, "");
+			assert_string_equal(virtio_burst_isa(rx), "");
 		else if (isas[j].bits == RTE_VECT_SIMD_256)
-			assert_null(strstr(rx->burst_isa, "512"));
-		print_message("  %s: %s%s\n", isas[j].name, rx->burst_name, rx->burst_isa);
+			assert_null(strstr(virtio_burst_isa(rx), "512"));
+		print_message("  %s: %s%s\n", isas[j].name, virtio_burst_name(rx),
+			virtio_burst_isa(rx));
 		virtio_queue_destroy(rx);
 		virtio_queue_destroy(tx);
+	}
+}
+
+/* A process whose functions are elsewhere finds those of a queue by their number. */
+static void
+the_number_of_a_function_leads_to_it(void **state)
+{
+	(void)state;
+	for (unsigned int j = 0; j < ISAS; j++) {
+		use(&isas[j]);
+		for (unsigned int i = 0; i < RTE_DIM(modes); i++)
+			for (unsigned int tx = 0; tx < 2 && isas[j].bits != RTE_VECT_SIMD_128;
+				tx++) {
+				struct virtio_queue *q = make_queue(&modes[i], tx);
+
+				assert_ptr_equal(virtio_burst_here(q), q->burst);
+				virtio_queue_destroy(q);
+			}
 	}
 }
 
@@ -690,7 +709,7 @@ receive_short(const struct mode *mode, bool strip, uint32_t len, uint32_t rest)
 	deliver_tagged(&ring, mode, 60, 60);
 	for (unsigned int i = 0; i < 4; i++)
 		n += virtio_rx_burst(q, &pkts[n], 8 - n);
-	assert_null(q->failure);
+	assert_false(virtio_queue_failed(q));
 	assert_int_equal(n, 2 + good);
 	assert_int_equal(q->count.packets, n);
 	assert_int_equal(q->count.bytes, 120 + (good ? len + rest : 0));
@@ -772,6 +791,7 @@ main(void)
 		cmocka_unit_test(every_received_frame_arrives_as_sent),
 		cmocka_unit_test(every_transmitted_frame_arrives_as_sent),
 		cmocka_unit_test(vectors_are_used_only_where_asked_for_and_allowed),
+		cmocka_unit_test(the_number_of_a_function_leads_to_it),
 		cmocka_unit_test(a_reset_recovers_every_mbuf),
 		cmocka_unit_test(a_queue_that_is_not_running_moves_nothing),
 		cmocka_unit_test(a_frame_of_too_many_segments_is_dropped_and_counted),

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
+#include <assert.h>
+
 #include <rte_cpuflags.h>
 #include <rte_vect.h>
 
@@ -109,6 +111,48 @@ static const struct row rows[] = {
 	{ NEED_PACKED | NEED_TX, NEED_OFFLOAD, "packed, offloads", ALL(virtio_packed_tx_offload) },
 };
 
+/* 0 is none. */
+static uint8_t
+burst_id(unsigned int row, enum isa isa)
+{
+	static_assert(RTE_DIM(rows) * ISAS <= UINT8_MAX, "more burst functions than numbers");
+
+	return (uint8_t)(1 + row * ISAS + isa);
+}
+
+static const struct row *
+row_of(const struct virtio_queue *q)
+{
+	return &rows[(q->burst_id - 1) / ISAS];
+}
+
+static enum isa
+isa_of(const struct virtio_queue *q)
+{
+	return (q->burst_id - 1) % ISAS;
+}
+
+/* A build without some instruction set has the same functions without it. */
+virtio_burst_t
+virtio_burst_here(const struct virtio_queue *q)
+{
+	const virtio_burst_t burst = row_of(q)->burst[isa_of(q)];
+
+	return likely(burst != NULL) ? burst : row_of(q)->burst[SCALAR];
+}
+
+const char *
+virtio_burst_name(const struct virtio_queue *q)
+{
+	return row_of(q)->name;
+}
+
+const char *
+virtio_burst_isa(const struct virtio_queue *q)
+{
+	return isas[isa_of(q)].name;
+}
+
 #define RX_HEADER_FEATURES \
 	(VIRTIO_FEATURE(VIRTIO_NET_F_GUEST_CSUM) | VIRTIO_FEATURE(VIRTIO_NET_F_GUEST_TSO4) | \
 		VIRTIO_FEATURE(VIRTIO_NET_F_GUEST_TSO6))
@@ -160,13 +204,13 @@ virtio_datapath_select(struct virtio_queue *q, uint64_t features)
 			continue;
 		isa = best_isa(q, &rows[i]);
 		q->burst = rows[i].burst[isa];
-		q->burst_name = rows[i].name;
-		q->burst_isa = isas[isa].name;
+		q->burst_id = burst_id(i, isa);
 		break;
 	}
 	VIRTIO_LOG(DEBUG, "%s: %s queue %u uses the functions for: %s%s%s", q->dev->name,
-		virtio_queue_is_tx(q) ? "transmit" : "receive", virtio_queue_id(q), q->burst_name,
-		q->burst_isa, q->flags & VIRTIO_QUEUE_IN_ORDER ? ", in order" : "");
+		virtio_queue_is_tx(q) ? "transmit" : "receive", virtio_queue_id(q),
+		virtio_burst_name(q), virtio_burst_isa(q),
+		q->flags & VIRTIO_QUEUE_IN_ORDER ? ", in order" : "");
 }
 
 uint16_t

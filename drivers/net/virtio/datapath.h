@@ -14,8 +14,15 @@
 
 #include "queue.h"
 
-/** Set q->burst and q->burst_name for the agreed features and the offloads of the queue. */
+/** Set q->burst and q->burst_id for the agreed features and the offloads of the queue. */
 void virtio_datapath_select(struct virtio_queue *q, uint64_t features);
+
+/** This process's function for what a queue's bursts do. It has one, as q->burst_id is set. */
+virtio_burst_t virtio_burst_here(const struct virtio_queue *q);
+
+/** What it does, and with which vectors, to go behind that. */
+const char *virtio_burst_name(const struct virtio_queue *q);
+const char *virtio_burst_isa(const struct virtio_queue *q);
 
 /** Post as many fresh buffers as the ring and the pool have. @return buffers posted */
 uint16_t virtio_rx_fill(struct virtio_queue *q);

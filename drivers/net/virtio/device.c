@@ -30,8 +30,8 @@ virtio_device_arm(struct virtio_device *dev, uint64_t features)
 	}
 	for (uint16_t i = 0; i < 2 && i < 2 * dev->pairs; i++)
 		VIRTIO_LOG(INFO, "%s: %s functions: %s%s%s", dev->name,
-			i == 0 ? "receive" : "transmit", dev->queues[i]->burst_name,
-			dev->queues[i]->burst_isa,
+			i == 0 ? "receive" : "transmit", virtio_burst_name(dev->queues[i]),
+			virtio_burst_isa(dev->queues[i]),
 			dev->queues[i]->flags & VIRTIO_QUEUE_IN_ORDER ? ", in order" : "");
 }
 

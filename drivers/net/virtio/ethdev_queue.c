@@ -294,9 +294,9 @@ virtio_ethdev_txq_info(struct rte_eth_dev *eth, uint16_t id, struct rte_eth_txq_
 static int
 burst_mode(const struct virtio_queue *q, struct rte_eth_burst_mode *mode)
 {
-	if (q->burst == NULL)
+	if (q->burst_id == 0)
 		return -EAGAIN;
-	snprintf(mode->info, sizeof(mode->info), "%s%s", q->burst_name, q->burst_isa);
+	snprintf(mode->info, sizeof(mode->info), "%s%s", virtio_burst_name(q), virtio_burst_isa(q));
 	return 0;
 }
 

@@ -46,7 +46,7 @@ prepare_one(const struct virtio_queue *q, struct rte_mbuf **pkt)
 	}
 	if ((m->ol_flags & VIRTIO_TX_OFFLOAD_MASK) == 0)
 		return 0;
-	if (l4 == RTE_MBUF_F_TX_SCTP_CKSUM || q->burst == NULL)
+	if (l4 == RTE_MBUF_F_TX_SCTP_CKSUM || q->burst_id == 0)
 		return -ENOTSUP;
 	at = m->l2_len + m->l3_len + field;
 	if (at + sizeof(uint16_t) > rte_pktmbuf_data_len(m))

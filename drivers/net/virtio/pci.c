@@ -210,14 +210,12 @@ tell_failures(void *arg)
 	}
 	for (uint16_t i = 0; i < 2 * dev->pairs; i++) {
 		const struct virtio_queue *q = dev->queues[i];
-		const char *what = q == NULL ? NULL :
-					       __atomic_load_n(&q->failure, __ATOMIC_ACQUIRE);
 
-		if (what != NULL)
+		if (q != NULL && virtio_queue_failed(q))
 			VIRTIO_LOG(ERR,
 				"%s: queue %u: the device returned %s (%u): it stands still until "
 				"the port is reset or started anew",
-				dev->name, i, what, q->failure_value);
+				dev->name, i, q->failure, q->failure_value);
 	}
 	rte_eth_dev_callback_process(dev->eth, RTE_ETH_EVENT_INTR_RESET, NULL);
 }
@@ -313,7 +311,7 @@ pci_queue_enable(struct virtio_device *dev, uint16_t index, bool enable)
 	q->stopped = !enable;
 	if (!enable)
 		virtio_queues_quiesce(&q, 1);
-	else if (virtio_pci_of(dev)->running && q->failure == NULL)
+	else if (virtio_pci_of(dev)->running && !virtio_queue_failed(q))
 		virtio_queue_run(q);
 	pthread_mutex_unlock(&dev->lock);
 	return 0;

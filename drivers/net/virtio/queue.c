@@ -139,7 +139,7 @@ virtio_queue_destroy(struct virtio_queue *q)
 {
 	if (q == NULL)
 		return;
-	if (q->burst != NULL)
+	if (q->burst_id != 0)
 		drain(q);
 	virtio_dma_free(&q->ring);
 	rte_free(q->mbufs);
@@ -197,7 +197,7 @@ virtio_queue_reset(struct virtio_queue *q, uint64_t features)
 	const uint8_t kept = q->flags &
 		(VIRTIO_QUEUE_FAST_FREE | VIRTIO_QUEUE_VLAN_STRIP | VIRTIO_QUEUE_INTERRUPT);
 
-	if (q->burst != NULL)
+	if (q->burst_id != 0)
 		drain(q);
 	q->flags = kept | ring_flags(features);
 	q->hdr_len = features &
@@ -220,7 +220,7 @@ virtio_queue_reset(struct virtio_queue *q, uint64_t features)
 	q->complex = 0;
 	q->table_head = 0;
 	q->table_tail = 0;
-	q->failure = NULL;
+	q->failure[0] = '\0';
 	memset(q->ring.mem, 0, ring_bytes(q));
 	memset(q->mbufs, 0, q->size * sizeof(*q->mbufs));
 	if (virtio_queue_is_tx(q))
@@ -272,9 +272,9 @@ virtio_queue_strip_vlan(struct virtio_queue *q, bool strip)
 	else
 		q->flags &= (uint8_t)~VIRTIO_QUEUE_VLAN_STRIP;
 	/* That of a stopped port has its functions chosen when it starts. */
-	if (q->burst != NULL && q->dev->features != 0)
+	if (q->burst_id != 0 && q->dev->features != 0)
 		virtio_datapath_select(q, q->dev->features);
-	if (was_running && q->failure == NULL)
+	if (was_running && !virtio_queue_failed(q))
 		virtio_queue_run(q);
 }
 
@@ -287,7 +287,7 @@ virtio_queue_inject(struct virtio_queue *q, struct rte_mbuf **pkts, uint16_t n)
 		return 0;
 	virtio_queues_quiesce(&q, 1);
 	n = q->burst(q, pkts, n);
-	if (q->failure == NULL)
+	if (!virtio_queue_failed(q))
 		virtio_queue_run(q);
 	return n;
 }
@@ -295,13 +295,14 @@ virtio_queue_inject(struct virtio_queue *q, struct rte_mbuf **pkts, uint16_t n)
 void
 virtio_queue_fail(struct virtio_queue *q, const char *what, uint32_t value)
 {
-	if (q->failure != NULL)
+	if (virtio_queue_failed(q))
 		return;
 	q->failure_value = value;
 	q->count.errors++;
 	__atomic_store_n(&q->running, 0, __ATOMIC_RELAXED);
-	/* Pairs with the acquire of the control path, which then reads the value. */
-	__atomic_store_n(&q->failure, what, __ATOMIC_RELEASE);
+	snprintf(&q->failure[1], sizeof(q->failure) - 1, "%s", &what[1]);
+	/* Pairs with the acquire in virtio_queue_failed(): the first letter says that all is there. */
+	__atomic_store_n(&q->failure[0], what[0], __ATOMIC_RELEASE);
 	q->dev->transport->queue_failed(q);
 }
 

@@ -64,6 +64,9 @@ struct virtio_queue;
 
 typedef uint16_t (*virtio_burst_t)(struct virtio_queue *q, struct rte_mbuf **pkts, uint16_t n);
 
+/** What a device did wrong, in words. */
+#define VIRTIO_FAILURE_MAX 80
+
 /**
  * Header and descriptor table of a frame that needs more than one descriptor. They are taken
  * round robin, apart from descriptors, so that there may be fewer of them.
@@ -95,9 +98,13 @@ struct virtio_queue_counters {
 	uint64_t sizes[VIRTIO_SIZE_BOUNDS];
 };
 
+/*
+ * Lies in memory that secondary processes map as well, each of which has its functions and constants
+ * elsewhere, and its own descriptors: what is only the primary process's says so.
+ */
 struct __rte_cache_aligned virtio_queue {
 	/* First line: constant while the queue runs. */
-	virtio_burst_t burst;
+	virtio_burst_t burst; /**< the primary's; others find theirs by burst_id */
 	union {
 		struct vring_desc *desc;
 		struct vring_packed_desc *packed;
@@ -150,21 +157,20 @@ struct __rte_cache_aligned virtio_queue {
 	/* Third line: counted by bursts, read by anybody. */
 	struct virtio_queue_counters count __rte_cache_aligned;
 	uint16_t merge_missing;
-	int kickfd;                  /**< of transports whose doorbell is an eventfd */
-	uint16_t *span;              /**< transmit, by descriptor */
+	int kickfd;     /**< of transports whose doorbell is an eventfd; the primary's */
+	uint16_t *span; /**< transmit, by descriptor */
 	volatile uint16_t *doorbell; /**< of transports whose doorbell is a register */
 
 	/* Seldom touched. */
-	int callfd __rte_cache_aligned;
-	uint16_t index; /**< virtqueue number: pair * 2, + 1 for transmit */
-	bool stopped;   /**< by the application, queue by queue */
-	const char *
-		failure; /**< what the device did wrong; the queue stands still until it is reset */
+	int callfd __rte_cache_aligned; /**< the primary's */
+	uint16_t index;                 /**< virtqueue number: pair * 2, + 1 for transmit */
+	bool stopped;                   /**< by the application, queue by queue */
+	uint8_t burst_id;               /**< of what burst does, in any process; 0: it is not set */
 	uint32_t failure_value;
+	/** What the device did wrong, or empty; the queue stands still until it is reset. */
+	char failure[VIRTIO_FAILURE_MAX];
 	struct virtio_device *dev;
 	struct virtio_queue_counters count_base; /**< as of the last reset of statistics */
-	const char *burst_name;                  /**< what burst does */
-	const char *burst_isa;                   /**< and with which vectors, to go behind that */
 	struct virtio_dma ring; /**< the ring, and for transmit the tables behind it */
 	uint16_t nb_segs_max;   /**< transmit: segments of a frame that the ring can carry */
 	uint16_t room;      /**< receive: data_off of frames, with room for the header in front */
@@ -223,6 +229,13 @@ extern bool virtio_queue_fence;
  * path. Called inside a burst.
  */
 void virtio_queue_fail(struct virtio_queue *q, const char *what, uint32_t value);
+
+/** True if it did. What q->failure and q->failure_value say can then be read. */
+static inline bool
+virtio_queue_failed(const struct virtio_queue *q)
+{
+	return __atomic_load_n(&q->failure[0], __ATOMIC_ACQUIRE) != '\0';
+}
 
 /** The two bursts that every queue is entered by; they claim, then run q->burst. */
 uint16_t virtio_rx_burst(void *queue, struct rte_mbuf **pkts, uint16_t n);

@@ -419,12 +419,11 @@ failed_queue(struct virtio_user *u)
 	lock(u);
 	for (uint16_t i = 0; i < 2 * u->dev.pairs && u->running; i++) {
 		const struct virtio_queue *q = u->dev.queues[i];
-		const char *what = __atomic_load_n(&q->failure, __ATOMIC_ACQUIRE);
 
-		if (what == NULL)
+		if (!virtio_queue_failed(q))
 			continue;
-		VIRTIO_LOG(ERR, "%s: queue %u: the back end returned %s (%u)", u->dev.name, i, what,
-			q->failure_value);
+		VIRTIO_LOG(ERR, "%s: queue %u: the back end returned %s (%u)", u->dev.name, i,
+			q->failure, q->failure_value);
 		failed = true;
 	}
 	unlock(u);
