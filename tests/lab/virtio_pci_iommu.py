@@ -8,8 +8,9 @@
 and the port the device, as QEMU's monitor shows it."""
 import os
 
-from virtio_pci_lab import (DEVICES, Monitor, end_after_removal, expect_removal, frames_cross,
-                            on_pci)
+from virtio_lab import (DEVICES, RESTARTS, Monitor, announces_itself, filters_reach_the_device,
+                        link_follows_the_cable)
+from virtio_pci_lab import end_after_removal, expect_removal, frames_cross, on_pci
 
 from harness.result import check
 from harness.runner import run
@@ -23,7 +24,7 @@ def frames_cross_split_and_packed(workspace: Workspace) -> None:
 
 def starts_again(workspace: Workspace) -> None:
     testpmd = on_pci(workspace, ours(), 0, DEVICES[:2])
-    for _ in range(int(os.environ.get("VDPA_RESTARTS", "5"))):
+    for _ in range(RESTARTS):
         testpmd.command("port stop all")
         check("Link status: down" in testpmd.command("show port info 0"), "no link while stopped")
         testpmd.command("port start all")
@@ -50,49 +51,6 @@ def arguments_are_heeded(workspace: Workspace) -> None:
     testpmd.quit()
 
 
-def link_follows_the_cable(testpmd: Testpmd, monitor: Monitor) -> None:
-    for up in (False, True):
-        begin = testpmd.mark()
-        monitor("set_link", name="dev0", up=up)
-        testpmd.expect(r"Port 0: link state change event", START_SECONDS, begin)
-        status = f"Link status: {'up' if up else 'down'}"
-        check(status in testpmd.command("show port info 0"), f"{status} at port 0")
-        check("Link status: up" in testpmd.command("show port info 1"), "the other one to be up")
-
-
-def announces_itself(testpmd: Testpmd, monitor: Monitor) -> None:
-    begin = testpmd.mark()
-    monitor("announce-self", initial=50, max=100, rounds=1, step=10)
-    for device in DEVICES[:2]:
-        testpmd.expect(rf"{device}: announced itself", START_SECONDS, begin)
-    testpmd.command("set fwd rxonly")
-    testpmd.command("start")
-    for port in (0, 1):
-        testpmd.until(f"a frame of another one at port {port}",
-                      lambda at=port: testpmd.port_stats(at).rx_packets >= 1)
-    testpmd.command("stop")
-
-
-def filters_reach_the_device(testpmd: Testpmd, monitor: Monitor) -> None:
-    """Asked of the device itself, before and after a restart of the port."""
-    for command in ("set promisc 0 off", "set allmulti 0 on", "mac_addr set 0 02:00:00:00:00:11",
-                    "mac_addr add 0 02:00:00:00:00:12", "mac_addr add 0 02:00:00:00:00:13",
-                    "mac_addr remove 0 02:00:00:00:00:13", "mcast_addr add 0 01:00:5e:00:00:01",
-                    "rx_vlan add 5 0", "rx_vlan add 4000 0", "rx_vlan rm 4000 0"):
-        said = testpmd.command(command)
-        check("rror" not in said and "ailed" not in said, f"'{command}' to be done, got {said}")
-    for _ in range(2):
-        found = monitor("query-rx-filter", name="dev0")[0]
-        expected = {"promiscuous": False, "multicast": "all", "main-mac": "02:00:00:00:00:11",
-                    "unicast-table": ["02:00:00:00:00:12"],
-                    "multicast-table": ["01:00:5e:00:00:01"], "vlan-table": [5]}
-        check({name: found.get(name) for name in expected} == expected,
-              f"the device to have {expected}, got {found}")
-        testpmd.command("port stop 0")
-        testpmd.command("port start 0")
-    testpmd.command("set promisc 0 on")
-
-
 def pulled_under_traffic(testpmd: Testpmd, monitor: Monitor) -> None:
     """VFIO asks for the device back, and the program lets go of it; the others go on."""
     testpmd.command("set fwd io")
@@ -110,10 +68,10 @@ def device_and_port_agree(workspace: Workspace) -> None:
     monitor = Monitor()
     testpmd = on_pci(workspace, distribution(), 0, DEVICES,
                      ["--enable-hw-vlan-filter", "--hot-plug"])
-    for step in (link_follows_the_cable, announces_itself, filters_reach_the_device,
-                 pulled_under_traffic):
-        print(f"  {step.__name__}", flush=True)
-        step(testpmd, monitor)
+    link_follows_the_cable(testpmd, monitor)
+    announces_itself(testpmd, monitor, DEVICES[:2])
+    filters_reach_the_device(testpmd, monitor)
+    pulled_under_traffic(testpmd, monitor)
     end_after_removal(workspace, testpmd)
     monitor.close()
 

@@ -1,34 +1,23 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """What tests of the driver for virtio devices on PCI share."""
-import json
-import os
-import shutil
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "integration"))
 
 from harness.numbered import run_numbered  # noqa: E402
-from harness.result import Failure, check  # noqa: E402
+from harness.result import check  # noqa: E402
 from harness.testpmd import START_SECONDS, Testpmd, distribution, ours  # noqa: E402
-from harness.workspace import Workspace, built  # noqa: E402
-
-FRAMES = int(os.environ.get("VDPA_FRAMES", "2000"))
-DEVICES = [line.split()[0] for line in os.environ.get("LAB_DEVICES", "").splitlines()]
-
-
-def library(workspace: Workspace) -> Path:
-    """Our driver, where EAL loads from: in no directory that others may write."""
-    return Path(shutil.copy(built("drivers/librte_net_virtio.so"), workspace.private_dir()))
+from harness.workspace import Workspace  # noqa: E402
+from virtio_lab import FRAMES, our_drivers  # noqa: E402
 
 
 def on_pci(workspace: Workspace, program: Path, core: int, devices: list[str], args: list[str] = (),
            eal: list[str] = ()) -> Testpmd:
     """A testpmd on PCI devices, each an address and perhaps arguments; that of the distribution
     loads our driver."""
-    load = [] if program == ours() else ["-d", str(library(workspace))]
     testpmd = Testpmd(workspace, "testpmd", program, core, [], args,
-                      [*load, "--log-level=pmd.net.virtio.*:info", *eal], mbufs=4096, pci=devices)
+                      [*our_drivers(workspace, program), *eal], mbufs=4096, pci=devices)
     for device in devices:
         check(f"{device.split(',')[0]}: driver net_virtio of dpdk-vdpa" in testpmd.text,
               f"our driver on {device}")
@@ -51,37 +40,6 @@ def frames_cross(workspace: Workspace, one: str, other: str, ways: tuple[str, st
     check(result.received == result.sent == FRAMES, f"{FRAMES} frames back, got {result}")
     sender.quit()
     forwarder.quit()
-
-
-class Monitor:
-    """The emulator's monitor, from within the guest."""
-
-    def __init__(self):
-        self._file = os.open(os.environ["LAB_MONITOR"], os.O_RDWR)
-        self._pending = b""
-        # Refused when an earlier test did so already.
-        self._ask("qmp_capabilities")
-
-    def close(self) -> None:
-        os.close(self._file)
-
-    def __call__(self, command: str, **arguments):
-        answer = self._ask(command, **arguments)
-        if "error" in answer:
-            raise Failure(f"QEMU refused {command}: {answer['error']['desc']}")
-        return answer["return"]
-
-    def _ask(self, command: str, **arguments) -> dict:
-        os.write(self._file, json.dumps({"execute": command, "arguments": arguments}).encode())
-        while True:
-            line, newline, rest = self._pending.partition(b"\n")
-            if not newline:
-                self._pending += os.read(self._file, 4096)
-                continue
-            self._pending = rest
-            message = json.loads(line)
-            if "return" in message or "error" in message:
-                return message
 
 
 def expect_removal(testpmd: Testpmd, begin: int, port: int, left: int) -> None:

@@ -1,9 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What tests of net_virtio_user in the guest share.
-
-VDPA_FRAMES, VDPA_RESTARTS and VDPA_FILE_MB ask for more than the little that every run can afford.
-"""
-import os
+"""What tests of net_virtio_user in the guest share."""
 import re
 import subprocess
 import sys
@@ -16,12 +12,10 @@ from harness.process import Process  # noqa: E402
 from harness.result import check  # noqa: E402
 from harness.testpmd import START_SECONDS, Testpmd, ours, vdev  # noqa: E402
 from harness.workspace import Workspace  # noqa: E402
+from virtio_lab import FRAMES, RESTARTS, our_drivers  # noqa: E402
 
-FRAMES = int(os.environ.get("VDPA_FRAMES", "2000"))
-RESTARTS = int(os.environ.get("VDPA_RESTARTS", "3"))
 PORT = "net_virtio_user0"
 NOBODY = 65534
-LINES = "--log-level=pmd.net.virtio.*:info"
 
 
 def start(workspace: Workspace, device: str, peer: str, *, program=ours, pairs: int = 1,
@@ -29,8 +23,8 @@ def start(workspace: Workspace, device: str, peer: str, *, program=ours, pairs: 
     """A testpmd whose frames are for address peer."""
     return Testpmd(workspace, "testpmd", program(), 0,
                    [vdev(PORT, path=device, **({"queues": pairs} if pairs > 1 else {}), **arguments)],
-                   [f"--eth-peer=0,{peer}", f"--rxq={pairs}", f"--txq={pairs}"], [LINES, *eal],
-                   huge=huge)
+                   [f"--eth-peer=0,{peer}", f"--rxq={pairs}", f"--txq={pairs}"],
+                   [*our_drivers(workspace, program()), *eal], huge=huge)
 
 
 def passes(testpmd: Testpmd, frames: int = FRAMES) -> None:

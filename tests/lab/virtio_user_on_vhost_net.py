@@ -9,7 +9,8 @@ import os
 import subprocess
 from pathlib import Path
 
-from virtio_user_lab import LINES, command, refused
+from virtio_lab import LINES
+from virtio_user_lab import command, refused
 
 from harness.result import check
 from harness.runner import run

@@ -1,21 +1,51 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-3-Clause
-# lab: --vp-vdpa --device virtio-net,driver=vp-vdpa --device virtio-net,driver=vp-vdpa
+# lab: --vp-vdpa --monitor --device virtio-net,driver=vp-vdpa,host_mtu=1400,speed=10000,duplex=full
+# lab: --device virtio-net,driver=vp-vdpa
 # lab: --peer 'tests/lab/peers/vhost_port_queues.py {dir}/socket'
 # lab: --device virtio-net,driver=vp-vdpa,netdev=vhost-user:{dir}/socket,queues=4,packed=on,page-per-vq=on
 # lab-timeout: 3000
 """net_virtio_user on virtio devices of the emulator on the kernel's vDPA bus, behind an IOMMU: two with
 a hub between them, and one with 4 queue pairs, packed rings and doorbells that can be mapped, whose
 frames a vhost port on the host sends back."""
-from virtio_user_lab import passes, refused, restarts, start
+from virtio_lab import (DEVICES, FILTERS, Monitor, announces_itself, device_has,
+                        filters_reach_the_device, link_follows_the_cable, our_drivers)
+from virtio_user_lab import command, passes, refused, restarts, start
 
 from harness.result import check
 from harness.runner import run
+from harness.testpmd import Testpmd, distribution, vdev
 from harness.workspace import Workspace
 
 HUB = ("/dev/vhost-vdpa-0", "/dev/vhost-vdpa-1")
 HUB_MACS = ("52:54:00:12:34:56", "52:54:00:12:34:57")
 QUEUES, QUEUES_MAC = "/dev/vhost-vdpa-2", "52:54:00:12:34:58"
+
+
+def device_and_port_agree(workspace: Workspace) -> None:
+    """What the devices say, and what they are told, as the emulator's monitor has it."""
+    monitor = Monitor()
+    testpmd = Testpmd(workspace, "testpmd", distribution(), 0,
+                      [vdev(f"net_virtio_user{i}", path=path) for i, path in enumerate(HUB)],
+                      ["--enable-hw-vlan-filter"], our_drivers(workspace, distribution()))
+    info = testpmd.command("show port info 0")
+    for expected in (f"MAC address: {HUB_MACS[0]}", "MTU: 1400", "Link speed: 10 Gbps"):
+        check(expected in info, f"'{expected}', got:\n{info}")
+    check("device max MTU (1400)" in testpmd.command("port config mtu 0 1401"),
+          "more than the device's MTU to be refused")
+    check("MTU: 1500" in testpmd.command("show port info 1"), "another MTU of the other one")
+    link_follows_the_cable(testpmd, monitor)
+    announces_itself(testpmd, monitor, ["net_virtio_user0", "net_virtio_user1"])
+    filters_reach_the_device(testpmd, monitor)
+    # A device that was made anew is told all of it.
+    begin = testpmd.mark()
+    command("vdpa", "dev", "del", "vp0")
+    testpmd.expect(f"{HUB[0]} is gone: link down", start=begin)
+    command("vdpa", "dev", "add", "name", "vp0", "mgmtdev", f"pci/{DEVICES[0]}")
+    testpmd.expect(f"{HUB[0]} connected: link up", start=begin)
+    device_has(monitor, FILTERS | {"promiscuous": True})
+    testpmd.quit()
+    monitor.close()
 
 
 def over_the_hub(workspace: Workspace) -> None:
@@ -57,4 +87,4 @@ def out_of_reach(workspace: Workspace) -> None:
 
 
 if __name__ == "__main__":
-    run(over_the_hub, four_pairs, packed, out_of_reach)
+    run(device_and_port_agree, over_the_hub, four_pairs, packed, out_of_reach)

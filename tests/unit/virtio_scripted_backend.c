@@ -28,6 +28,7 @@ forget(struct scripted_backend *b)
 	b->agreed = 0;
 	b->agreed_protocol = 0;
 	b->status = 0;
+	memset(b->config, 0x42, sizeof(b->config));
 }
 
 static void
@@ -48,6 +49,12 @@ take_table(struct scripted_backend *b, const struct vhost_user_message *m)
 	if (b->regions != (uint32_t)m->nfds || b->regions > VHOST_USER_MEM_TABLE_MAX)
 		b->regions = 0;
 	memcpy(b->region, m->payload.mem_table.regions, b->regions * sizeof(b->region[0]));
+}
+
+static bool
+in_config(const struct vhost_user_config *c)
+{
+	return c->offset <= SCRIPTED_CONFIG && c->size <= SCRIPTED_CONFIG - c->offset;
 }
 
 /* Remember what a message says. */
@@ -96,6 +103,11 @@ note(struct scripted_backend *b, struct vhost_user_message *m)
 	case VHOST_USER_SET_STATUS:
 		b->status = (uint8_t)m->payload.u64;
 		break;
+	case VHOST_USER_SET_CONFIG:
+		if (!b->config_fixed && in_config(&m->payload.config))
+			memcpy(b->config + m->payload.config.offset, m->payload.config.region,
+				m->payload.config.size);
+		break;
 	case VHOST_USER_NET_SET_MTU:
 		b->mtu = (uint16_t)m->payload.u64;
 		break;
@@ -130,7 +142,9 @@ answer(struct scripted_backend *b, struct vhost_user_message *m)
 			b->status;
 		break;
 	case VHOST_USER_GET_CONFIG:
-		memset(m->payload.config.region, 0x42, m->payload.config.size);
+		if (in_config(&m->payload.config))
+			memcpy(m->payload.config.region, b->config + m->payload.config.offset,
+				m->payload.config.size);
 		return true;
 	case VHOST_USER_GET_VRING_BASE:
 		m->payload.state.num = 0;

@@ -17,6 +17,7 @@
 
 #define SCRIPTED_RINGS 16
 #define SCRIPTED_SLOW_MS 40
+#define SCRIPTED_CONFIG 64
 
 /** How an answer goes wrong. */
 enum scripted_twist {
@@ -47,6 +48,7 @@ struct scripted_backend {
 	uint64_t features;
 	uint64_t protocol;
 	uint64_t pairs;
+	bool config_fixed; /**< nothing changes it */
 	enum scripted_twist twist;
 	unsigned int twist_at; /**< at which message, counted from 1; 0 none */
 
@@ -60,6 +62,7 @@ struct scripted_backend {
 	uint64_t agreed_protocol;
 	uint8_t status;
 	uint16_t mtu;
+	uint8_t config[SCRIPTED_CONFIG]; /**< of the connection; all bytes are 0x42 at first */
 	uint32_t regions;
 	struct vhost_user_region region[64];
 	struct scripted_ring ring[SCRIPTED_RINGS];

@@ -290,6 +290,71 @@ queue_pairs_are_enabled_as_asked(void **state)
 	scripted_stop(&b);
 }
 
+static void
+check_config_mac(const struct scripted_backend *b, const struct rte_ether_addr *mac)
+{
+	assert_memory_equal(b->config + offsetof(struct virtio_net_config, mac), mac, sizeof(*mac));
+}
+
+/* A device that filters by an address of its own is told the port's, each time that it comes. */
+static void
+an_address_is_written_where_no_command_sets_it(void **state)
+{
+	struct scripted_backend b = honest("address", true);
+	struct rte_ether_addr given = { { 2, 0, 0, 0, 0, 9 } }, chosen = { { 2, 0, 0, 0, 0, 10 } };
+	struct rte_ether_addr now;
+
+	(void)state;
+	b.features |= BIT(VIRTIO_NET_F_MAC);
+	for (unsigned int cq = 0; cq < 2; cq++) {
+		assert_int_equal(probe(&b,
+					 cq ? ",mac=02:00:00:00:00:09,cq=1" :
+					      ",mac=02:00:00:00:00:09"),
+			0);
+		assert_int_equal(start(1, 0), 0);
+		scripted_start(&b);
+		assert_true(wait_link(true));
+		check_config_mac(&b, &given);
+		assert_int_equal(rte_eth_dev_default_mac_addr_set(port(), &chosen), 0);
+		check_config_mac(&b, &chosen);
+		scripted_stop(&b);
+		assert_true(wait_link(false));
+		scripted_start(&b);
+		assert_true(wait_link(true));
+		check_config_mac(&b, &chosen);
+		scripted_stop(&b);
+		assert_true(wait_link(false));
+		/* One that keeps its own: the application learns of it. */
+		b.config_fixed = true;
+		scripted_start(&b);
+		assert_true(wait_link(true));
+		assert_int_not_equal(rte_eth_dev_default_mac_addr_set(port(), &given), 0);
+		assert_int_equal(rte_eth_macaddr_get(port(), &now), 0);
+		assert_memory_equal(&now, &chosen, sizeof(now));
+		exchange(&b, 0);
+		b.config_fixed = false;
+		scripted_stop(&b);
+		remove_port();
+	}
+}
+
+/* All frames come here anyway. */
+static void
+further_addresses_are_taken_where_nothing_is_filtered(void **state)
+{
+	struct scripted_backend b = honest("addresses", false);
+	struct rte_ether_addr other = { { 2, 0, 0, 0, 0, 11 } };
+
+	(void)state;
+	scripted_start(&b);
+	assert_int_equal(probe(&b, ",cq=1"), 0);
+	assert_int_equal(start(1, 0), 0);
+	assert_int_equal(rte_eth_dev_mac_addr_add(port(), &other, 0), 0);
+	assert_int_equal(rte_eth_dev_mac_addr_remove(port(), &other), 0);
+	remove_port();
+	scripted_stop(&b);
+}
+
 /* Whatever goes wrong at whatever message: the next back end that is honest gets a working port. */
 static void
 trouble_at_any_message_costs_the_connection_only(void **state)
@@ -299,6 +364,8 @@ trouble_at_any_message_costs_the_connection_only(void **state)
 	unsigned int messages;
 
 	(void)state;
+	/* Its address is read, written, and read again. */
+	b.features |= BIT(VIRTIO_NET_F_MAC);
 	assert_int_equal(probe(&b, ""), 0);
 	assert_int_equal(start(1, 0), 0);
 	scripted_start(&b);
@@ -536,6 +603,8 @@ main(void)
 		cmocka_unit_test(a_lost_back_end_is_looked_for_again),
 		cmocka_unit_test(a_server_takes_back_ends_as_they_come_and_as_they_are),
 		cmocka_unit_test(queue_pairs_are_enabled_as_asked),
+		cmocka_unit_test(an_address_is_written_where_no_command_sets_it),
+		cmocka_unit_test(further_addresses_are_taken_where_nothing_is_filtered),
 		cmocka_unit_test(trouble_at_any_message_costs_the_connection_only),
 		cmocka_unit_test(a_back_end_that_lies_in_a_ring_is_left),
 		cmocka_unit_test(a_back_end_that_lacks_what_is_needed_is_refused),

@@ -80,6 +80,11 @@ struct virtio_backend_ops {
 	int (*set_status)(struct virtio_user *u, uint8_t status);
 	/** Device configuration. -ENOTSUP, silently, if the back end has none. */
 	int (*read_config)(struct virtio_user *u, uint32_t offset, void *buf, uint32_t len);
+	/**
+	 * Change the device's configuration; whether it took it, who reads it finds out. -ENOTSUP,
+	 * silently, if it cannot be changed. NULL: the back end has none.
+	 */
+	int (*write_config)(struct virtio_user *u, uint32_t offset, const void *buf, uint32_t len);
 	/** -ENOTSUP, silently, if the back end is not interested. */
 	int (*set_mtu)(struct virtio_user *u, uint16_t mtu);
 	/**

@@ -500,6 +500,20 @@ vu_read_config(struct virtio_user *u, uint32_t offset, void *buf, uint32_t len)
 }
 
 static int
+vu_write_config(struct virtio_user *u, uint32_t offset, const void *buf, uint32_t len)
+{
+	struct vhost_user_message msg = { .payload.config = { .offset = offset, .size = len } };
+	int ret;
+
+	if (!has(u, PF(CONFIG)) || len > sizeof(msg.payload.config.region))
+		return -ENOTSUP;
+	memcpy(msg.payload.config.region, buf, len);
+	ret = tell(u, VHOST_USER_SET_CONFIG, &msg, VHOST_USER_CONFIG_HEADER_SIZE + len);
+	/* An answer like any other. */
+	return ret == -EREMOTEIO ? -ENOTSUP : ret;
+}
+
+static int
 vu_set_mtu(struct virtio_user *u, uint16_t mtu)
 {
 	if (!has(u, PF(NET_MTU)))
@@ -526,5 +540,6 @@ const struct virtio_backend_ops virtio_backend_vhost_user = {
 	.enable_ring = vu_enable_ring,
 	.set_status = vu_set_status,
 	.read_config = vu_read_config,
+	.write_config = vu_write_config,
 	.set_mtu = vu_set_mtu,
 };

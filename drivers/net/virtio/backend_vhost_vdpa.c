@@ -49,8 +49,6 @@
 #define PLATFORM_FEATURES PLATFORM
 #endif
 
-#define MULTIQUEUE (VIRTIO_FEATURE(VIRTIO_NET_F_MQ) | VIRTIO_FEATURE(VIRTIO_NET_F_RSS))
-
 /* Without multi-queue, the control queue follows the only pair. */
 #define CONTROL_INDEX(pairs) (2u * (pairs))
 
@@ -168,13 +166,16 @@ vdpa_watch(const struct virtio_user *u)
 	return (struct pollfd){ .fd = v->fd < 0 ? -1 : v->configfd, .events = POLLIN };
 }
 
+/* The argument of an ioctl that reads or writes a device's configuration. */
+union config_arg {
+	struct vhost_vdpa_config config;
+	uint8_t bytes[sizeof(struct vhost_vdpa_config) + sizeof(struct virtio_net_config)];
+};
+
 static int
 read_config(const struct virtio_user *u, uint32_t offset, void *buf, uint32_t len)
 {
-	union {
-		struct vhost_vdpa_config config;
-		uint8_t bytes[sizeof(struct vhost_vdpa_config) + sizeof(struct virtio_net_config)];
-	} arg = { .config = { .off = offset, .len = len } };
+	union config_arg arg = { .config = { .off = offset, .len = len } };
 	int ret;
 
 	if (len > sizeof(struct virtio_net_config))
@@ -254,7 +255,7 @@ learn_sizes(struct virtio_user *u)
 	}
 	u->backend_queue_size = v->queue_size;
 	v->pairs = 1;
-	if (u->backend_features & MULTIQUEUE)
+	if (u->backend_features & VIRTIO_NET_PAIRS_FEATURES)
 		ret = READ_CONFIG(u, max_virtqueue_pairs, &v->pairs);
 	/* Since Linux 6.0. What a device claims may be more than its driver has taken on. */
 	if (ret == 0 && ioctl(v->fd, VHOST_VDPA_GET_VQS_COUNT, &queues) == 0 &&
@@ -393,7 +394,8 @@ start_control(struct virtio_user *u)
 	if (!(v->negotiated & VIRTIO_FEATURE(VIRTIO_NET_F_CTRL_VQ)))
 		return 0;
 	return vdpa_control_setup(u, &v->control, &v->iova,
-		CONTROL_INDEX(v->negotiated & MULTIQUEUE ? v->pairs : 1), v->queue_size);
+		CONTROL_INDEX(v->negotiated & VIRTIO_NET_PAIRS_FEATURES ? v->pairs : 1),
+		v->queue_size);
 }
 
 /* The device has its say about each step of the handshake. */
@@ -414,13 +416,35 @@ check_status(const struct virtio_user *u, uint8_t status)
 	return -EREMOTEIO;
 }
 
+static int
+vdpa_command(struct virtio_user *u, uint8_t class, uint8_t cmd, const void *data, uint32_t len)
+{
+	return vdpa_control_command(u, &state(u)->control, class, cmd, data, len);
+}
+
+/* The device wants the network to learn where the port is now; it is told that this was done. */
+static void
+announce(struct virtio_user *u)
+{
+	virtio_device_announce(&u->dev);
+	(void)vdpa_command(u, VIRTIO_NET_CTRL_ANNOUNCE, VIRTIO_NET_CTRL_ANNOUNCE_ACK, NULL, 0);
+}
+
 static void
 watch_link(struct virtio_user *u)
 {
 	uint16_t status;
 
-	if (virtio_has(&u->dev, VIRTIO_NET_F_STATUS) && READ_CONFIG(u, status, &status) == 0)
-		__atomic_store_n(&u->link, (status & VIRTIO_NET_S_LINK_UP) != 0, __ATOMIC_SEQ_CST);
+	if (!virtio_has(&u->dev, VIRTIO_NET_F_STATUS) || READ_CONFIG(u, status, &status) < 0)
+		return;
+	__atomic_store_n(&u->link, (status & VIRTIO_NET_S_LINK_UP) != 0, __ATOMIC_SEQ_CST);
+	if (!virtio_has(&u->dev, VIRTIO_NET_F_GUEST_ANNOUNCE) || !(status & VIRTIO_NET_S_ANNOUNCE))
+		return;
+	if (u->running)
+		announce(u);
+	else
+		/* Look again when frames can be sent. */
+		eventfd_write(state(u)->configfd, 1);
 }
 
 static int
@@ -478,18 +502,23 @@ vdpa_read_config(struct virtio_user *u, uint32_t offset, void *buf, uint32_t len
 }
 
 static int
+vdpa_write_config(struct virtio_user *u, uint32_t offset, const void *buf, uint32_t len)
+{
+	union config_arg arg = { .config = { .off = offset, .len = len } };
+
+	if (len > sizeof(struct virtio_net_config))
+		return -EINVAL;
+	memcpy(arg.config.buf, buf, len);
+	return ioctl(state(u)->fd, VHOST_VDPA_SET_CONFIG, &arg) < 0 ? -ENOTSUP : 0;
+}
+
+static int
 vdpa_set_mtu(struct virtio_user *u, uint16_t mtu)
 {
 	/* Virtio has no way to tell a device. */
 	(void)u;
 	(void)mtu;
 	return -ENOTSUP;
-}
-
-static int
-vdpa_command(struct virtio_user *u, uint8_t class, uint8_t cmd, const void *data, uint32_t len)
-{
-	return vdpa_control_command(u, &state(u)->control, class, cmd, data, len);
 }
 
 static int
@@ -523,6 +552,7 @@ const struct virtio_backend_ops virtio_backend_vhost_vdpa = {
 	.enable_ring = vdpa_enable_ring,
 	.set_status = vdpa_set_status,
 	.read_config = vdpa_read_config,
+	.write_config = vdpa_write_config,
 	.set_mtu = vdpa_set_mtu,
 	.control = vdpa_command,
 	.restore = vdpa_restore,

@@ -106,36 +106,56 @@ struct rss_tail {
 	uint8_t key[VIRTIO_RSS_KEY_BYTES];
 } __rte_packed;
 
-int
-virtio_control_rss(struct virtio_device *dev, uint16_t pairs)
+_Static_assert(sizeof(struct rss_head) + VIRTIO_RSS_TABLE_MAX * sizeof(uint16_t) +
+			sizeof(struct rss_tail) <=
+		sizeof(((struct virtio_control_mq *)NULL)->data),
+	"RSS configuration does not fit");
+
+static void
+fill_rss(const struct virtio_rss *rss, uint16_t pairs, struct virtio_control_mq *mq)
 {
-	const struct virtio_rss *rss = &dev->rss;
 	const size_t table = rss->table_size * sizeof(rss->table[0]);
-	uint32_t data[(sizeof(struct rss_head) + sizeof(rss->table) + sizeof(struct rss_tail)) /
-			sizeof(uint32_t) +
-		1];
-	struct rss_head *head = (struct rss_head *)data;
+	struct rss_head *head = (struct rss_head *)mq->data;
 	struct rss_tail tail = { .max_tx = pairs, .key_len = VIRTIO_RSS_KEY_BYTES };
 
-	if (!can(dev, VIRTIO_NET_F_RSS))
-		return -ENOTSUP;
 	*head = (struct rss_head){ .types = rss->types, .mask = rss->table_size - 1 };
 	memcpy(head->table, rss->table, table);
 	memcpy(tail.key, rss->key, sizeof(tail.key));
 	memcpy((uint8_t *)head->table + table, &tail, sizeof(tail));
-	return dev->transport->control(dev, VIRTIO_NET_CTRL_MQ, VIRTIO_NET_CTRL_MQ_RSS_CONFIG, data,
-		(uint32_t)(sizeof(*head) + table + sizeof(tail)));
+	mq->cmd = VIRTIO_NET_CTRL_MQ_RSS_CONFIG;
+	mq->len = (uint32_t)(sizeof(*head) + table + sizeof(tail));
+}
+
+int
+virtio_control_mq_fill(const struct virtio_device *dev, uint16_t pairs,
+	struct virtio_control_mq *mq)
+{
+	const struct virtio_net_ctrl_mq data = { .virtqueue_pairs = pairs };
+
+	if (can(dev, VIRTIO_NET_F_RSS)) {
+		fill_rss(&dev->rss, pairs, mq);
+		return 0;
+	}
+	if (!can(dev, VIRTIO_NET_F_MQ))
+		return -ENOTSUP;
+	memcpy(mq->data, &data, sizeof(data));
+	mq->cmd = VIRTIO_NET_CTRL_MQ_VQ_PAIRS_SET;
+	mq->len = sizeof(data);
+	return 0;
+}
+
+int
+virtio_control_rss(struct virtio_device *dev, uint16_t pairs)
+{
+	return can(dev, VIRTIO_NET_F_RSS) ? virtio_control_pairs(dev, pairs) : -ENOTSUP;
 }
 
 int
 virtio_control_pairs(struct virtio_device *dev, uint16_t pairs)
 {
-	const struct virtio_net_ctrl_mq data = { .virtqueue_pairs = pairs };
+	struct virtio_control_mq mq;
 
-	if (virtio_has(dev, VIRTIO_NET_F_RSS))
-		return virtio_control_rss(dev, pairs);
-	if (!can(dev, VIRTIO_NET_F_MQ))
+	if (virtio_control_mq_fill(dev, pairs, &mq) < 0)
 		return pairs == 1 ? 0 : -ENOTSUP;
-	return dev->transport->control(dev, VIRTIO_NET_CTRL_MQ, VIRTIO_NET_CTRL_MQ_VQ_PAIRS_SET,
-		&data, sizeof(data));
+	return dev->transport->control(dev, VIRTIO_NET_CTRL_MQ, mq.cmd, mq.data, mq.len);
 }

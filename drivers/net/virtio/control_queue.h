@@ -21,6 +21,17 @@ int virtio_control_vlan(struct virtio_device *dev, uint16_t vlan, bool on);
 int virtio_control_mac_table(struct virtio_device *dev, const struct rte_ether_addr *unicast,
 	uint16_t unicast_count, const struct rte_ether_addr *multicast, uint16_t multicast_count);
 
+/** A command of class VIRTIO_NET_CTRL_MQ. */
+struct virtio_control_mq {
+	uint8_t cmd;
+	uint32_t len;
+	uint32_t data[80];
+};
+
+/** The command that virtio_control_pairs() sends, for who sends it in another way. */
+int virtio_control_mq_fill(const struct virtio_device *dev, uint16_t pairs,
+	struct virtio_control_mq *mq);
+
 /** Use so many pairs, and with VIRTIO_NET_F_RSS spread frames as dev->rss says. */
 int virtio_control_pairs(struct virtio_device *dev, uint16_t pairs);
 int virtio_control_rss(struct virtio_device *dev, uint16_t pairs);

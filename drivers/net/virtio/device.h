@@ -45,6 +45,17 @@
 		VIRTIO_FEATURE(VIRTIO_NET_F_HOST_TSO6) | VIRTIO_FEATURE(VIRTIO_NET_F_GUEST_CSUM) | \
 		VIRTIO_FEATURE(VIRTIO_NET_F_GUEST_TSO4) | VIRTIO_FEATURE(VIRTIO_NET_F_GUEST_TSO6))
 
+/** Each of them has its commands, or its number of queues, over the control queue. */
+#define VIRTIO_NET_CONTROL_FEATURES \
+	(VIRTIO_FEATURE(VIRTIO_NET_F_CTRL_RX) | VIRTIO_FEATURE(VIRTIO_NET_F_CTRL_MAC_ADDR) | \
+		VIRTIO_FEATURE(VIRTIO_NET_F_MQ) | VIRTIO_FEATURE(VIRTIO_NET_F_RSS) | \
+		VIRTIO_FEATURE(VIRTIO_NET_F_CTRL_VLAN) | \
+		VIRTIO_FEATURE(VIRTIO_NET_F_GUEST_ANNOUNCE))
+
+/** With one of them, the control queue is behind all pairs that the device has. */
+#define VIRTIO_NET_PAIRS_FEATURES \
+	(VIRTIO_FEATURE(VIRTIO_NET_F_MQ) | VIRTIO_FEATURE(VIRTIO_NET_F_RSS))
+
 /** Addresses that a port can have, and multicast addresses that it can listen to. */
 #define VIRTIO_MACS_MAX 64
 

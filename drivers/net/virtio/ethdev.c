@@ -320,12 +320,9 @@ mac_addr_set(struct rte_eth_dev *eth, struct rte_ether_addr *mac)
 	struct virtio_device *dev = virtio_ethdev_device(eth);
 	int ret = virtio_control_mac(dev, mac);
 
-	/* Without a command for it the device has no filter that would need to know. */
-	if (ret == -ENOTSUP) {
-		ret = 0;
-		if (dev->transport->set_mac != NULL)
-			dev->transport->set_mac(dev, mac);
-	}
+	/* Without a command for it few devices have a filter that would need to know. */
+	if (ret == -ENOTSUP)
+		ret = dev->transport->set_mac != NULL ? dev->transport->set_mac(dev, mac) : 0;
 	if (ret == 0)
 		rte_ether_addr_copy(mac, &dev->mac);
 	return ret;

@@ -8,6 +8,7 @@
 
 #include "control_queue.h"
 #include "log.h"
+#include "net_config.h"
 #include "pci.h"
 #include "transport.h"
 
@@ -18,23 +19,10 @@
 #define STATUS_GONE 0xff
 
 #define PCI_FEATURES \
-	(VIRTIO_NET_DRIVER_FEATURES | VIRTIO_FEATURE(VIRTIO_F_ACCESS_PLATFORM) | ORDER_FEATURES | \
+	(VIRTIO_NET_DRIVER_FEATURES | VIRTIO_NET_CONTROL_FEATURES | \
+		VIRTIO_FEATURE(VIRTIO_F_ACCESS_PLATFORM) | ORDER_FEATURES | \
 		VIRTIO_FEATURE(VIRTIO_NET_F_MAC) | VIRTIO_FEATURE(VIRTIO_NET_F_STATUS) | \
-		VIRTIO_FEATURE(VIRTIO_NET_F_CTRL_VQ) | VIRTIO_FEATURE(VIRTIO_NET_F_CTRL_RX) | \
-		VIRTIO_FEATURE(VIRTIO_NET_F_CTRL_MAC_ADDR) | \
-		VIRTIO_FEATURE(VIRTIO_NET_F_SPEED_DUPLEX) | \
-		VIRTIO_FEATURE(VIRTIO_NET_F_CTRL_VLAN) | VIRTIO_FEATURE(VIRTIO_NET_F_RSS) | \
-		VIRTIO_FEATURE(VIRTIO_NET_F_GUEST_ANNOUNCE))
-
-/* Each of them has its commands, or its number of queues, over the control queue. */
-#define CONTROL_FEATURES \
-	(VIRTIO_FEATURE(VIRTIO_NET_F_CTRL_RX) | VIRTIO_FEATURE(VIRTIO_NET_F_CTRL_MAC_ADDR) | \
-		VIRTIO_FEATURE(VIRTIO_NET_F_MQ) | VIRTIO_FEATURE(VIRTIO_NET_F_RSS) | \
-		VIRTIO_FEATURE(VIRTIO_NET_F_CTRL_VLAN) | \
-		VIRTIO_FEATURE(VIRTIO_NET_F_GUEST_ANNOUNCE))
-
-/* With one of them, the control queue is behind all pairs that the device has. */
-#define PAIRS_FEATURES (VIRTIO_FEATURE(VIRTIO_NET_F_MQ) | VIRTIO_FEATURE(VIRTIO_NET_F_RSS))
+		VIRTIO_FEATURE(VIRTIO_NET_F_CTRL_VQ) | VIRTIO_FEATURE(VIRTIO_NET_F_SPEED_DUPLEX))
 
 /*
  * A device that is no memory of this machine's processors may need stronger barriers than rings
@@ -123,7 +111,7 @@ negotiate(struct virtio_pci *pci, uint64_t features)
 static int
 setup_control(struct virtio_pci *pci, uint64_t features)
 {
-	const uint16_t index = features & PAIRS_FEATURES ? 2 * pci->hw_pairs : 2;
+	const uint16_t index = features & VIRTIO_NET_PAIRS_FEATURES ? 2 * pci->hw_pairs : 2;
 
 	if (!(features & VIRTIO_FEATURE(VIRTIO_NET_F_CTRL_VQ)))
 		return 0;
@@ -189,7 +177,7 @@ bring_up(struct virtio_pci *pci)
 	/* What receive queues were filled with before the device could look. */
 	for (uint16_t i = 0; i < dev->pairs; i++)
 		dev->transport->notify(dev->queues[2 * i]);
-	if (features & PAIRS_FEATURES)
+	if (features & VIRTIO_NET_PAIRS_FEATURES)
 		ret = virtio_control_pairs(dev, dev->pairs);
 	if (ret < 0)
 		VIRTIO_LOG(ERR, "%s: the device refuses to use %u queue pairs", dev->name,
@@ -337,7 +325,7 @@ pci_set_mtu(struct virtio_device *dev, uint16_t mtu)
 	return 0;
 }
 
-static void
+static int
 pci_set_mac(struct virtio_device *dev, const struct rte_ether_addr *mac)
 {
 	struct virtio_pci *pci = virtio_pci_of(dev);
@@ -346,6 +334,7 @@ pci_set_mac(struct virtio_device *dev, const struct rte_ether_addr *mac)
 		!(pci->device_features & VIRTIO_FEATURE(VIRTIO_F_VERSION_1)))
 		pci->regs->write_config(pci, offsetof(struct virtio_net_config, mac), mac,
 			sizeof(*mac));
+	return 0;
 }
 
 static void
@@ -356,91 +345,29 @@ pci_link_update(struct virtio_device *dev)
 	virtio_device_link(dev, pci->running && !is_gone(pci) && virtio_pci_link(pci));
 }
 
-static bool
-offers(const struct virtio_pci *pci, unsigned int bit)
+static int
+pci_read_config(struct virtio_device *dev, uint32_t offset, void *buf, uint32_t len)
 {
-	return (pci->device_features >> bit) & 1;
-}
+	struct virtio_pci *pci = virtio_pci_of(dev);
 
-static void
-read_config16(struct virtio_pci *pci, uint32_t offset, uint16_t *value)
-{
-	pci->regs->read_config(pci, offset, value, sizeof(*value));
+	pci->regs->read_config(pci, offset, buf, len);
+	return 0;
 }
 
 static void
 learn_pairs(struct virtio_pci *pci)
 {
 	pci->hw_pairs = 1;
-	if (pci->dev.offered & PAIRS_FEATURES)
-		read_config16(pci, offsetof(struct virtio_net_config, max_virtqueue_pairs),
-			&pci->hw_pairs);
+	if (pci->dev.offered & VIRTIO_NET_PAIRS_FEATURES)
+		VIRTIO_NET_CONFIG_READ(&pci->dev, max_virtqueue_pairs, &pci->hw_pairs);
 	if (pci->hw_pairs < VIRTIO_NET_CTRL_MQ_VQ_PAIRS_MIN ||
 		pci->hw_pairs > VIRTIO_NET_CTRL_MQ_VQ_PAIRS_MAX) {
 		VIRTIO_LOG(WARNING, "%s: the device says that it has %u queue pairs: one is used",
 			pci->dev.name, pci->hw_pairs);
 		pci->hw_pairs = 1;
-		pci->dev.offered &= ~PAIRS_FEATURES;
+		pci->dev.offered &= ~VIRTIO_NET_PAIRS_FEATURES;
 	}
 	pci->dev.max_pairs = RTE_MIN(pci->hw_pairs, VIRTIO_PAIRS_MAX);
-}
-
-static void
-learn_rss(struct virtio_pci *pci)
-{
-	struct virtio_rss *rss = &pci->dev.rss;
-	uint8_t key = 0;
-	uint16_t table = 0;
-
-	if (!(pci->dev.offered & VIRTIO_FEATURE(VIRTIO_NET_F_RSS)))
-		return;
-	pci->regs->read_config(pci, offsetof(struct virtio_net_config, rss_max_key_size), &key,
-		sizeof(key));
-	read_config16(pci, offsetof(struct virtio_net_config, rss_max_indirection_table_length),
-		&table);
-	pci->regs->read_config(pci, offsetof(struct virtio_net_config, supported_hash_types),
-		&rss->supported, sizeof(rss->supported));
-	if (key >= VIRTIO_RSS_KEY_BYTES && table >= RTE_ETH_RETA_GROUP_SIZE) {
-		rss->table_size = (uint16_t)rte_align32prevpow2(
-			RTE_MIN(table, VIRTIO_RSS_TABLE_MAX));
-		return;
-	}
-	VIRTIO_LOG(WARNING,
-		"%s: the device's RSS takes a key of %u bytes and a table of %u entries: not used",
-		pci->dev.name, key, table);
-	pci->dev.offered &= ~VIRTIO_FEATURE(VIRTIO_NET_F_RSS);
-}
-
-static void
-learn_address(struct virtio_pci *pci)
-{
-	struct rte_ether_addr *mac = &pci->dev.mac;
-
-	if (offers(pci, VIRTIO_NET_F_MAC))
-		pci->regs->read_config(pci, offsetof(struct virtio_net_config, mac), mac,
-			sizeof(*mac));
-	if (!rte_is_valid_assigned_ether_addr(mac))
-		rte_eth_random_addr(mac->addr_bytes);
-}
-
-static void
-learn_limits(struct virtio_pci *pci)
-{
-	struct virtio_device *dev = &pci->dev;
-	uint32_t speed = UINT32_MAX;
-	uint16_t mtu = 0;
-
-	dev->max_mtu = VIRTIO_MTU_MAX - VIRTIO_FRAME_OVERHEAD;
-	if (offers(pci, VIRTIO_NET_F_MTU))
-		read_config16(pci, offsetof(struct virtio_net_config, mtu), &mtu);
-	if (mtu >= RTE_ETHER_MIN_MTU)
-		dev->max_mtu = RTE_MIN(mtu, dev->max_mtu);
-	if (offers(pci, VIRTIO_NET_F_SPEED_DUPLEX))
-		pci->regs->read_config(pci, offsetof(struct virtio_net_config, speed), &speed,
-			sizeof(speed));
-	/* Unknown, unless the device or the arguments say otherwise. */
-	if (dev->speed == RTE_ETH_SPEED_NUM_UNKNOWN && speed <= INT32_MAX)
-		dev->speed = speed;
 }
 
 static int
@@ -478,16 +405,11 @@ learn(struct virtio_pci *pci)
 			dev->name);
 		return -ENOTSUP;
 	}
-	dev->offered = pci->device_features & PCI_FEATURES;
-	if (!offers(pci, VIRTIO_NET_F_CTRL_VQ))
-		dev->offered &= ~CONTROL_FEATURES;
-	dev->max_macs = dev->offered & VIRTIO_FEATURE(VIRTIO_NET_F_CTRL_RX) ? VIRTIO_MACS_MAX : 1;
+	dev->offered = virtio_net_control_features(pci->device_features & PCI_FEATURES);
 	/* A device behind an IOMMU that is not told of it does not work. */
 	dev->required = dev->offered & (VIRTIO_FEATURE(VIRTIO_F_ACCESS_PLATFORM));
 	learn_pairs(pci);
-	learn_rss(pci);
-	learn_address(pci);
-	learn_limits(pci);
+	virtio_net_config_learn(dev, pci->device_features);
 	ret = learn_sizes(pci);
 	return ret < 0 ? ret : reset(pci);
 }
@@ -506,10 +428,11 @@ pci_reset(struct virtio_device *dev)
 #define PCI_TRANSPORT(text, doorbell) \
 	{ \
 		.name = text, .start = pci_start, .stop = pci_stop, .close = pci_close, \
-		.reset = pci_reset, .queue_limit = pci_queue_limit, \
-		.queue_setup = pci_queue_setup, .queue_release = pci_queue_release, \
-		.queue_enable = pci_queue_enable, .control = pci_control, .set_mtu = pci_set_mtu, \
-		.set_mac = pci_set_mac, .link_update = pci_link_update, .notify = doorbell, \
+		.reset = pci_reset, .read_config = pci_read_config, \
+		.queue_limit = pci_queue_limit, .queue_setup = pci_queue_setup, \
+		.queue_release = pci_queue_release, .queue_enable = pci_queue_enable, \
+		.control = pci_control, .set_mtu = pci_set_mtu, .set_mac = pci_set_mac, \
+		.link_update = pci_link_update, .notify = doorbell, \
 		.queue_failed = pci_queue_failed, \
 	}
 

@@ -30,6 +30,12 @@ struct virtio_transport_ops {
 	/** Learn anew what a stopped device offers. Optional. */
 	int (*reset)(struct virtio_device *dev);
 
+	/**
+	 * Read what the device is configured as. Fails without a line in the log if it has no
+	 * configuration.
+	 */
+	int (*read_config)(struct virtio_device *dev, uint32_t offset, void *buf, uint32_t len);
+
 	/** Entries that a queue can have, 0 if there is no such queue. Optional: dev->queue_size. */
 	uint16_t (*queue_limit)(struct virtio_device *dev, uint16_t index);
 
@@ -47,8 +53,11 @@ struct virtio_transport_ops {
 	/** Tell the device an MTU that the application chose, now and whenever it comes up. */
 	int (*set_mtu)(struct virtio_device *dev, uint16_t mtu);
 
-	/** The port's address is another one, and there is no command to say so. Optional. */
-	void (*set_mac)(struct virtio_device *dev, const struct rte_ether_addr *mac);
+	/**
+	 * The port's address is another one, and there is no command to say so. -EIO if the device
+	 * has an address of its own, and keeps it. Optional.
+	 */
+	int (*set_mac)(struct virtio_device *dev, const struct rte_ether_addr *mac);
 
 	/** Look at the link, and tell if it changed. Optional: the transport does so by itself. */
 	void (*link_update)(struct virtio_device *dev);

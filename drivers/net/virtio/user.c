@@ -16,6 +16,7 @@
 
 #include "control_queue.h"
 #include "log.h"
+#include "net_config.h"
 #include "transport.h"
 #include "user.h"
 
@@ -23,9 +24,10 @@
 #define DEVICE_PREFIX "/dev/vhost-"
 #define VHOST_NET "/dev/vhost-net"
 
-#define CONTROL_FEATURES \
-	(VIRTIO_FEATURE(VIRTIO_NET_F_CTRL_VQ) | VIRTIO_FEATURE(VIRTIO_NET_F_CTRL_RX) | \
-		VIRTIO_FEATURE(VIRTIO_NET_F_CTRL_MAC_ADDR) | VIRTIO_FEATURE(VIRTIO_NET_F_MQ))
+/* Of those that take a control queue, what is done on this side for a back end that has none. */
+#define LOCAL_CONTROL_FEATURES \
+	(VIRTIO_FEATURE(VIRTIO_NET_F_MQ) | \
+		(VIRTIO_USER_LOCAL_FEATURES & VIRTIO_NET_CONTROL_FEATURES))
 
 /* Headers in front of frames are all that we write; one of these says that the device takes it. */
 #define LAYOUT_FEATURES (VIRTIO_FEATURE(VIRTIO_F_VERSION_1) | VIRTIO_FEATURE(VIRTIO_F_ANY_LAYOUT))
@@ -115,9 +117,11 @@ set_running(struct virtio_user *u, bool running)
 }
 
 static uint64_t
-features_of_args(const struct virtio_user_args *args)
+features_of_args(const struct virtio_user *u)
 {
-	uint64_t features = VIRTIO_NET_DRIVER_FEATURES | VIRTIO_USER_LOCAL_FEATURES;
+	const struct virtio_user_args *args = &u->args;
+	uint64_t features = VIRTIO_NET_DRIVER_FEATURES | VIRTIO_USER_LOCAL_FEATURES |
+		VIRTIO_NET_CONTROL_FEATURES | VIRTIO_FEATURE(VIRTIO_NET_F_SPEED_DUPLEX);
 
 	if (!args->mrg_rxbuf)
 		features &= ~VIRTIO_FEATURE(VIRTIO_NET_F_MRG_RXBUF);
@@ -126,8 +130,10 @@ features_of_args(const struct virtio_user_args *args)
 	if (!args->packed_vq)
 		features &= ~VIRTIO_FEATURE(VIRTIO_F_RING_PACKED);
 	if (!args->cq)
-		features &= ~CONTROL_FEATURES;
-	return features;
+		features &= ~VIRTIO_FEATURE(VIRTIO_NET_F_CTRL_VQ);
+	if (u->backend->control == NULL)
+		features &= ~VIRTIO_NET_CONTROL_FEATURES | LOCAL_CONTROL_FEATURES;
+	return virtio_net_control_features(features);
 }
 
 /* See that the back end has what cannot be done without. */
@@ -162,7 +168,7 @@ check_features(const struct virtio_user *u, uint64_t features)
 int
 virtio_user_enable_pairs(struct virtio_user *u, uint16_t pairs)
 {
-	const struct virtio_net_ctrl_mq mq = { .virtqueue_pairs = pairs };
+	struct virtio_control_mq mq;
 	int ret = 0;
 
 	u->enabled_pairs = pairs;
@@ -173,9 +179,9 @@ virtio_user_enable_pairs(struct virtio_user *u, uint16_t pairs)
 
 		ret = u->backend->enable_ring(u, q, i < 2 * pairs && !q->stopped);
 	}
-	if (ret == 0 && u->backend->control != NULL && virtio_has(&u->dev, VIRTIO_NET_F_MQ))
-		ret = u->backend->control(u, VIRTIO_NET_CTRL_MQ, VIRTIO_NET_CTRL_MQ_VQ_PAIRS_SET,
-			&mq, sizeof(mq));
+	if (ret == 0 && u->backend->control != NULL &&
+		virtio_control_mq_fill(&u->dev, pairs, &mq) == 0)
+		ret = u->backend->control(u, VIRTIO_NET_CTRL_MQ, mq.cmd, mq.data, mq.len);
 	return ret;
 }
 
@@ -196,7 +202,8 @@ bring_up(struct virtio_user *u)
 {
 	const struct virtio_backend_ops *be = u->backend;
 	struct virtio_device *dev = &u->dev;
-	const uint64_t features = dev->wanted & (u->backend_features | be->local_features);
+	const uint64_t features = virtio_net_control_features(
+		dev->wanted & (u->backend_features | be->local_features));
 	uint8_t status = VIRTIO_CONFIG_S_ACKNOWLEDGE | VIRTIO_CONFIG_S_DRIVER;
 	int ret;
 
@@ -303,6 +310,15 @@ user_queue_enable(struct virtio_device *dev, uint16_t index, bool enable)
 	return ret;
 }
 
+/* Asked only while the port is made: nobody else is there yet. */
+static int
+user_read_config(struct virtio_device *dev, uint32_t offset, void *buf, uint32_t len)
+{
+	struct virtio_user *u = user_of(dev);
+
+	return u->backend->read_config(u, offset, buf, len);
+}
+
 static int
 user_control(struct virtio_device *dev, uint8_t class, uint8_t cmd, const void *data, uint32_t len)
 {
@@ -311,6 +327,20 @@ user_control(struct virtio_device *dev, uint8_t class, uint8_t cmd, const void *
 
 	lock(u);
 	ret = virtio_user_control(u, class, cmd, data, len);
+	unlock(u);
+	return ret;
+}
+
+static int
+user_set_mac(struct virtio_device *dev, const struct rte_ether_addr *mac)
+{
+	struct virtio_user *u = user_of(dev);
+	int ret;
+
+	lock(u);
+	ret = virtio_user_tell_mac(u, mac);
+	if (ret == 0)
+		dev->mac = *mac;
 	unlock(u);
 	return ret;
 }
@@ -390,8 +420,10 @@ static const struct virtio_transport_ops user_ops = {
 	.queue_setup = user_queue_setup,
 	.queue_release = user_queue_release,
 	.queue_enable = user_queue_enable,
+	.read_config = user_read_config,
 	.control = user_control,
 	.set_mtu = user_set_mtu,
+	.set_mac = user_set_mac,
 	.notify = user_notify,
 	.queue_failed = user_queue_failed,
 };
@@ -440,6 +472,9 @@ take_on(struct virtio_user *u)
 		u->connected = true;
 	if (ret == 0 && u->started)
 		ret = bring_up(u);
+	/* Not fatal. When the application starts the port, ethdev sets the address itself. */
+	if (ret == 0)
+		(void)virtio_user_tell_mac(u, &u->dev.mac);
 	return ret;
 }
 
@@ -548,11 +583,16 @@ learn(struct virtio_user *u)
 {
 	struct virtio_device *dev = &u->dev;
 
-	dev->offered = features_of_args(&u->args);
+	dev->offered = features_of_args(u);
 	dev->max_pairs = u->args.queues;
+	if (u->connected)
+		dev->offered = virtio_net_control_features(
+			dev->offered & (u->backend_features | u->backend->local_features));
+	virtio_net_config_learn(dev, u->connected ? u->backend_features : 0);
+	if (u->args.mac_given)
+		dev->mac = u->args.mac;
 	if (!u->connected)
 		return;
-	dev->offered &= u->backend_features | u->backend->local_features;
 	if (u->args.packed_vq && !(dev->offered & VIRTIO_FEATURE(VIRTIO_F_RING_PACKED)))
 		VIRTIO_LOG(WARNING, "%s: %s has no packed rings: they will be split ones",
 			dev->name, u->args.path);
@@ -566,34 +606,6 @@ learn(struct virtio_user *u)
 			dev->name, u->args.path, u->backend_queue_size, u->args.queue_size);
 		dev->queue_size = u->backend_queue_size;
 	}
-}
-
-static void
-choose_mac(struct virtio_user *u)
-{
-	struct rte_ether_addr mac;
-
-	if (u->args.mac_given)
-		mac = u->args.mac;
-	else if (!u->connected || !(u->backend_features & VIRTIO_FEATURE(VIRTIO_NET_F_MAC)) ||
-		u->backend->read_config(u, offsetof(struct virtio_net_config, mac), &mac,
-			sizeof(mac)) < 0 ||
-		!rte_is_valid_assigned_ether_addr(&mac))
-		rte_eth_random_addr(mac.addr_bytes);
-	u->dev.mac = mac;
-}
-
-static void
-choose_max_mtu(struct virtio_user *u)
-{
-	uint16_t mtu;
-
-	u->dev.max_mtu = VIRTIO_MTU_MAX - VIRTIO_FRAME_OVERHEAD;
-	if (u->connected && (u->backend_features & VIRTIO_FEATURE(VIRTIO_NET_F_MTU)) &&
-		u->backend->read_config(u, offsetof(struct virtio_net_config, mtu), &mtu,
-			sizeof(mtu)) == 0 &&
-		mtu >= RTE_ETHER_MIN_MTU)
-		u->dev.max_mtu = RTE_MIN(mtu, u->dev.max_mtu);
 }
 
 /* The first meeting with the back end. A client must find one; a server need not. */
@@ -615,8 +627,6 @@ meet(struct virtio_user *u)
 		u->connected = true;
 	}
 	learn(u);
-	choose_mac(u);
-	choose_max_mtu(u);
 	return 0;
 }
 

@@ -81,6 +81,13 @@ int virtio_user_left_ms(const struct virtio_user *u);
 int virtio_user_control(struct virtio_user *u, uint8_t class, uint8_t cmd, const void *data,
 	uint32_t len);
 
+/**
+ * Tell a back end that has an address, but no command that changes it, of the port's. Those without
+ * one give us every frame they have. Locked.
+ * @return 0; -EIO, after a line in the log, if it keeps its own
+ */
+int virtio_user_tell_mac(struct virtio_user *u, const struct rte_ether_addr *mac);
+
 /** Unmap a queue's doorbell page, if it has one. Bursts must be kept out. */
 void virtio_user_unmap_doorbell(struct virtio_queue *q);
 

@@ -8,8 +8,8 @@
 
 /*
  * Control commands are seen here first. A back end that only moves frames knows nothing of them:
- * what they ask is done with its ring messages, or already so, as it hands us every frame it has.
- * To one that has a control queue they are relayed.
+ * what they ask is already so, as it hands us every frame it has. To one that has a control queue
+ * they are relayed. How many pairs are in use is virtio_user_enable_pairs()'s business.
  */
 
 static int
@@ -23,42 +23,84 @@ accept_frames(struct virtio_user *u, const void *data)
 static int
 set_mac(struct virtio_user *u, const void *data)
 {
-	memcpy(&u->dev.mac, data, sizeof(u->dev.mac));
-	return 0;
+	struct rte_ether_addr mac;
+	int ret = 0;
+
+	memcpy(&mac, data, sizeof(mac));
+	if (u->backend->control == NULL)
+		ret = virtio_user_tell_mac(u, &mac);
+	if (ret == 0)
+		u->dev.mac = mac;
+	return ret;
 }
 
 static int
-set_pairs(struct virtio_user *u, const void *data)
+read_mac(struct virtio_user *u, struct rte_ether_addr *mac)
 {
-	struct virtio_net_ctrl_mq mq;
-
-	memcpy(&mq, data, sizeof(mq));
-	if (mq.virtqueue_pairs < VIRTIO_NET_CTRL_MQ_VQ_PAIRS_MIN ||
-		mq.virtqueue_pairs > u->dev.max_pairs)
-		return -EINVAL;
-	return virtio_user_enable_pairs(u, mq.virtqueue_pairs);
+	return u->backend->read_config(u, offsetof(struct virtio_net_config, mac), mac,
+		sizeof(*mac));
 }
 
-/* own: run() also tells a back end that has a control queue. */
+static int
+write_mac(struct virtio_user *u, const struct rte_ether_addr *mac)
+{
+	if (u->backend->write_config == NULL)
+		return -ENOTSUP;
+	return u->backend->write_config(u, offsetof(struct virtio_net_config, mac), mac,
+		sizeof(*mac));
+}
+
+/* True for a device that has an address, and no command that changes it. */
+static bool
+keeps_mac(const struct virtio_user *u)
+{
+	return u->running && (u->backend_features & VIRTIO_FEATURE(VIRTIO_NET_F_MAC)) &&
+		(u->backend->control == NULL || !virtio_has(&u->dev, VIRTIO_NET_F_CTRL_MAC_ADDR));
+}
+
+int
+virtio_user_tell_mac(struct virtio_user *u, const struct rte_ether_addr *mac)
+{
+	struct rte_ether_addr now;
+	int ret;
+
+	/* Nobody knows the address of a device that does not let it be read. */
+	if (!keeps_mac(u) || read_mac(u, &now) < 0 || rte_is_same_ether_addr(&now, mac))
+		return 0;
+	ret = write_mac(u, mac);
+	if (ret == 0)
+		ret = read_mac(u, &now);
+	if (ret == 0 && rte_is_same_ether_addr(&now, mac))
+		return 0;
+	VIRTIO_LOG(WARNING,
+		"%s: the device at %s keeps its own address, " RTE_ETHER_ADDR_PRT_FMT
+		", and may give us no frames for " RTE_ETHER_ADDR_PRT_FMT,
+		u->dev.name, u->args.path, RTE_ETHER_ADDR_BYTES(&now), RTE_ETHER_ADDR_BYTES(mac));
+	/* Unless it refused, nobody knows where the connection stands. */
+	if (ret < 0 && ret != -ENOTSUP)
+		u->backend->give_up(u);
+	return -EIO;
+}
+
+/* len: 0 for any. */
 static const struct command {
-	bool own;
 	uint8_t class;
 	uint8_t cmd;
 	uint32_t len;
 	int (*run)(struct virtio_user *u, const void *data);
 } commands[] = {
-	{ false, VIRTIO_NET_CTRL_RX, VIRTIO_NET_CTRL_RX_PROMISC, 1, accept_frames },
-	{ false, VIRTIO_NET_CTRL_RX, VIRTIO_NET_CTRL_RX_ALLMULTI, 1, accept_frames },
-	{ false, VIRTIO_NET_CTRL_MAC, VIRTIO_NET_CTRL_MAC_ADDR_SET, RTE_ETHER_ADDR_LEN, set_mac },
-	{ true, VIRTIO_NET_CTRL_MQ, VIRTIO_NET_CTRL_MQ_VQ_PAIRS_SET,
-		sizeof(struct virtio_net_ctrl_mq), set_pairs },
+	{ VIRTIO_NET_CTRL_RX, VIRTIO_NET_CTRL_RX_PROMISC, 1, accept_frames },
+	{ VIRTIO_NET_CTRL_RX, VIRTIO_NET_CTRL_RX_ALLMULTI, 1, accept_frames },
+	{ VIRTIO_NET_CTRL_MAC, VIRTIO_NET_CTRL_MAC_TABLE_SET, 0, accept_frames },
+	{ VIRTIO_NET_CTRL_MAC, VIRTIO_NET_CTRL_MAC_ADDR_SET, RTE_ETHER_ADDR_LEN, set_mac },
 };
 
 static const struct command *
 find(uint8_t class, uint8_t cmd, uint32_t len)
 {
 	for (unsigned int i = 0; i < RTE_DIM(commands); i++)
-		if (commands[i].class == class && commands[i].cmd == cmd && commands[i].len == len)
+		if (commands[i].class == class && commands[i].cmd == cmd &&
+			(commands[i].len == len || commands[i].len == 0))
 			return &commands[i];
 	return NULL;
 }
@@ -70,7 +112,7 @@ virtio_user_control(struct virtio_user *u, uint8_t class, uint8_t cmd, const voi
 	const struct command *c = find(class, cmd, len);
 	int ret = 0;
 
-	if (u->backend->control != NULL && (c == NULL || !c->own))
+	if (u->backend->control != NULL)
 		ret = u->backend->control(u, class, cmd, data, len);
 	if (ret < 0 || (c == NULL && u->backend->control != NULL))
 		return ret;

@@ -43,7 +43,7 @@ vdpa_control_close(struct vdpa_control *c)
 		close(c->kickfd);
 	if (c->mem != MAP_FAILED)
 		munmap(c->mem, VIRTIO_CONTROL_RING_BYTES);
-	for (unsigned int i = 0; i < c->shadows; i++)
+	for (unsigned int i = 0; i < VDPA_SHADOWS; i++)
 		free(c->shadow[i].data);
 }
 
@@ -136,14 +136,17 @@ relay(const struct virtio_user *u, struct vdpa_control *c, uint8_t class, uint8_
 	return ret;
 }
 
-/* Commands that set something which a reset undoes, and of which the last one counts. */
-static bool
-sets_state(uint8_t class, uint8_t cmd)
-{
-	return class == VIRTIO_NET_CTRL_RX || class == VIRTIO_NET_CTRL_MAC ||
-		class == VIRTIO_NET_CTRL_GUEST_OFFLOADS ||
-		(class == VIRTIO_NET_CTRL_MQ && cmd != VIRTIO_NET_CTRL_MQ_VQ_PAIRS_SET);
-}
+/* Commands whose last one counts, until a reset undoes it, and the feature that they take. */
+static const struct {
+	uint8_t class;
+	uint8_t cmd;
+	uint8_t feature;
+} shadowed[VDPA_SHADOWS] = {
+	{ VIRTIO_NET_CTRL_RX, VIRTIO_NET_CTRL_RX_PROMISC, VIRTIO_NET_F_CTRL_RX },
+	{ VIRTIO_NET_CTRL_RX, VIRTIO_NET_CTRL_RX_ALLMULTI, VIRTIO_NET_F_CTRL_RX },
+	{ VIRTIO_NET_CTRL_MAC, VIRTIO_NET_CTRL_MAC_TABLE_SET, VIRTIO_NET_F_CTRL_RX },
+	{ VIRTIO_NET_CTRL_MAC, VIRTIO_NET_CTRL_MAC_ADDR_SET, VIRTIO_NET_F_CTRL_MAC_ADDR },
+};
 
 static void
 remember_vlan(struct vdpa_control *c, uint8_t cmd, const void *data, uint32_t len)
@@ -163,25 +166,21 @@ remember_vlan(struct vdpa_control *c, uint8_t cmd, const void *data, uint32_t le
 static int
 remember(struct vdpa_control *c, uint8_t class, uint8_t cmd, const void *data, uint32_t len)
 {
-	struct vdpa_shadow *s = c->shadow;
+	unsigned int i = 0;
 	void *copy;
 
 	if (class == VIRTIO_NET_CTRL_VLAN)
 		remember_vlan(c, cmd, data, len);
-	if (!sets_state(class, cmd))
+	while (i < VDPA_SHADOWS && (shadowed[i].class != class || shadowed[i].cmd != cmd))
+		i++;
+	if (i == VDPA_SHADOWS || len == 0)
 		return 0;
-	while (s < c->shadow + c->shadows && (s->class != class || s->cmd != cmd))
-		s++;
-	copy = s == c->shadow + VDPA_SHADOWS ? NULL : malloc(RTE_MAX(len, 1u));
+	copy = malloc(len);
 	if (copy == NULL)
 		return -ENOMEM;
-	if (len > 0)
-		memcpy(copy, data, len);
-	if (s == c->shadow + c->shadows)
-		c->shadows++;
-	else
-		free(s->data);
-	*s = (struct vdpa_shadow){ .class = class, .cmd = cmd, .len = len, .data = copy };
+	memcpy(copy, data, len);
+	free(c->shadow[i].data);
+	c->shadow[i] = (struct vdpa_shadow){ .len = len, .data = copy };
 	return 0;
 }
 
@@ -199,16 +198,18 @@ vdpa_control_restore(const struct virtio_user *u, struct vdpa_control *c)
 {
 	int ret = 0;
 
-	for (unsigned int i = 0; i < c->shadows && ret == 0; i++) {
+	for (unsigned int i = 0; i < VDPA_SHADOWS && ret == 0; i++) {
 		const struct vdpa_shadow *s = &c->shadow[i];
 
-		ret = relay(u, c, s->class, s->cmd, s->data, s->len);
+		if (s->data == NULL || !virtio_has(&u->dev, shadowed[i].feature))
+			continue;
+		ret = relay(u, c, shadowed[i].class, shadowed[i].cmd, s->data, s->len);
 		/* A device that came back different does without what it cannot. */
 		if (ret == -EIO && !c->ring.dead)
 			ret = 0;
 	}
 	for (uint16_t id = 0; id < VDPA_VLANS && ret == 0; id++)
-		if (c->vlans[id / 64] >> id % 64 & 1)
+		if (virtio_has(&u->dev, VIRTIO_NET_F_CTRL_VLAN) && c->vlans[id / 64] >> id % 64 & 1)
 			ret = relay(u, c, VIRTIO_NET_CTRL_VLAN, VIRTIO_NET_CTRL_VLAN_ADD, &id,
 				sizeof(id));
 	return ret;

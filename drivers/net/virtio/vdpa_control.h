@@ -4,7 +4,7 @@
  * @file
  * The control queue of a vhost-vdpa device. Its commands reach virtio-user first; what the device
  * has to know is relayed on the device's own control queue, and remembered, so that a device that
- * was reset or has come back is told again.
+ * was reset or has come back is told again: filters here, queue pairs and RSS by the port itself.
  *
  * A device that can keeps the control queue in an address space of its own: then it has no way to
  * reach, with a command's answer, what only frames may be written to.
@@ -16,12 +16,11 @@
 #include "control_ring.h"
 #include "vdpa_iova.h"
 
-#define VDPA_SHADOWS 16
+#define VDPA_SHADOWS 4
 #define VDPA_VLANS 4096
 
+/** The last command of its kind; data is NULL if there was none. */
 struct vdpa_shadow {
-	uint8_t class;
-	uint8_t cmd;
 	uint32_t len;
 	void *data;
 };
@@ -36,7 +35,6 @@ struct vdpa_control {
 	bool mapped;
 	bool ready; /**< the device has the ring, and runs */
 
-	unsigned int shadows;
 	struct vdpa_shadow shadow[VDPA_SHADOWS];
 	uint64_t vlans[VDPA_VLANS / 64];
 };
@@ -58,7 +56,10 @@ void vdpa_control_reset(struct vdpa_control *c, const struct vdpa_iova *v);
 int vdpa_control_command(const struct virtio_user *u, struct vdpa_control *c, uint8_t class,
 	uint8_t cmd, const void *data, uint32_t len);
 
-/** Tell a device that runs again all that it was told before. */
+/**
+ * Tell a device that runs again all that it was told before and can still be told. How many queues
+ * are in use, and how frames are spread over them, it must have been told already.
+ */
 int vdpa_control_restore(const struct virtio_user *u, struct vdpa_control *c);
 
 #endif /* VIRTIO_VDPA_CONTROL_H */
