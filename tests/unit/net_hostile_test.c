@@ -15,152 +15,14 @@
 #include <string.h>
 #include <time.h>
 
-#include <linux/virtio_config.h>
-#include <linux/virtio_net.h>
-
 #include <pthread.h>
 #include <sched.h>
 
 #include <cmocka.h>
 
-#include <rte_mbuf.h>
+#include "hostile_rig.h"
 
-#include "net_frame.h"
-#include "ring_driver.h"
-#include "unit_eal.h"
-#include "vring_chain.h"
-
-#define F(bit) (UINT64_C(1) << (bit))
-#define SIZE 16
-#define POOL_SIZE 2047
-#define REGION (1u << 20)
-#define TABLE_MAX 2048
-#define FRAME_LEN 100
 #define NOWHERE UINT64_C(0x1000)
-
-#define NEXT VRING_DESC_F_NEXT
-#define WRITE VRING_DESC_F_WRITE
-#define INDIRECT VRING_DESC_F_INDIRECT
-
-static struct rte_mempool *pool;
-
-/* What a case needs of the guest: a ring, buffers in the first region, tables in the second. */
-static struct {
-	struct guest_memory memory;
-	struct ring_driver driver;
-	struct vhost_vring vr;
-	uint64_t features;
-	uint64_t good;  /**< a frame with its header, or room for one */
-	uint64_t table; /**< room for TABLE_MAX descriptors */
-	uint64_t end;   /**< first address behind all memory */
-} rig;
-
-static bool
-is_packed(void)
-{
-	return (rig.features & F(VIRTIO_F_RING_PACKED)) != 0;
-}
-
-static void
-rig_start(uint64_t features)
-{
-	rig.features = features | F(VIRTIO_F_VERSION_1);
-	guest_memory_init(&rig.memory, 2, REGION);
-	ring_driver_init(&rig.driver, &rig.memory, rig.features, SIZE);
-	rig.good = guest_memory_alloc(&rig.memory, 2048, 64);
-	rig.table = guest_memory_alloc(&rig.memory, TABLE_MAX * sizeof(struct vring_desc), 16);
-	rig.end = guest_memory_region(&rig.memory, 2);
-	ring_driver_attach(&rig.driver, &rig.vr, "hostile");
-	vhost_vring_start(&rig.vr, rig.memory.table);
-}
-
-static void
-rig_stop(void)
-{
-	vhost_vring_stop(&rig.vr);
-	assert_int_equal(rte_mempool_avail_count(pool), POOL_SIZE);
-	ring_driver_fini(&rig.driver);
-	guest_memory_fini(&rig.memory);
-}
-
-/* A descriptor of either format, at index @a i of the ring or of an indirect table. */
-struct desc {
-	uint64_t addr;
-	uint32_t len;
-	uint16_t flags;
-	uint16_t next;
-};
-
-static void
-write_table_entry(uint64_t table, uint32_t i, const struct desc *d)
-{
-	uint64_t at = table + i * sizeof(struct vring_desc);
-
-	if (is_packed()) {
-		struct vring_packed_desc p = { .addr = d->addr, .len = d->len, .flags = d->flags };
-
-		guest_memory_write(&rig.memory, at, &p, sizeof(p));
-	} else {
-		struct vring_desc s = { d->addr, d->len, d->flags, d->next };
-
-		guest_memory_write(&rig.memory, at, &s, sizeof(s));
-	}
-}
-
-/* Position at which the next chain is made available. */
-static uint16_t ring_at;
-
-/* Make @a n descriptors that stand in the ring from ring_at on available as one chain. */
-static void
-offer(const struct desc *descs, uint16_t n)
-{
-	if (is_packed()) {
-		struct vring_packed_desc *ring = rig.driver.layout.desc;
-
-		for (int i = n - 1; i >= 0; i--) {
-			ring[ring_at + i].addr = descs[i].addr;
-			ring[ring_at + i].len = descs[i].len;
-			ring[ring_at + i].id = ring_at;
-			ring[ring_at + i].flags = descs[i].flags | 1u << VRING_PACKED_DESC_F_AVAIL;
-		}
-	} else {
-		struct vring_desc *ring = rig.driver.layout.desc;
-		struct vring_avail *avail = rig.driver.layout.driver;
-
-		for (uint16_t i = 0; i < n; i++)
-			ring[ring_at + i] = (struct vring_desc){ descs[i].addr, descs[i].len,
-				descs[i].flags, descs[i].next };
-		avail->ring[avail->idx % SIZE] = ring_at;
-		avail->idx++;
-	}
-	ring_at += n;
-}
-
-/* Chains that came back, and the length that the last of them had. */
-static uint16_t
-given_back(uint32_t *len)
-{
-	uint16_t n = 0;
-
-	if (is_packed()) {
-		struct vring_packed_desc *ring = rig.driver.layout.desc;
-		uint16_t both = 1u << VRING_PACKED_DESC_F_AVAIL | 1u << VRING_PACKED_DESC_F_USED;
-
-		for (uint16_t i = 0; i < SIZE; i++) {
-			if ((ring[i].flags & both) == both) {
-				*len = ring[i].len;
-				n++;
-			}
-		}
-	} else {
-		struct vring_used *used = rig.driver.layout.device;
-
-		n = used->idx;
-		if (n > 0)
-			*len = used->ring[(n - 1) % SIZE].len;
-	}
-	return n;
-}
 
 /* One thing that is wrong with a chain. */
 struct hostile {
@@ -198,7 +60,6 @@ resolve(uint64_t addr)
 	}
 }
 
-#define HDR ((uint32_t)sizeof(struct virtio_net_hdr_v1))
 #define BAD_CHAIN VHOST_VRING_DROP_BAD_CHAIN
 #define BAD_ADDR VHOST_VRING_DROP_BAD_ADDR
 #define TOO_LARGE VHOST_VRING_DROP_TOO_LARGE
@@ -294,14 +155,6 @@ offer_hostile(const struct hostile *h, bool writable)
 		write_table_entry(table, i, &d);
 	}
 	offer(descs, h->n);
-}
-
-static void
-offer_good(bool writable)
-{
-	struct desc d = { rig.good, HDR + FRAME_LEN, writable ? WRITE : 0, 0 };
-
-	offer(&d, 1);
 }
 
 static void
@@ -554,157 +407,6 @@ a_broken_ring_serves_again_after_a_restart(void **state)
 	rig_stop();
 }
 
-static void
-a_frame_that_fits_no_buffer_does_not_hold_up_others(void **state)
-{
-	struct rte_mbuf *pkts[2];
-	uint32_t len;
-
-	(void)state;
-	for (uint64_t packed = 0; packed < 2; packed++) {
-		rig_start(packed ? F(VIRTIO_F_RING_PACKED) : 0);
-		ring_at = 0;
-		offer_good(true);
-		assert_int_equal(rte_pktmbuf_alloc_bulk(pool, pkts, 2), 0);
-		rte_pktmbuf_append(pkts[0], FRAME_LEN + 1);
-		rte_pktmbuf_append(pkts[1], FRAME_LEN);
-		assert_int_equal(vhost_net_enqueue(&rig.vr, pkts, 2), 2);
-		rte_pktmbuf_free_bulk(pkts, 2);
-		assert_int_equal(rig.vr.stats.drops[VHOST_VRING_DROP_TOO_LARGE], 1);
-		assert_int_equal(rig.vr.stats.packets, 1);
-		assert_int_equal(given_back(&len), 1);
-		assert_int_equal(len, HDR + FRAME_LEN);
-		rig_stop();
-	}
-}
-
-/* Buffers of one byte each: more of them than a frame may be spread over. */
-static void
-a_frame_is_not_spread_over_any_number_of_buffers(void **state)
-{
-	const uint16_t size = 1024;
-	struct rte_mbuf *m = rte_pktmbuf_alloc(pool);
-	struct ring_driver d;
-	uint32_t token, len;
-
-	(void)state;
-	rig_start(F(VIRTIO_NET_F_MRG_RXBUF));
-	vhost_vring_stop(&rig.vr);
-	ring_driver_init(&d, &rig.memory, rig.features, size);
-	assert_int_equal(vhost_vring_set_layout(&rig.vr, &d.layout), 0);
-	vhost_vring_start(&rig.vr, rig.memory.table);
-	for (uint16_t i = 0; i < size; i++) {
-		struct ring_driver_seg seg = { rig.good, i == 0 ? HDR + 1 : 1 };
-
-		assert_true(ring_driver_add(&d, &seg, 1, true, RING_DRIVER_DIRECT, i));
-	}
-	ring_driver_publish(&d);
-	rte_pktmbuf_append(m, NET_FRAME_CHAINS_MAX + 1);
-	assert_int_equal(vhost_net_enqueue(&rig.vr, &m, 1), 1);
-	assert_int_equal(rig.vr.stats.drops[VHOST_VRING_DROP_TOO_LARGE], 1);
-	assert_false(ring_driver_take(&d, &token, &len));
-	rte_pktmbuf_trim(m, 1);
-	assert_int_equal(vhost_net_enqueue(&rig.vr, &m, 1), 1);
-	for (uint32_t i = 0; i < NET_FRAME_CHAINS_MAX; i++) {
-		assert_true(ring_driver_take(&d, &token, &len));
-		assert_int_equal(token, i);
-	}
-	rte_pktmbuf_free(m);
-	ring_driver_fini(&d);
-	rig_stop();
-}
-
-static void
-frames_wait_in_the_ring_while_the_pool_is_empty(void **state)
-{
-	struct rte_mbuf **all = calloc(POOL_SIZE, sizeof(*all)), *pkts[8];
-	uint32_t len;
-
-	(void)state;
-	for (uint64_t packed = 0; packed < 2; packed++) {
-		rig_start(packed ? F(VIRTIO_F_RING_PACKED) : 0);
-		ring_at = 0;
-		for (int i = 0; i < 4; i++)
-			offer_good(false);
-		assert_int_equal(rte_pktmbuf_alloc_bulk(pool, all, POOL_SIZE), 0);
-		assert_int_equal(vhost_net_dequeue(&rig.vr, pool, pkts, 8), 0);
-		assert_int_equal(given_back(&len), 0);
-		/* With two, two frames; and the last two when there are mbufs again. */
-		rte_pktmbuf_free_bulk(all, 2);
-		assert_int_equal(vhost_net_dequeue(&rig.vr, pool, pkts, 8), 2);
-		rte_pktmbuf_free_bulk(all + 2, POOL_SIZE - 2);
-		assert_int_equal(vhost_net_dequeue(&rig.vr, pool, pkts + 2, 6), 2);
-		rte_pktmbuf_free_bulk(pkts, 4);
-		assert_int_equal(given_back(&len), 4);
-		rig_stop();
-	}
-	free(all);
-}
-
-static void
-a_frame_of_more_mbufs_than_there_are_is_dropped(void **state)
-{
-	struct desc d;
-	struct rte_mbuf **all = calloc(POOL_SIZE, sizeof(*all)), *pkts[4];
-
-	(void)state;
-	rig_start(0);
-	ring_at = 0;
-	d = (struct desc){ rig.good, HDR + 3 * RTE_MBUF_DEFAULT_DATAROOM, 0, 0 };
-	offer(&d, 1);
-	offer_good(false);
-	assert_int_equal(rte_pktmbuf_alloc_bulk(pool, all, POOL_SIZE), 0);
-	rte_pktmbuf_free_bulk(all, 2);
-	assert_int_equal(vhost_net_dequeue(&rig.vr, pool, pkts, 4), 1);
-	assert_int_equal(rig.vr.stats.drops[VHOST_VRING_DROP_NO_MBUF], 1);
-	assert_int_equal(pkts[0]->pkt_len, FRAME_LEN);
-	rte_pktmbuf_free(pkts[0]);
-	rte_pktmbuf_free_bulk(all + 2, POOL_SIZE - 2);
-	free(all);
-	rig_stop();
-}
-
-static void
-frames_that_find_no_buffer_are_counted(void **state)
-{
-	struct rte_mbuf *pkts[3];
-
-	(void)state;
-	for (uint64_t packed = 0; packed < 2; packed++) {
-		rig_start(packed ? F(VIRTIO_F_RING_PACKED) : 0);
-		ring_at = 0;
-		offer_good(true);
-		assert_int_equal(rte_pktmbuf_alloc_bulk(pool, pkts, 3), 0);
-		for (size_t i = 0; i < RTE_DIM(pkts); i++)
-			rte_pktmbuf_append(pkts[i], FRAME_LEN);
-		assert_int_equal(vhost_net_enqueue(&rig.vr, pkts, 3), 1);
-		rte_pktmbuf_free_bulk(pkts, 3);
-		assert_int_equal(rig.vr.stats.drops[VHOST_VRING_DROP_NO_BUFFER], 2);
-		rig_stop();
-	}
-}
-
-static void
-a_frame_longer_than_an_mbuf_is_refused_where_linear_ones_are_asked_for(void **state)
-{
-	struct desc d;
-	struct rte_mbuf *pkts[4];
-
-	(void)state;
-	rig_start(0);
-	rig.vr.mbuf_flags = RTE_VHOST_USER_LINEARBUF_SUPPORT;
-	ring_at = 0;
-	d = (struct desc){ rig.good, HDR + RTE_MBUF_DEFAULT_DATAROOM + 1, 0, 0 };
-	offer(&d, 1);
-	d.len--;
-	offer(&d, 1);
-	assert_int_equal(vhost_net_dequeue(&rig.vr, pool, pkts, 4), 1);
-	assert_int_equal(pkts[0]->pkt_len, RTE_MBUF_DEFAULT_DATAROOM);
-	rte_pktmbuf_free(pkts[0]);
-	assert_int_equal(rig.vr.stats.drops[VHOST_VRING_DROP_TOO_LARGE], 1);
-	rig_stop();
-}
-
 /* A driver that writes anything anywhere in its ring and tables, all the time. */
 static bool scribbling;
 
@@ -815,15 +517,6 @@ a_driver_that_writes_all_the_time_harms_nobody(void **state)
 	}
 }
 
-static int
-setup(void **state)
-{
-	(void)state;
-	pool = unit_eal_pool(POOL_SIZE, RTE_MBUF_DEFAULT_BUF_SIZE);
-	rte_log_set_level_pattern("lib.vhost.data", RTE_LOG_CRIT);
-	return pool == NULL ? -1 : 0;
-}
-
 int
 main(void)
 {
@@ -836,15 +529,8 @@ main(void)
 		cmocka_unit_test(what_was_gathered_goes_with_a_ring_that_breaks),
 		cmocka_unit_test(a_packed_chain_without_an_end_breaks_the_ring),
 		cmocka_unit_test(a_broken_ring_serves_again_after_a_restart),
-		cmocka_unit_test(a_frame_that_fits_no_buffer_does_not_hold_up_others),
-		cmocka_unit_test(a_frame_is_not_spread_over_any_number_of_buffers),
-		cmocka_unit_test(frames_that_find_no_buffer_are_counted),
-		cmocka_unit_test(a_frame_of_more_mbufs_than_there_are_is_dropped),
-		cmocka_unit_test(frames_wait_in_the_ring_while_the_pool_is_empty),
-		cmocka_unit_test(
-			a_frame_longer_than_an_mbuf_is_refused_where_linear_ones_are_asked_for),
 		cmocka_unit_test(a_driver_that_writes_all_the_time_harms_nobody),
 	};
 
-	return cmocka_run_group_tests_name("net_hostile", tests, setup, NULL);
+	return cmocka_run_group_tests_name("net_hostile", tests, rig_setup, NULL);
 }
