@@ -10,17 +10,24 @@ from .workspace import Workspace
 
 def vhost_port(workspace: Workspace, sockets: list[Path], pairs: int = 1, core: int = 0,
                program=ours, client: bool = False, iommu: bool = False, **options) -> Testpmd:
-    """net_vhost ports, each of which sends back what it receives; client: they connect."""
+    """net_vhost ports, each of which sends back what it receives; client: they connect.
+
+    The distribution's testpmd reports each queue of a connection that it makes, be it in the middle of
+    what it echoes: nothing is typed at one that does so from its start.
+    """
     more = {"iommu-support": True} if iommu else {}
+    at_once = ["--auto-start"] if client else []
     vdevs = [vdev(f"net_vhost{i}", iface=socket, queues=pairs, client=client, **more)
              for i, socket in enumerate(sockets)]
     backend = Testpmd(workspace, "vhost-port", program(), core, vdevs,
-                      ["--port-topology=loop", f"--rxq={pairs}", f"--txq={pairs}"], **options)
+                      ["--port-topology=loop", f"--rxq={pairs}", f"--txq={pairs}", *at_once],
+                      **options)
     if iommu:
         # A burst ends where a mapping is missing, which takes a while to come.
         backend.command("set fwd io retry")
         backend.command("set burst tx delay 100 retry 10000")
-    backend.command("start")
+    if not at_once:
+        backend.command("start")
     return backend
 
 
