@@ -24,8 +24,9 @@ import sys
 # How a failure reads in what cmocka, the sanitizers, our own scripts and Python print.
 TELLING = re.compile(r"FAILED \(|error: |ERROR: |Error: |^\[ *LINE *\]")
 TELLING_LINES = 4
-# How a case that was skipped reads in what the integration tests print, and in what cmocka does.
-HARNESS_SKIP = re.compile(r"^(\S.*): skipped \([\d.]+ s\)(?:: (.*))?$")
+# How a case that was skipped reads in what the integration tests print, those in guests with a # before
+# it, and in what cmocka does.
+HARNESS_SKIP = re.compile(r"^(?:# )?(\S.*): skipped \([\d.]+ s\)(?:: (.*))?$")
 CMOCKA_RUN = "[ RUN      ] "
 CMOCKA_SKIP = "[  SKIPPED ] "
 NO_REASON = "no reason given"
@@ -103,7 +104,7 @@ def results_of(test: dict) -> list[tuple[str, str, str]]:
     outcome = OUTCOME.get(test["result"], "FAIL")
     name = test["name"].rsplit(" / ", 1)[-1]
     if test.get("stdout", "").startswith("TAP version"):
-        return tap_results(test["stdout"])
+        return tap_results(test["stdout"]) + [("SKIP", *one) for one in skipped_cases(test)]
     cases = [("SKIP", f"{name}: {case}", why) for case, why in skipped_cases(test)]
     return cases if outcome == "SKIP" and cases else \
         [(outcome, name, reason(test, outcome))] + cases
