@@ -13,10 +13,14 @@ from harness.guest import require_kernel
 from harness.guest_network import GUEST_ADDRESS, HOST_ADDRESS, TAP, GuestNetwork
 from harness.result import Failure, check
 from harness.runner import run
+from harness.workspace import require_root
 from lab.kernel import LAB, cpio
 
 RUN_SECONDS = 150
 PATIENCE_SECONDS = 30
+# Not root, but can read this tree wherever it is.
+NOBODY = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups",
+          "--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search"]
 WIRE_HERE, WIRE_THERE = "198.51.100.1", "198.51.100.2"
 
 # The guest's eth0 is on the tap. What eth1 sends leaves the emulator by TCP, and comes back to eth2,
@@ -64,11 +68,16 @@ def processes(mark: str) -> list[str]:
     return found
 
 
-def ends(workspace, wanted: int, says: str, *arguments: str) -> str:
-    """A run that ends with this status, says this, and leaves no process behind; what it printed."""
-    require_kernel()
+def ends(workspace, wanted: int, says: str, *arguments: str, before: list[str] = ()) -> str:
+    """A run that ends with this status, says this, and leaves no process behind; what it printed.
+
+    before: a command that starts it.
+    """
+    if "--host" not in arguments:
+        require_kernel()
     mark = workspace.unique("mark").replace("-", "_")
-    guest = workspace.start("lab", [LAB / "run", "--memory", 512, *arguments], env={mark: "1"})
+    guest = workspace.start("lab", [*before, LAB / "run", "--memory", 512, *arguments],
+                            env={mark: "1"})
     status = guest.wait(RUN_SECONDS)
     check(status == wanted, f"status {wanted}, got {status}:\n{guest.text}")
     check(re.search(says, guest.text) is not None, f"it to say /{says}/, got:\n{guest.text}")
@@ -128,6 +137,22 @@ def guest_that_never_comes_up(workspace) -> None:
          "--", "true")
 
 
+def on_the_host(workspace) -> None:
+    """Without a guest: the command's status is told the same way, and what it started ends with it."""
+    ends(workspace, 143, "", "--host", "--", "sh", "-c", "kill $$")
+    ends(workspace, 127, "cannot run /nonexistent: No such file", "--host", "--", "/nonexistent")
+    ends(workspace, 126, "cannot run /etc/passwd: Permission denied", "--host", "--", "/etc/passwd")
+    ends(workspace, 124, "the time limit of 1 s is over", "--host", "--timeout", "1", "--",
+         "sh", "-c", "sleep 1000 & sleep 1000")
+    ends(workspace, 3, "", "--host", "--", "sh", "-c", "sleep 1000 & exit 3")
+
+
+def modules_on_the_host_need_root(workspace) -> None:
+    require_root("become a user who is not")
+    ends(workspace, 2, "^lab: --host needs root to load --vdpa-sim", "--host", "--vdpa-sim", "--",
+         "true", before=NOBODY)
+
+
 def children(pid: int) -> list[int]:
     with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as file:
         return [int(word) for word in file.read().split()]
@@ -169,4 +194,5 @@ def killed(workspace) -> None:
 
 if __name__ == "__main__":
     run(status_is_the_commands, time_limit_ends_a_command, panic_is_shown, no_guest_without_a_kernel,
-        guest_that_never_comes_up, tap_and_sockets, killed)
+        guest_that_never_comes_up, on_the_host, modules_on_the_host_need_root, tap_and_sockets,
+        killed)
