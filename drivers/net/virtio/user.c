@@ -304,7 +304,8 @@ user_queue_enable(struct virtio_device *dev, uint16_t index, bool enable)
 		virtio_queues_quiesce(&q, 1);
 	if (u->running && index < 2 * u->enabled_pairs)
 		ret = u->backend->enable_ring(u, q, enable);
-	if (u->running && enable && ret == 0)
+	/* One that failed stands still until the back end comes anew. */
+	if (u->running && enable && ret == 0 && !virtio_queue_failed(q))
 		virtio_queue_run(q);
 	unlock(u);
 	return ret;
