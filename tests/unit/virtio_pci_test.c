@@ -81,6 +81,13 @@ hw_queue_size(struct virtio_pci *pci, uint16_t index)
 	return index < RINGS ? hw.sizes[index] : 0;
 }
 
+static uint8_t
+hw_isr(struct virtio_pci *pci)
+{
+	(void)pci;
+	return 0;
+}
+
 static int
 hw_queue_setup(struct virtio_pci *pci, const struct virtio_pci_ring *ring,
 	volatile uint16_t **doorbell)
@@ -116,6 +123,7 @@ static const struct virtio_pci_registers registers = {
 	.set_features = hw_set_features,
 	.status = hw_status,
 	.set_status = hw_set_status,
+	.isr = hw_isr,
 	.read_config = hw_read_config,
 	.queue_size = hw_queue_size,
 	.queue_setup = hw_queue_setup,
@@ -202,17 +210,86 @@ ring_alarms(void)
 	return n;
 }
 
+/* Interrupts come when the test calls. */
+static struct {
+	rte_intr_callback_fn call;
+	void *arg;
+	bool refuse;
+	bool no_memory;
+} interrupt;
+
+int __wrap_rte_intr_callback_register(const struct rte_intr_handle *handle,
+	rte_intr_callback_fn call, void *arg);
+int __wrap_rte_intr_callback_unregister_sync(const struct rte_intr_handle *handle,
+	rte_intr_callback_fn call, void *arg);
+int __wrap_rte_intr_enable(const struct rte_intr_handle *handle);
+int __wrap_rte_intr_disable(const struct rte_intr_handle *handle);
+int __wrap_rte_intr_ack(const struct rte_intr_handle *handle);
+int __real_rte_intr_vec_list_alloc(struct rte_intr_handle *handle, const char *name, int size);
+int __wrap_rte_intr_vec_list_alloc(struct rte_intr_handle *handle, const char *name, int size);
+
+int
+__wrap_rte_intr_callback_register(const struct rte_intr_handle *handle, rte_intr_callback_fn call,
+	void *arg)
+{
+	(void)handle;
+	if (interrupt.refuse)
+		return -ENOMEM;
+	interrupt.call = call;
+	interrupt.arg = arg;
+	return 0;
+}
+
+int
+__wrap_rte_intr_callback_unregister_sync(const struct rte_intr_handle *handle,
+	rte_intr_callback_fn call, void *arg)
+{
+	(void)handle;
+	assert_ptr_equal(interrupt.call, call);
+	assert_ptr_equal(interrupt.arg, arg);
+	interrupt.call = NULL;
+	return 1;
+}
+
+int
+__wrap_rte_intr_enable(const struct rte_intr_handle *handle)
+{
+	(void)handle;
+	return 0;
+}
+
+int
+__wrap_rte_intr_disable(const struct rte_intr_handle *handle)
+{
+	(void)handle;
+	return 0;
+}
+
+int
+__wrap_rte_intr_ack(const struct rte_intr_handle *handle)
+{
+	(void)handle;
+	return 0;
+}
+
+int
+__wrap_rte_intr_vec_list_alloc(struct rte_intr_handle *handle, const char *name, int size)
+{
+	return interrupt.no_memory ? -ENOMEM : __real_rte_intr_vec_list_alloc(handle, name, size);
+}
+
 /* --- the port --- */
 
 static struct rte_mempool *pool;
 static struct virtio_pci *pci;
 static uint16_t port;
+static struct rte_eth_intr_conf wanted_interrupts;
+static struct rte_driver driver = { .name = "test" };
+static struct rte_pci_device bus = { .device = { .name = "test", .driver = &driver } };
 
 static int
 make_port(void)
 {
-	static struct rte_driver driver = { .name = "test" };
-	static struct rte_pci_device bus = { .device = { .name = "test", .driver = &driver } };
 	struct rte_eth_dev *eth = rte_eth_dev_allocate("test");
 	int ret;
 
@@ -233,6 +310,7 @@ make_port(void)
 	/* The device finds rings where this process does. */
 	pci->dev.by_iova = false;
 	virtio_ethdev_init(eth, &pci->dev);
+	eth->data->dev_flags |= RTE_ETH_DEV_INTR_RMV;
 	rte_eth_dev_probing_finish(eth);
 	port = eth->data->port_id;
 	return 0;
@@ -243,6 +321,7 @@ configure(uint16_t pairs, enum rte_eth_rx_mq_mode mode)
 {
 	const struct rte_eth_conf conf = {
 		.rxmode.mq_mode = mode,
+		.intr_conf = wanted_interrupts,
 		.rx_adv_conf.rss_conf.rss_hf = mode == RTE_ETH_MQ_RX_RSS ? RTE_ETH_RSS_IPV4 : 0,
 	};
 	int ret = rte_eth_dev_configure(port, pairs, pairs, &conf);
@@ -261,6 +340,8 @@ plug(void **state)
 	(void)state;
 	memset(&hw, 0, sizeof(hw));
 	memset(alarms, 0, sizeof(alarms));
+	memset(&interrupt, 0, sizeof(interrupt));
+	memset(&wanted_interrupts, 0, sizeof(wanted_interrupts));
 	hw.features = FEATURES;
 	hw.config = (struct virtio_net_config){
 		.mac = { 2, 0, 0, 0, 0, 1 },
@@ -353,10 +434,137 @@ nothing_looks_at_queues_once_the_port_is_stopped(void **state)
 	assert_int_equal(ring_alarms(), 0);
 }
 
+static void
+assert_link(uint32_t speed, uint16_t duplex)
+{
+	struct rte_eth_link link;
+
+	assert_int_equal(rte_eth_link_get_nowait(port, &link), 0);
+	assert_int_equal(link.link_status, RTE_ETH_LINK_UP);
+	assert_int_equal(link.link_speed, speed);
+	assert_int_equal(link.link_duplex, duplex);
+}
+
+static void
+speed_and_duplex_follow_the_device(void **state)
+{
+	(void)state;
+	hw.features |= F(VIRTIO_NET_F_SPEED_DUPLEX);
+	hw.config.speed = 10000;
+	hw.config.duplex = 1;
+	for (unsigned int lsc = 0; lsc < 2; lsc++) {
+		wanted_interrupts.lsc = lsc;
+		assert_int_equal(make_port(), 0);
+		assert_int_equal(configure(1, RTE_ETH_MQ_RX_NONE), 0);
+		assert_link(10000, RTE_ETH_LINK_FULL_DUPLEX);
+		hw.config.speed = 100;
+		hw.config.duplex = 0;
+		if (lsc)
+			interrupt.call(interrupt.arg);
+		assert_link(100, RTE_ETH_LINK_HALF_DUPLEX);
+		hw.config.speed = 10000;
+		hw.config.duplex = UINT8_MAX;
+		if (lsc)
+			interrupt.call(interrupt.arg);
+		assert_link(10000, RTE_ETH_LINK_FULL_DUPLEX);
+		assert_int_equal(unplug(NULL), 0);
+	}
+}
+
+static unsigned int removals;
+
+static int
+count_removal(uint16_t id, enum rte_eth_event_type type, void *arg, void *ret)
+{
+	(void)arg;
+	(void)ret;
+	assert_int_equal(id, port);
+	assert_int_equal(type, RTE_ETH_EVENT_INTR_RMV);
+	removals++;
+	return 0;
+}
+
+static void
+a_device_that_is_gone_is_told_of_once_and_if_asked(void **state)
+{
+	struct rte_eth_link link;
+
+	(void)state;
+	for (unsigned int asked = 0; asked < 2; asked++) {
+		plug(NULL);
+		wanted_interrupts.rmv = asked;
+		assert_int_equal(make_port(), 0);
+		assert_int_equal(configure(1, RTE_ETH_MQ_RX_NONE), 0);
+		assert_int_equal(rte_eth_dev_callback_register(port, RTE_ETH_EVENT_INTR_RMV,
+					 count_removal, NULL),
+			0);
+		removals = 0;
+		hw.status = UINT8_MAX;
+		for (unsigned int i = 0; i < 3; i++) {
+			assert_int_equal(rte_eth_link_get_nowait(port, &link), 0);
+			assert_int_equal(link.link_status, RTE_ETH_LINK_DOWN);
+			/* Not in the middle of that: the application may close the port for it. */
+			assert_int_equal(removals, i > 0 && asked);
+			ring_alarms();
+		}
+		assert_int_equal(rte_eth_dev_stop(port), 0);
+		ring_alarms();
+		assert_int_equal(removals, asked);
+		assert_int_equal(unplug(NULL), 0);
+	}
+}
+
+static void
+a_control_queue_of_a_size_that_is_none_of_ours_is_done_without(void **state)
+{
+	(void)state;
+	hw.features |= CONTROL | F(VIRTIO_NET_F_GUEST_ANNOUNCE);
+	assert_int_equal(make_port(), 0);
+	/* As those of legacy devices. */
+	pci->dev.ring_sizes_fixed = true;
+	assert_int_equal(configure(1, RTE_ETH_MQ_RX_NONE), 0);
+	assert_int_equal(rte_eth_promiscuous_enable(port), 0);
+	assert_int_equal(rte_eth_promiscuous_disable(port), 0);
+	assert_int_equal(rte_eth_dev_stop(port), 0);
+	hw.sizes[2] = 2 * VIRTIO_CONTROL_RING_SIZE;
+	assert_int_equal(rte_eth_dev_start(port), 0);
+	assert_int_equal(hw.agreed, FEATURES);
+	assert_int_equal(hw.rings[2].size, 0);
+	assert_int_equal(rte_eth_promiscuous_enable(port), -ENOTSUP);
+}
+
+static void
+a_start_without_interrupts_leaves_nothing_behind(void **state)
+{
+	unsigned int fds;
+
+	(void)state;
+	wanted_interrupts.rxq = 1;
+	hw.features |= CONTROL | F(VIRTIO_NET_F_MQ);
+	assert_int_equal(make_port(), 0);
+	fds = unit_open_fds();
+	interrupt.no_memory = true;
+	assert_int_equal(configure(2, RTE_ETH_MQ_RX_NONE), -ENOMEM);
+	assert_int_equal(unit_open_fds(), fds);
+	interrupt.no_memory = false;
+	interrupt.refuse = true;
+	assert_true(rte_eth_dev_start(port) < 0);
+	assert_int_equal(unit_open_fds(), fds);
+	interrupt.refuse = false;
+	assert_int_equal(rte_eth_dev_start(port), 0);
+	assert_int_equal(unit_open_fds(), fds + 2);
+	assert_int_equal(rte_eth_dev_stop(port), 0);
+	assert_int_equal(unit_open_fds(), fds);
+}
+
 static int
 setup(void **state)
 {
 	if (unit_eal_setup(state) < 0 || virtio_queue_init() < 0)
+		return -1;
+	bus.intr_handle = rte_intr_instance_alloc(RTE_INTR_INSTANCE_F_PRIVATE);
+	if (bus.intr_handle == NULL ||
+		rte_intr_type_set(bus.intr_handle, RTE_INTR_HANDLE_VFIO_MSIX) < 0)
 		return -1;
 	pool = rte_pktmbuf_pool_create("pool", 2047, 0, 0, RTE_MBUF_DEFAULT_BUF_SIZE, 0);
 	return pool == NULL ? -1 : 0;
@@ -365,13 +573,15 @@ setup(void **state)
 int
 main(void)
 {
+#define ON_PCI(test) cmocka_unit_test_setup_teardown(test, plug, unplug)
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(control_queue_is_behind_all_pairs_with_mq_or_rss,
-			plug, unplug),
-		cmocka_unit_test_setup_teardown(rss_alone_is_enough_for_several_pairs, plug,
-			unplug),
-		cmocka_unit_test_setup_teardown(nothing_looks_at_queues_once_the_port_is_stopped,
-			plug, unplug),
+		ON_PCI(control_queue_is_behind_all_pairs_with_mq_or_rss),
+		ON_PCI(rss_alone_is_enough_for_several_pairs),
+		ON_PCI(nothing_looks_at_queues_once_the_port_is_stopped),
+		ON_PCI(speed_and_duplex_follow_the_device),
+		ON_PCI(a_device_that_is_gone_is_told_of_once_and_if_asked),
+		ON_PCI(a_control_queue_of_a_size_that_is_none_of_ours_is_done_without),
+		ON_PCI(a_start_without_interrupts_leaves_nothing_behind),
 	};
 
 	return cmocka_run_group_tests(tests, setup, NULL);

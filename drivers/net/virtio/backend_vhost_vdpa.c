@@ -15,6 +15,7 @@
 #include <linux/virtio_ids.h>
 
 #include "log.h"
+#include "net_config.h"
 #include "transport.h"
 #include "user.h"
 #include "vdpa_control.h"
@@ -490,6 +491,7 @@ vdpa_check(struct virtio_user *u)
 		return -errno;
 	if (status & VIRTIO_CONFIG_S_NEEDS_RESET)
 		return -EREMOTEIO;
+	virtio_net_config_learn_speed(&u->dev, u->backend_features);
 	if (u->running)
 		watch_link(u);
 	return 0;

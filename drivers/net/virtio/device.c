@@ -71,7 +71,8 @@ virtio_device_link(struct virtio_device *dev, bool up)
 {
 	const struct rte_eth_link link = {
 		.link_speed = up ? dev->speed : RTE_ETH_SPEED_NUM_NONE,
-		.link_duplex = RTE_ETH_LINK_FULL_DUPLEX,
+		.link_duplex = dev->half_duplex ? RTE_ETH_LINK_HALF_DUPLEX :
+						  RTE_ETH_LINK_FULL_DUPLEX,
 		.link_autoneg = RTE_ETH_LINK_FIXED,
 		.link_status = up ? RTE_ETH_LINK_UP : RTE_ETH_LINK_DOWN,
 	};

@@ -100,6 +100,8 @@ struct virtio_device {
 	uint16_t pairs;      /**< in use: set up at every start */
 	uint16_t max_mtu;
 	uint32_t speed;
+	bool speed_given; /**< by the arguments: the device is not asked */
+	bool half_duplex;
 	struct rte_ether_addr mac;
 	uint16_t max_macs; /**< 1, or VIRTIO_MACS_MAX if the device filters by a table of them */
 	uint16_t multicast_count;

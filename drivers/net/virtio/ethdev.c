@@ -98,7 +98,7 @@ dev_infos_get(struct rte_eth_dev *eth, struct rte_eth_dev_info *info)
 	info->default_txportconf.burst_size = 32;
 	info->default_rxportconf.nb_queues = 1;
 	info->default_txportconf.nb_queues = 1;
-	info->speed_capa = rte_eth_speed_bitflag(dev->speed, RTE_ETH_LINK_FULL_DUPLEX);
+	info->speed_capa = rte_eth_speed_bitflag(dev->speed, !dev->half_duplex);
 	virtio_ethdev_rss_info(dev, info);
 	info->err_handle_mode = RTE_ETH_ERROR_HANDLE_MODE_NONE;
 	return 0;

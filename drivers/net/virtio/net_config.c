@@ -6,6 +6,9 @@
 #include "net_config.h"
 #include "transport.h"
 
+/* virtio 1.2, 5.1.4. All other values but 1, which is full, say that it is not known. */
+#define DUPLEX_HALF 0
+
 uint64_t
 virtio_net_control_features(uint64_t features)
 {
@@ -50,21 +53,32 @@ learn_address(struct virtio_device *dev, uint64_t features)
 		rte_eth_random_addr(dev->mac.addr_bytes);
 }
 
+/* Unknown, unless the device or the arguments say otherwise. */
+void
+virtio_net_config_learn_speed(struct virtio_device *dev, uint64_t features)
+{
+	uint32_t speed;
+	uint8_t duplex;
+
+	if (!(features & VIRTIO_FEATURE(VIRTIO_NET_F_SPEED_DUPLEX)) ||
+		VIRTIO_NET_CONFIG_READ(dev, speed, &speed) < 0 ||
+		VIRTIO_NET_CONFIG_READ(dev, duplex, &duplex) < 0)
+		return;
+	if (!dev->speed_given)
+		dev->speed = speed <= INT32_MAX ? speed : RTE_ETH_SPEED_NUM_UNKNOWN;
+	dev->half_duplex = duplex == DUPLEX_HALF;
+}
+
 static void
 learn_limits(struct virtio_device *dev, uint64_t features)
 {
-	uint32_t speed;
 	uint16_t mtu;
 
 	dev->max_mtu = VIRTIO_MTU_MAX - VIRTIO_FRAME_OVERHEAD;
 	if ((features & VIRTIO_FEATURE(VIRTIO_NET_F_MTU)) &&
 		VIRTIO_NET_CONFIG_READ(dev, mtu, &mtu) == 0 && mtu >= RTE_ETHER_MIN_MTU)
 		dev->max_mtu = RTE_MIN(mtu, dev->max_mtu);
-	/* Unknown, unless the device or the arguments say otherwise. */
-	if ((features & VIRTIO_FEATURE(VIRTIO_NET_F_SPEED_DUPLEX)) &&
-		dev->speed == RTE_ETH_SPEED_NUM_UNKNOWN &&
-		VIRTIO_NET_CONFIG_READ(dev, speed, &speed) == 0 && speed <= INT32_MAX)
-		dev->speed = speed;
+	virtio_net_config_learn_speed(dev, features);
 }
 
 void

@@ -22,6 +22,9 @@
  */
 uint64_t virtio_net_control_features(uint64_t features);
 
+/** Learn speed and duplex, which may change whenever the configuration does. */
+void virtio_net_config_learn_speed(struct virtio_device *dev, uint64_t features);
+
 /**
  * Learn address, largest MTU, speed, filters, and from dev->offered how frames are spread; takes
  * VIRTIO_NET_F_RSS from dev->offered if the device's is not of use.

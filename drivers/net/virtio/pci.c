@@ -37,6 +37,15 @@
 /* Where its frames begin: older devices want headers apart. */
 #define LAYOUT_FEATURES (VIRTIO_FEATURE(VIRTIO_F_VERSION_1) | VIRTIO_FEATURE(VIRTIO_F_ANY_LAYOUT))
 
+/* In a thread of DPDK's: who finds out may be in the middle of what the application does next. */
+static void
+tell_removal(void *arg)
+{
+	struct virtio_pci *pci = arg;
+
+	rte_eth_dev_callback_process(pci->dev.eth, RTE_ETH_EVENT_INTR_RMV, NULL);
+}
+
 void
 virtio_pci_set_gone(struct virtio_pci *pci)
 {
@@ -46,6 +55,8 @@ virtio_pci_set_gone(struct virtio_pci *pci)
 	virtio_device_halt(&pci->dev);
 	pthread_mutex_unlock(&pci->dev.lock);
 	VIRTIO_LOG(ERR, "%s: the device is gone: link down; close the port", pci->dev.name);
+	if (pci->dev.eth->data->dev_conf.intr_conf.rmv)
+		rte_eal_alarm_set(1, tell_removal, pci);
 }
 
 static bool
@@ -154,17 +165,28 @@ setup_queues(struct virtio_pci *pci, uint64_t features)
 }
 
 static int
+agree(struct virtio_pci *pci, uint64_t features)
+{
+	int ret = reset(pci);
+
+	if (ret == 0)
+		ret = negotiate(pci, features);
+	return ret == 0 ? setup_queues(pci, features) : ret;
+}
+
+static int
 bring_up(struct virtio_pci *pci)
 {
 	struct virtio_device *dev = &pci->dev;
-	const uint64_t features = dev->wanted & pci->device_features;
+	uint64_t features = dev->wanted & pci->device_features;
 	int ret;
 
-	ret = reset(pci);
-	if (ret == 0)
-		ret = negotiate(pci, features);
-	if (ret == 0)
-		ret = setup_queues(pci, features);
+	ret = agree(pci, features);
+	/* Where the control queue is, and so its size, follows from what was agreed on. */
+	if (ret == -ERANGE) {
+		features &= ~(VIRTIO_NET_CONTROL_FEATURES | VIRTIO_FEATURE(VIRTIO_NET_F_CTRL_VQ));
+		ret = agree(pci, features);
+	}
 	if (ret == 0)
 		ret = virtio_pci_interrupts_enable(pci);
 	if (ret < 0)
@@ -264,6 +286,7 @@ pci_close(struct virtio_device *dev)
 {
 	struct virtio_pci *pci = virtio_pci_of(dev);
 
+	rte_eal_alarm_cancel(tell_removal, pci);
 	virtio_pci_control_free(pci);
 	destroy_locks(pci);
 	virtio_pci_legacy_close(pci);
@@ -341,8 +364,11 @@ static void
 pci_link_update(struct virtio_device *dev)
 {
 	struct virtio_pci *pci = virtio_pci_of(dev);
+	const bool here = pci->running && !is_gone(pci);
 
-	virtio_device_link(dev, pci->running && !is_gone(pci) && virtio_pci_link(pci));
+	if (here)
+		virtio_net_config_learn_speed(dev, pci->device_features);
+	virtio_device_link(dev, here && virtio_pci_link(pci));
 }
 
 static int
@@ -447,6 +473,7 @@ virtio_pci_create(struct virtio_pci *pci)
 	struct virtio_device *dev = &pci->dev;
 	int ret;
 
+	dev->speed_given = dev->speed != RTE_ETH_SPEED_NUM_UNKNOWN;
 	dev->by_iova = true;
 	dev->bus_interrupts = true;
 	dev->transport = &modern_ops;

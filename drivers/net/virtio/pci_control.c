@@ -15,12 +15,12 @@ ring_size(struct virtio_pci *pci, uint16_t index)
 
 	if (limit < VIRTIO_CONTROL_RING_SIZE_MIN ||
 		(limit > VIRTIO_CONTROL_RING_SIZE && pci->dev.ring_sizes_fixed)) {
-		VIRTIO_LOG(ERR,
+		VIRTIO_LOG(WARNING,
 			"%s: the device has a control queue, number %u, of %u entries, and %u to "
-			"%u can be used",
+			"%u can be used: the port does without",
 			pci->dev.name, index, limit, VIRTIO_CONTROL_RING_SIZE_MIN,
 			VIRTIO_CONTROL_RING_SIZE);
-		return -ENOTSUP;
+		return -ERANGE;
 	}
 	return (int)rte_align32prevpow2(RTE_MIN(limit, VIRTIO_CONTROL_RING_SIZE));
 }

@@ -27,7 +27,10 @@ struct virtio_pci_control {
 	bool ready; /**< the device has the ring */
 };
 
-/** Hand the device a new ring, as virtqueue number @a index. @return 0 or a negative errno; logged */
+/**
+ * Hand the device a new ring, as virtqueue number @a index.
+ * @return 0, or a negative errno after a line in the log: -ERANGE no ring of ours has such a size
+ */
 int virtio_pci_control_setup(struct virtio_pci *pci, uint16_t index, bool packed);
 
 /** The device was reset, and does not have the ring any more. */

@@ -27,6 +27,7 @@ make_port(struct rte_eth_dev *eth)
 	ret = virtio_pci_create(pci);
 	if (ret == 0) {
 		virtio_ethdev_init(eth, &pci->dev);
+		eth->data->dev_flags |= RTE_ETH_DEV_INTR_RMV;
 		if (!(pci->dev.offered & VIRTIO_FEATURE(VIRTIO_NET_F_STATUS)))
 			eth->data->dev_flags &= ~RTE_ETH_DEV_INTR_LSC;
 	}

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 #include <errno.h>
+#include <string.h>
 
 #include <rte_interrupts.h>
 
 #include "control_queue.h"
 #include "log.h"
+#include "net_config.h"
 #include "pci.h"
 
 /* Vector 0 is for changes of the device's configuration, the following for receive queues. */
@@ -57,6 +59,7 @@ config_changed(void *arg)
 		virtio_device_link(dev, false);
 		rte_eth_dev_callback_process(dev->eth, RTE_ETH_EVENT_INTR_RESET, NULL);
 	} else {
+		virtio_net_config_learn_speed(dev, pci->device_features);
 		virtio_device_link(dev, virtio_pci_link(pci));
 		if (virtio_has(dev, VIRTIO_NET_F_GUEST_ANNOUNCE) &&
 			(net_status(pci) & VIRTIO_NET_S_ANNOUNCE))
@@ -90,6 +93,13 @@ assign_vectors(struct virtio_pci *pci, uint16_t queues)
 	return 0;
 }
 
+static void
+forget_queues(struct virtio_pci *pci)
+{
+	rte_intr_efd_disable(pci->bus->intr_handle);
+	rte_intr_vec_list_free(pci->bus->intr_handle);
+}
+
 /* One eventfd and vector for each receive queue. */
 static int
 prepare_queues(struct virtio_pci *pci, uint16_t queues)
@@ -106,6 +116,7 @@ prepare_queues(struct virtio_pci *pci, uint16_t queues)
 	if (rte_intr_efd_enable(handle, queues) < 0 ||
 		rte_intr_vec_list_alloc(handle, "virtio_vectors", queues) < 0) {
 		VIRTIO_LOG(ERR, "%s: no memory for interrupts of %u queues", pci->dev.name, queues);
+		forget_queues(pci);
 		return -ENOMEM;
 	}
 	for (uint16_t i = 0; i < queues; i++)
@@ -138,8 +149,14 @@ virtio_pci_interrupts_enable(struct virtio_pci *pci)
 		ret = prepare_queues(pci, queues);
 	if (ret < 0)
 		return ret;
+	ret = rte_intr_callback_register(handle, config_changed, pci);
+	if (ret < 0) {
+		VIRTIO_LOG(ERR, "%s: DPDK does not take care of its interrupts: %s", dev->name,
+			strerror(-ret));
+		forget_queues(pci);
+		return ret;
+	}
 	pci->interrupts = true;
-	rte_intr_callback_register(handle, config_changed, pci);
 	if (rte_intr_enable(handle) < 0) {
 		VIRTIO_LOG(ERR, "%s: cannot enable its interrupts", dev->name);
 		return -EIO;
@@ -159,6 +176,5 @@ virtio_pci_interrupts_disable(struct virtio_pci *pci)
 	rte_intr_disable(handle);
 	virtio_pci_look_for_msix(pci);
 	rte_intr_callback_unregister_sync(handle, config_changed, pci);
-	rte_intr_efd_disable(handle);
-	rte_intr_vec_list_free(handle);
+	forget_queues(pci);
 }

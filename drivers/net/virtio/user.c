@@ -311,7 +311,7 @@ user_queue_enable(struct virtio_device *dev, uint16_t index, bool enable)
 	return ret;
 }
 
-/* Asked only while the port is made: nobody else is there yet. */
+/* Asked while the port is made, when nobody else is there yet, or locked. */
 static int
 user_read_config(struct virtio_device *dev, uint32_t offset, void *buf, uint32_t len)
 {
@@ -683,6 +683,7 @@ virtio_user_create(struct virtio_user *u)
 
 	u->dev.transport = &user_ops;
 	u->dev.speed = u->args.speed;
+	u->dev.speed_given = u->args.speed != RTE_ETH_SPEED_NUM_UNKNOWN;
 	u->dev.queue_size = u->args.queue_size;
 	if (!rte_is_power_of_2(u->args.queue_size))
 		u->dev.required = VIRTIO_FEATURE(VIRTIO_F_RING_PACKED);
