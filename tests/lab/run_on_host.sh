@@ -1,6 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause
 # lab: --vhost-net
+# lab-timeout: 300
 # devtools/lab/run --host, on this Linux that has the modules: a device is made for the command, and
 # nobody's device is left or lost. Shares a guest with a test that needs no vDPA device.
 set -eu
