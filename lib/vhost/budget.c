@@ -9,6 +9,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "aside.h"
 #include "budget.h"
 #include "device.h"
 
@@ -68,7 +69,7 @@ add_device(struct holding *h, const struct vhost_device *dev)
 	add_mapping(h, dev->inflight.map.addr, dev->inflight.map.len);
 	add_notifiers(h, dev);
 	/* The connection itself is the first of them. */
-	h->fds += 1 + (dev->miss_fd >= 0) + (dev->backend_fd >= 0) + (dev->state_fd >= 0) +
+	h->fds += 1 + (dev->miss_fd >= 0) + (dev->backend_fd >= 0) + (dev->transfer != NULL) +
 		(dev->postcopy.fd >= 0 ? POSTCOPY_FDS : 0);
 }
 
@@ -142,10 +143,11 @@ bool
 vhost_budget_fds(const char *path, int fd, unsigned int more, char *why, size_t size)
 {
 	const unsigned int most = most_descriptors();
-	const struct holding own = holding_of(path);
+	struct holding own = holding_of(path);
 	const unsigned int wanted = more + own.promised;
 	unsigned int left = descriptors_left(fd, most);
 
+	own.fds += vhost_aside_pending();
 	left -= RTE_MIN(left, wanted);
 	if (left >= most / VHOST_BUDGET_FDS_PART || own.fds + wanted <= left)
 		return true;
@@ -183,7 +185,7 @@ kept_more(const struct vhost_device *dev, const struct vhost_queue *q,
 	case VHOST_USER_SET_BACKEND_REQ_FD:
 		return dev->backend_fd < 0;
 	case VHOST_USER_SET_DEVICE_STATE_FD:
-		return dev->state_fd < 0;
+		return dev->transfer == NULL;
 	default:
 		return 0;
 	}

@@ -46,7 +46,7 @@ int vhost_budget_map(struct vhost_device *dev, uint64_t bytes, uint64_t replaced
 /**
  * May the front ends of a socket have more descriptors kept for them?
  *
- * @param path of the socket
+ * @param path of the socket, which this thread works for (aside.h): what is not closed yet counts
  * @param fd any descriptor of this process
  * @param more how many more
  * @param[out] why if not: what to tell

@@ -6,17 +6,18 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <linux/virtio_config.h>
 
 #include <rte_dev.h>
 
+#include "aside.h"
 #include "device.h"
 #include "device_queue.h"
 #include "memory.h"
 #include "peer_event.h"
 #include "postcopy.h"
+#include "state_transfer.h"
 #include "vdpa.h"
 #include "vhost_log.h"
 #include "vhost_user_wire.h"
@@ -46,8 +47,7 @@ vhost_device_error(struct vhost_device *dev, int err, const char *fmt, ...)
 static void
 close_fd(int *fd)
 {
-	if (*fd >= 0)
-		close(*fd);
+	vhost_aside_close(*fd);
 	*fd = -1;
 }
 
@@ -553,16 +553,9 @@ free_slot(void)
 	return NULL;
 }
 
-struct vhost_device *
-vhost_device_create(const struct vhost_device_config *config)
+static void
+set_config(struct vhost_device *dev, const struct vhost_device_config *config)
 {
-	struct vhost_device *dev = free_slot();
-
-	if (dev == NULL) {
-		VHOST_LOG(ERR, "%s: connection refused: all %d device numbers are in use",
-			config->path, RTE_MAX_VHOST_DEVICE);
-		return NULL;
-	}
 	snprintf(dev->path, sizeof(dev->path), "%s", config->path);
 	snprintf(dev->name, sizeof(dev->name), "%s (vid %d)", config->path, dev->vid);
 	dev->flags = config->flags;
@@ -577,7 +570,12 @@ vhost_device_create(const struct vhost_device_config *config)
 	if (dev->vdpa == NULL || dev->vdpa->type == RTE_VHOST_VDPA_DEVICE_TYPE_NET)
 		dev->max_queues *= 2;
 	dev->max_queues = RTE_MIN(dev->max_queues, (uint32_t)VHOST_QUEUES_MAX);
+}
 
+/* What the last connection of this number left, that its end had no need to undo. */
+static void
+clear_facts(struct vhost_device *dev)
+{
 	dev->features = 0;
 	dev->protocol_features = 0;
 	dev->has_features = false;
@@ -590,24 +588,42 @@ vhost_device_create(const struct vhost_device_config *config)
 	dev->inflight = (struct vhost_inflight_region){ 0 };
 	dev->miss_fd = -1;
 	dev->postcopy = (struct vhost_postcopy){ .fd = -1 };
-	dev->state_fd = -1;
-	dev->state_error = -EINVAL;
+	dev->transfer = NULL;
+	dev->go_on = NULL;
 	dev->backend_fd = -1;
 	dev->suspended = dev->closing = false;
 	dev->engaged = dev->running = dev->refused = false;
 	dev->extern_ops = (struct rte_vhost_user_extern_ops){ 0 };
 	memset(&dev->messages, 0, sizeof(dev->messages));
-	__atomic_store_n(&dev->used, true, __ATOMIC_RELEASE);
+}
 
+struct vhost_device *
+vhost_device_create(const struct vhost_device_config *config)
+{
+	struct vhost_device *dev = free_slot();
+
+	if (dev == NULL) {
+		VHOST_LOG(ERR, "%s: connection refused: all %d device numbers are in use",
+			config->path, RTE_MAX_VHOST_DEVICE);
+		return NULL;
+	}
+	set_config(dev, config);
+	clear_facts(dev);
+	__atomic_store_n(&dev->used, true, __ATOMIC_RELEASE);
+	return dev;
+}
+
+int
+vhost_device_announce(struct vhost_device *dev)
+{
 	VHOST_LOG(INFO, "%s: front end connected%s%s", dev->name,
 		dev->vdpa != NULL ? ", served by vDPA device " : "",
 		dev->vdpa != NULL ? rte_dev_name(dev->vdpa->device) : "");
-	if (dev->ops.new_connection != NULL && dev->ops.new_connection(dev->vid) < 0) {
-		VHOST_LOG(WARNING, "%s: the application refused the connection", dev->name);
-		__atomic_store_n(&dev->used, false, __ATOMIC_RELEASE);
-		return NULL;
-	}
-	return dev;
+	if (dev->ops.new_connection == NULL || dev->ops.new_connection(dev->vid) >= 0)
+		return 0;
+	VHOST_LOG(WARNING, "%s: the application refused the connection", dev->name);
+	dev->ops = (struct rte_vhost_device_ops){ 0 };
+	return -ECONNREFUSED;
 }
 
 void
@@ -617,6 +633,8 @@ vhost_device_destroy(struct vhost_device *dev)
 
 	/* Nobody brings what is missing now: whoever waits for it is not to be waited for. */
 	vhost_device_end_postcopy(dev);
+	vhost_transfer_drop(dev->transfer);
+	dev->transfer = NULL;
 	dev->closing = true;
 	vhost_device_update(dev);
 	if (dev->vdpa != NULL)
@@ -647,7 +665,6 @@ vhost_device_destroy(struct vhost_device *dev)
 	dev->inflight = (struct vhost_inflight_region){ 0 };
 	dev->log = (struct vhost_dirty_log){ 0 };
 	close_fd(&dev->backend_fd);
-	close_fd(&dev->state_fd);
 	dev->vdpa = NULL;
 	__atomic_store_n(&dev->used, false, __ATOMIC_RELEASE);
 	vhost_device_unlock(dev);

@@ -37,6 +37,7 @@
 
 struct event_source;
 struct vhost_postcopy_watch;
+struct vhost_state_transfer;
 struct rte_vdpa_device;
 
 #define VHOST_QUEUE_PAIRS_MAX 128
@@ -161,9 +162,10 @@ struct vhost_device {
 	uint64_t log_map_size;
 	struct vhost_inflight_region inflight;
 	struct vhost_postcopy postcopy;
-	int connection;                   /**< socket that the message in hand came on */
-	int state_fd;                     /**< state of the device is read from here, or -1 */
-	int state_error;                  /**< what became of the last transfer of it */
+	int connection; /**< socket that the message in hand came on */
+	/** Of the device's state, or NULL; and what to call when it is over, or NULL. */
+	struct vhost_state_transfer *transfer;
+	void (*go_on)(struct vhost_device *dev);
 	struct vhost_iotlb iotlb;         /**< with VIRTIO_F_ACCESS_PLATFORM: what is mapped */
 	struct vhost_iotlb_tables tables; /**< of it, which the rings read */
 	/** Which rings ring when they miss a mapping, or -1; and who is called then, and later. */
@@ -257,12 +259,16 @@ vhost_device_has_iommu(const struct vhost_device *dev)
  */
 
 /**
- * A connection begins: take a free number and tell the application.
- *
- * @return the device; NULL, and the log says why, if there is no number left or the application
- *   refused the connection
+ * A connection begins: take a free number.
+ * @return the device; NULL, and the log says why, if there is no number left
  */
 struct vhost_device *vhost_device_create(const struct vhost_device_config *config);
+
+/**
+ * Tell the application of the connection.
+ * @return 0; -ECONNREFUSED it does not want it, nor to hear any more of it: to be destroyed
+ */
+int vhost_device_announce(struct vhost_device *dev);
 
 /** The connection ended: stop everything, tell everybody, give back all that the front end sent. */
 void vhost_device_destroy(struct vhost_device *dev);

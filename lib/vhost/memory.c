@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "aside.h"
 #include "memory.h"
 #include "memory_guard.h"
 #include "vhost_user_wire.h"
@@ -231,7 +232,7 @@ vhost_memory_unmap_missing(struct rte_vhost_memory *old, const struct rte_vhost_
 		if (has_mapping(now, r->mmap_addr))
 			continue;
 		vhost_memory_unmap(r->mmap_addr, r->mmap_size);
-		close(r->fd);
+		vhost_aside_close(r->fd);
 	}
 	free(old);
 }

@@ -4,7 +4,6 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -16,6 +15,7 @@
 
 #include <rte_common.h>
 
+#include "aside.h"
 #include "postcopy.h"
 
 /* Of Linux 5.11; older headers lack it. */
@@ -120,23 +120,6 @@ free_watch(struct vhost_postcopy_watch *w)
 	free(w);
 }
 
-/* Signals are for the application's threads. */
-static int
-start_thread(struct vhost_postcopy_watch *w)
-{
-	sigset_t all, former;
-	int ret;
-
-	sigfillset(&all);
-	/* Guest memory is touched nowhere here, but what is meant for this thread alone must come. */
-	sigdelset(&all, SIGBUS);
-	sigdelset(&all, SIGSEGV);
-	pthread_sigmask(SIG_SETMASK, &all, &former);
-	ret = pthread_create(&w->thread, NULL, watch_connection, w);
-	pthread_sigmask(SIG_SETMASK, &former, NULL);
-	return ret;
-}
-
 struct vhost_postcopy_watch *
 vhost_postcopy_watch(int fd, int connection, const struct rte_vhost_memory *mem)
 {
@@ -153,7 +136,7 @@ vhost_postcopy_watch(int fd, int connection, const struct rte_vhost_memory *mem)
 	ret = w->connection < 0 || w->stop < 0 ? errno : w->mem == NULL ? ENOMEM : 0;
 	if (ret == 0) {
 		memcpy(w->mem, mem, size);
-		ret = start_thread(w);
+		ret = vhost_thread_start(&w->thread, watch_connection, w);
 	}
 	if (ret == 0)
 		return w;

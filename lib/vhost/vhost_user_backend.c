@@ -7,6 +7,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "aside.h"
 #include "vhost_user_backend.h"
 
 /* A front end that does not answer within this is not going to. */
@@ -21,8 +22,7 @@ vhost_user_backend_set_fd(struct vhost_device *dev, int fd)
 	old = dev->backend_fd;
 	dev->backend_fd = fd;
 	vhost_device_unlock(dev);
-	if (old >= 0)
-		close(old);
+	vhost_aside_close(old);
 }
 
 static int64_t
@@ -104,6 +104,6 @@ vhost_user_backend_request(struct vhost_device *dev, struct vhost_user_message *
 		return ret;
 	ret = msg->header.flags & VHOST_USER_FLAG_NEED_REPLY ? send_and_wait(dev, fd, msg) :
 							       vhost_user_send_now(fd, msg);
-	close(fd);
+	vhost_aside_close(fd);
 	return ret;
 }

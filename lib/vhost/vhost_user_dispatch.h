@@ -45,6 +45,12 @@ extern const uint64_t vhost_user_device_protocol_features;
  */
 int vhost_user_dispatch(struct vhost_device *dev, int sock, struct vhost_user_message *msg);
 
+/**
+ * Whether a message asks for the end of something that goes on aside (aside.h) and will end: then it is
+ * to be dispatched when the device's go_on() is called. No other message of the connection is meanwhile.
+ */
+bool vhost_user_is_too_early(const struct vhost_device *dev, const struct vhost_user_message *msg);
+
 /*
  * Below: between the table and the handlers.
  */

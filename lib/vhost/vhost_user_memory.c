@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "aside.h"
 #include "budget.h"
 #include "memory.h"
 #include "vhost_log.h"
@@ -326,7 +327,7 @@ vhost_user_set_log_base(struct vhost_device *dev, struct vhost_queue *q,
 	fd = vhost_user_take_fd(msg);
 	if (log.mmap_size <= LOG_SIZE_MAX)
 		ret = vhost_memory_map(fd, log.mmap_offset, log.mmap_size, &map);
-	close(fd);
+	vhost_aside_close(fd);
 	if (ret != 0)
 		return vhost_device_error(dev, ret == -EINVAL ? -EPROTO : ret,
 			"cannot map the log of %" PRIu64 " bytes at %" PRIu64 ": %s", log.mmap_size,

@@ -13,37 +13,18 @@
 #include <linux/virtio_config.h>
 #include <linux/virtio_net.h>
 
-#include "budget.h"
-#include "memory.h"
+#include "aside.h"
 #include "memory_guard.h"
 #include "vdpa.h"
 #include "vhost_log.h"
+#include "vhost_user_connection.h"
 #include "vhost_user_dispatch.h"
-#include "vhost_user_iotlb.h"
 #include "vhost_user_socket.h"
 
 /* Between two attempts to connect, or to accept when there are no descriptors left. */
 #define RETRY_MS 500
 
 #define FEATURE(bit) (UINT64_C(1) << (bit))
-
-struct vhost_user_connection {
-	TAILQ_ENTRY(vhost_user_connection) next; /* of its socket */
-	TAILQ_ENTRY(vhost_user_connection) link; /* of all there are */
-	struct vhost_user_socket *socket;
-	struct vhost_device *dev;
-	struct event_source *source;
-	int fd;
-	bool busy;     /* application or driver may be in one of its callbacks now */
-	bool doomed;   /* to be closed when that is over */
-	uint32_t have; /* bytes of msg that have arrived */
-	struct vhost_user_message msg;
-};
-
-/* All connections of the process; the event loop's. */
-static TAILQ_HEAD(, vhost_user_connection) connections = TAILQ_HEAD_INITIALIZER(connections);
-
-static void memory_taken_away(void *arg);
 
 static struct event_loop *
 start_event_loop(void)
@@ -53,8 +34,9 @@ start_event_loop(void)
 
 	if (loop == NULL)
 		return NULL;
+	vhost_user_close_fd = vhost_aside_close;
 	fd = vhost_guard_fd();
-	if (fd >= 0 && event_loop_add_fd(loop, fd, memory_taken_away, NULL) != NULL)
+	if (fd >= 0 && event_loop_add_fd(loop, fd, vhost_user_memory_lost, NULL) != NULL)
 		return loop;
 	err = errno;
 	event_loop_destroy(loop);
@@ -75,6 +57,12 @@ vhost_user_event_loop(void)
 	return loop;
 }
 
+static void
+in_event_loop(void (*fn)(void *arg), void *arg)
+{
+	event_loop_run(vhost_user_event_loop(), fn, arg);
+}
+
 static bool
 is_client(const struct vhost_user_socket *s)
 {
@@ -87,16 +75,15 @@ reconnects(const struct vhost_user_socket *s)
 	return is_client(s) && (s->flags & RTE_VHOST_USER_NO_RECONNECT) == 0;
 }
 
-static void
-socket_put(struct vhost_user_socket *s)
+void
+vhost_user_socket_put(struct vhost_user_socket *s)
 {
 	if (--s->references > 0)
 		return;
+	vhost_aside_release(s->aside);
 	pthread_mutex_destroy(&s->lock);
 	free(s);
 }
-
-/* --- Connections --------------------------------------------------------------------------- */
 
 static void
 retry_later(struct vhost_user_socket *s)
@@ -105,199 +92,11 @@ retry_later(struct vhost_user_socket *s)
 		event_timer_arm(s->timer, RETRY_MS);
 }
 
-static void
-connection_close(struct vhost_user_connection *c)
+void
+vhost_user_socket_seek_peer(struct vhost_user_socket *s)
 {
-	struct vhost_user_socket *s = c->socket;
-
-	/* Callbacks of the device that ends may unregister the socket. */
-	c->busy = true;
-	event_source_remove(c->source);
-	vhost_device_destroy(c->dev);
-	vhost_user_iotlb_unwatch(c->dev);
-	if (c->have > 0)
-		vhost_user_message_close_fds(&c->msg);
-	close(c->fd);
-	TAILQ_REMOVE(&s->connections, c, next);
-	s->nr_connections--;
-	TAILQ_REMOVE(&connections, c, link);
-	free(c);
 	if (reconnects(s))
 		retry_later(s);
-	socket_put(s);
-}
-
-static void
-connection_readable(void *arg)
-{
-	struct vhost_user_connection *c = arg;
-	int ret = vhost_user_receive_part(c->fd, &c->msg, &c->have);
-	char why[160];
-
-	if (ret == -EAGAIN &&
-		(c->have == 0 || c->msg.nfds == 0 ||
-			vhost_budget_fds(c->socket->path, c->fd, 0, why, sizeof(why))))
-		return;
-	if (ret == -EAGAIN) {
-		/* Part of a message keeps all of its descriptors. */
-		vhost_count(&c->socket->counters.expelled);
-		VHOST_LOG(ERR, "%s: %s; closing the connection", c->dev->name, why);
-	} else if (ret == 1) {
-		c->have = 0;
-		c->busy = true;
-		ret = vhost_user_dispatch(c->dev, c->fd, &c->msg);
-		c->busy = false;
-		if (ret == 0 && !c->doomed)
-			return;
-		if (ret != 0)
-			vhost_count(&c->socket->counters.expelled);
-	} else if (ret == -EPROTO) {
-		vhost_count(&c->socket->counters.expelled);
-		VHOST_LOG(ERR,
-			"%s: message is cut off, too large, or has too many descriptors, or more "
-			"than this process may have (ulimit -n); closing the connection",
-			c->dev->name);
-	} else if (ret < 0 && ret != -ECONNRESET) {
-		VHOST_LOG(ERR, "%s: cannot receive: %s; closing the connection", c->dev->name,
-			strerror(-ret));
-	}
-	connection_close(c);
-}
-
-/* Each connection whose memory was taken away; looked for anew, since callbacks may close others. */
-static struct vhost_user_connection *
-find_robbed(void)
-{
-	struct vhost_user_connection *c;
-
-	TAILQ_FOREACH(c, &connections, link)
-		if (!c->busy &&
-			(vhost_memory_lost(c->dev->mem) || vhost_guard_lost(c->dev->log_map) ||
-				vhost_guard_lost(c->dev->inflight.map.addr)))
-			return c;
-	return NULL;
-}
-
-static void
-memory_taken_away(void *arg)
-{
-	struct vhost_user_connection *c;
-	eventfd_t count;
-
-	(void)arg;
-	eventfd_read(vhost_guard_fd(), &count);
-	while ((c = find_robbed()) != NULL) {
-		VHOST_LOG(ERR,
-			"%s: guest memory is gone: its file was shortened, or no hugepages are left "
-			"for it; closing the connection",
-			c->dev->name);
-		vhost_count(&c->socket->counters.expelled);
-		connection_close(c);
-	}
-}
-
-/* May one more connect? */
-static bool
-has_room(const struct vhost_user_socket *s, int fd)
-{
-	/* With what an IOMMU takes to be asked for mappings. */
-	const unsigned int more = (s->flags & RTE_VHOST_USER_IOMMU_SUPPORT) != 0;
-	char why[160];
-
-	if (s->nr_connections >= VHOST_USER_CONNECTIONS_MAX)
-		snprintf(why, sizeof(why), "%u front ends are connected", s->nr_connections);
-	else if (vhost_budget_fds(s->path, fd, more, why, sizeof(why)))
-		return true;
-	VHOST_LOG(ERR, "%s: connection refused: %s", s->path, why);
-	return false;
-}
-
-/* A peer is there: serve it. The descriptor is taken over. */
-static void
-connection_open(struct vhost_user_socket *s, int fd)
-{
-	struct vhost_user_connection *c;
-	struct vhost_user_offer offer;
-	struct vhost_device_config config;
-	int watched = 0;
-
-	if (!has_room(s, fd)) {
-		vhost_count(&s->counters.refused);
-		close(fd);
-		return;
-	}
-	c = calloc(1, sizeof(*c));
-	if (c == NULL) {
-		VHOST_LOG(ERR, "%s: connection refused: out of memory", s->path);
-		vhost_count(&s->counters.refused);
-		close(fd);
-		return;
-	}
-	c->socket = s;
-	c->fd = fd;
-	pthread_mutex_lock(&s->lock);
-	offer = s->offer;
-	pthread_mutex_unlock(&s->lock);
-	if (vhost_user_offer_config(&offer, &config) == 0) {
-		config.path = s->path;
-		config.flags = s->flags;
-		c->dev = vhost_device_create(&config);
-	} else {
-		VHOST_LOG(ERR,
-			"%s: connection refused: the vDPA device does not say what it can do",
-			s->path);
-	}
-	if (c->dev == NULL) {
-		vhost_count(&s->counters.refused);
-		free(c);
-		close(fd);
-		return;
-	}
-	vhost_count(&s->counters.connected);
-	s->references++;
-	TAILQ_INSERT_TAIL(&s->connections, c, next);
-	s->nr_connections++;
-	TAILQ_INSERT_TAIL(&connections, c, link);
-	c->source = event_loop_add_fd(vhost_user_event_loop(), fd, connection_readable, c);
-	if (c->source == NULL)
-		VHOST_LOG(ERR, "%s: cannot watch the connection: %s", c->dev->name,
-			strerror(errno));
-	if (c->source != NULL && (config.features & vhost_user_iommu_features) != 0)
-		watched = vhost_user_iotlb_watch(c->dev, vhost_user_event_loop());
-	if (watched != 0)
-		VHOST_LOG(ERR, "%s: cannot watch for misses of the IOMMU: %s", c->dev->name,
-			strerror(-watched));
-	/* The application may have unregistered the socket when it was told of the connection. */
-	if (c->source == NULL || watched != 0 || s->removed)
-		connection_close(c);
-}
-
-static struct vhost_user_connection *
-find_idle(struct vhost_user_socket *s, const struct rte_vdpa_device *vdpa)
-{
-	struct vhost_user_connection *c;
-
-	TAILQ_FOREACH(c, &s->connections, next) {
-		if (vdpa != NULL && c->dev->vdpa != vdpa)
-			continue;
-		if (!c->busy)
-			return c;
-		c->doomed = true;
-	}
-	return NULL;
-}
-
-/*
- * Close the connections that run on a vDPA device, or all. What is called in the course of it may
- * close further ones, so the list is looked at anew each time. The caller holds a reference.
- */
-static void
-close_connections(struct vhost_user_socket *s, const struct rte_vdpa_device *vdpa)
-{
-	struct vhost_user_connection *c;
-
-	while ((c = find_idle(s, vdpa)) != NULL)
-		connection_close(c);
 }
 
 /* --- Server -------------------------------------------------------------------------------- */
@@ -305,25 +104,29 @@ close_connections(struct vhost_user_socket *s, const struct rte_vdpa_device *vdp
 static bool
 may_come_back(int err)
 {
-	return err == EMFILE || err == ENFILE || err == ENOBUFS || err == ENOMEM;
+	return err == EMFILE || err == ENFILE || err == ENOBUFS || err == ENOMEM || err == EBUSY;
 }
 
 static void
 listener_readable(void *arg)
 {
 	struct vhost_user_socket *s = arg;
-	int fd = accept4(s->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	int fd = -1;
 
+	errno = EBUSY;
+	if (!vhost_user_is_held_up(s, s->listen_fd))
+		fd = accept4(s->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 	if (fd >= 0) {
 		s->references++;
-		connection_open(s, fd);
-		socket_put(s);
+		vhost_user_connection_open(s, fd);
+		vhost_user_socket_put(s);
 		return;
 	}
 	if (!may_come_back(errno))
 		return;
 	/* The peer stays in the queue, and the descriptor readable: look again later. */
-	VHOST_LOG(ERR, "%s: cannot accept a connection now: %s", s->path, strerror(errno));
+	VHOST_LOG(ERR, "%s: cannot accept a connection now: %s", s->path,
+		errno == EBUSY ? "closing what earlier ones sent takes too long" : strerror(errno));
 	event_source_remove(s->listener);
 	s->listener = NULL;
 	retry_later(s);
@@ -510,14 +313,15 @@ reconnect(void *arg)
 
 	s->first_fd = -1;
 	s->references++;
-	if (fd < 0 && TAILQ_EMPTY(&s->connections))
+	/* There is no descriptor to count with: a few that wait are enough to wait for them. */
+	if (fd < 0 && TAILQ_EMPTY(&s->connections) && !vhost_user_is_held_up(s, -1))
 		fd = try_connect(s);
 	if (fd >= 0)
-		connection_open(s, fd);
+		vhost_user_connection_open(s, fd);
 	/* Also when the connection was refused at once, by the application for one. */
-	if (TAILQ_EMPTY(&s->connections) && reconnects(s))
-		retry_later(s);
-	socket_put(s);
+	if (TAILQ_EMPTY(&s->connections))
+		vhost_user_socket_seek_peer(s);
+	vhost_user_socket_put(s);
 }
 
 static int
@@ -557,8 +361,12 @@ vhost_user_socket_create(const char *path, uint64_t flags)
 		return NULL;
 	}
 	s = calloc(1, sizeof(*s));
-	if (s == NULL) {
+	if (s != NULL)
+		s->aside = vhost_aside_create(in_event_loop);
+	if (s == NULL || s->aside == NULL) {
 		VHOST_LOG(ERR, "%s: cannot register: out of memory", path);
+		free(s);
+		errno = ENOMEM;
 		return NULL;
 	}
 	memcpy(s->path, path, strlen(path) + 1);
@@ -612,17 +420,19 @@ destroy_in_loop(void *arg)
 {
 	struct vhost_user_socket *s = arg;
 
+	struct vhost_aside *former = vhost_aside_enter(s->aside);
+
 	s->removed = true;
 	event_source_remove(s->listener);
 	event_source_remove(s->timer);
-	if (s->listen_fd >= 0) {
+	if (s->listen_fd >= 0)
 		unlink_path(s);
-		close(s->listen_fd);
-	}
-	if (s->first_fd >= 0)
-		close(s->first_fd);
-	close_connections(s, NULL);
-	socket_put(s);
+	/* Front ends that wait to be accepted may have sent something already. */
+	vhost_aside_close(s->listen_fd);
+	vhost_aside_close(s->first_fd);
+	vhost_user_close_connections(s, NULL);
+	vhost_aside_enter(former);
+	vhost_user_socket_put(s);
 }
 
 void
@@ -631,21 +441,21 @@ vhost_user_socket_destroy(struct vhost_user_socket *s)
 	if (s->started)
 		event_loop_run(vhost_user_event_loop(), destroy_in_loop, s);
 	else
-		socket_put(s);
+		vhost_user_socket_put(s);
 }
 
 bool
 vhost_user_socket_uses_vdpa(struct vhost_user_socket *s, const struct rte_vdpa_device *vdpa)
 {
-	return find_idle(s, vdpa) != NULL;
+	return vhost_user_has_connections(s, vdpa);
 }
 
 void
 vhost_user_socket_release_vdpa(struct vhost_user_socket *s, const struct rte_vdpa_device *vdpa)
 {
 	s->references++;
-	close_connections(s, vdpa);
-	socket_put(s);
+	vhost_user_close_connections(s, vdpa);
+	vhost_user_socket_put(s);
 }
 
 /* A device decides what of the offer it can keep. The rings' IOMMU is not served yet. */

@@ -20,6 +20,7 @@
 #include "device.h"
 #include "event_loop.h"
 
+struct vhost_aside;
 struct vhost_user_connection;
 
 /** What applications set with rte_vhost_driver_*() before a front end comes. */
@@ -56,6 +57,7 @@ struct vhost_user_socket {
 	struct vhost_user_socket_counters counters;
 
 	/* Event loop's. */
+	struct vhost_aside *aside;
 	unsigned int references; /**< registration, connections, callbacks in progress */
 	bool started;
 	bool removed;
@@ -95,6 +97,12 @@ void vhost_user_socket_destroy(struct vhost_user_socket *s);
  */
 int vhost_user_offer_config(const struct vhost_user_offer *offer,
 	struct vhost_device_config *config);
+
+/** Give back a reference. In the event loop. */
+void vhost_user_socket_put(struct vhost_user_socket *s);
+
+/** A client without a peer looks for one again in a while, if it is to. In the event loop. */
+void vhost_user_socket_seek_peer(struct vhost_user_socket *s);
 
 /** Whether a connection runs on a vDPA device and can be closed. In the event loop. */
 bool vhost_user_socket_uses_vdpa(struct vhost_user_socket *s, const struct rte_vdpa_device *vdpa);

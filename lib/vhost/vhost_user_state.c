@@ -1,16 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
-#include <pthread.h>
-#include <signal.h>
 #include <string.h>
-#include <time.h>
-#include <unistd.h>
 
 #include <rte_byteorder.h>
 
+#include "state_transfer.h"
 #include "vhost_log.h"
 #include "vhost_user_dispatch.h"
 
@@ -46,28 +42,18 @@ enum direction {
 	LOAD = 1,
 };
 
-/* A reader that is gone is an error, and no signal. */
-static int
-write_quietly(int fd, const void *data, size_t len)
+/* Whoever asks for the result has been waiting for it. */
+static void
+transfer_is_over(void *arg)
 {
-	const struct timespec now = { 0 };
-	sigset_t pipe_signal, former;
-	ssize_t n;
-	int ret;
+	struct vhost_device *dev = arg;
 
-	sigemptyset(&pipe_signal);
-	sigaddset(&pipe_signal, SIGPIPE);
-	pthread_sigmask(SIG_BLOCK, &pipe_signal, &former);
-	n = write(fd, data, len);
-	ret = n == (ssize_t)len ? 0 : n < 0 ? -errno : -EIO;
-	if (ret == -EPIPE && !sigismember(&former, SIGPIPE))
-		sigtimedwait(&pipe_signal, NULL, &now);
-	pthread_sigmask(SIG_SETMASK, &former, NULL);
-	return ret;
+	if (dev->go_on != NULL)
+		dev->go_on(dev);
 }
 
 static int
-save(const struct vhost_device *dev, int fd)
+save(struct vhost_device *dev, int fd)
 {
 	const struct state state = {
 		.magic = rte_cpu_to_le_32(STATE_MAGIC),
@@ -77,30 +63,29 @@ save(const struct vhost_device *dev, int fd)
 		.queues = rte_cpu_to_le_16(dev->nr_queues),
 	};
 
-	return write_quietly(fd, &state, sizeof(state));
+	return vhost_transfer_start(fd, &state, sizeof(state), transfer_is_over, dev,
+		&dev->transfer);
 }
 
-/* Read all there is: the front end has closed its end, or there is more to come than we know. */
+/* One byte more than there can be shows that there is more. */
 static int
 load(struct vhost_device *dev, int fd)
 {
-	struct state state;
-	uint8_t data[sizeof(state) + 1];
-	uint64_t features;
-	size_t have = 0;
-	ssize_t n;
+	return vhost_transfer_start(fd, NULL, sizeof(struct state) + 1, transfer_is_over, dev,
+		&dev->transfer);
+}
 
-	while (have < sizeof(data) && (n = read(fd, data + have, sizeof(data) - have)) != 0) {
-		if (n < 0 && errno != EINTR)
-			return vhost_device_error(dev, -errno, "state of the device: %s",
-				errno == EAGAIN ? "its end is missing" : strerror(errno));
-		have += n > 0 ? (size_t)n : 0;
-	}
+static int
+take_over(struct vhost_device *dev, const void *data, size_t len)
+{
+	struct state state;
+	uint64_t features;
+
 	memcpy(&state, data, sizeof(state));
-	if (have != sizeof(state) || rte_le_to_cpu_32(state.magic) != STATE_MAGIC ||
+	if (len != sizeof(state) || rte_le_to_cpu_32(state.magic) != STATE_MAGIC ||
 		rte_le_to_cpu_32(state.version) != STATE_VERSION)
 		return vhost_device_error(dev, -EINVAL,
-			"state of the device: %zu bytes that are none of ours", have);
+			"state of the device: %zu bytes that are none of ours", len);
 	features = rte_le_to_cpu_64(state.features) & ~dev->offered_features;
 	if (features != 0)
 		return vhost_device_error(dev, -ENOTSUP,
@@ -130,6 +115,8 @@ any_ring_is_live(const struct vhost_device *dev)
 static int
 begin_transfer(struct vhost_device *dev, uint32_t direction, uint32_t phase, int fd)
 {
+	int ret;
+
 	if (direction > LOAD || phase != 0)
 		return vhost_device_error(dev, -EINVAL, "transfer of state %u in phase %u",
 			direction, phase);
@@ -140,9 +127,15 @@ begin_transfer(struct vhost_device *dev, uint32_t direction, uint32_t phase, int
 			"its own");
 	if (any_ring_is_live(dev))
 		return vhost_device_error(dev, -EBUSY, "rings run: the state is not at rest");
-	if (fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK) != 0)
-		return vhost_device_error(dev, -errno, "state of the device: %s", strerror(errno));
-	return direction == SAVE ? save(dev, fd) : 0;
+	ret = direction == SAVE ? save(dev, fd) : load(dev, fd);
+	return ret == 0 ? 0 : vhost_device_error(dev, ret, "%s", strerror(-ret));
+}
+
+static void
+forget_transfer(struct vhost_device *dev)
+{
+	vhost_transfer_drop(dev->transfer);
+	dev->transfer = NULL;
 }
 
 int
@@ -150,22 +143,14 @@ vhost_user_set_device_state_fd(struct vhost_device *dev, struct vhost_queue *q,
 	struct vhost_user_message *msg)
 {
 	const struct vhost_user_device_state what = msg->payload.device_state;
-	const int fd = vhost_user_take_fd(msg);
-	const int ret = begin_transfer(dev, what.direction, what.phase, fd);
+	int ret;
 
 	(void)q;
-	if (dev->state_fd >= 0)
-		close(dev->state_fd);
-	dev->state_fd = -1;
-	dev->state_error = ret;
-	if (ret == 0 && what.direction == LOAD) {
-		dev->state_fd = fd;
-		dev->state_error = -EINPROGRESS;
-	} else {
-		/* This tells the reader that all of it was written. */
-		close(fd);
-	}
-	if (ret != 0)
+	forget_transfer(dev);
+	ret = begin_transfer(dev, what.direction, what.phase, msg->fds[0]);
+	if (ret == 0)
+		vhost_user_take_fd(msg);
+	else
 		VHOST_LOG(ERR, "%s: cannot transfer the state of the device: %s", dev->name,
 			dev->error);
 	msg->payload.u64 = ANSWER_NO_FD | (ret != 0 ? ANSWER_ERROR : 0);
@@ -173,20 +158,40 @@ vhost_user_set_device_state_fd(struct vhost_device *dev, struct vhost_queue *q,
 	return VHOST_USER_REPLY;
 }
 
+bool
+vhost_user_is_too_early(const struct vhost_device *dev, const struct vhost_user_message *msg)
+{
+	return msg->header.request == VHOST_USER_CHECK_DEVICE_STATE && dev->transfer != NULL &&
+		vhost_transfer_is_ending(dev->transfer);
+}
+
+static int
+end_transfer(struct vhost_device *dev)
+{
+	const void *data;
+	int ret;
+
+	if (dev->transfer == NULL)
+		return vhost_device_error(dev, -EINVAL,
+			"state of the device: none was transferred");
+	ret = vhost_transfer_result(dev->transfer, &data);
+	if (ret < 0)
+		return vhost_device_error(dev, ret, "state of the device: %s",
+			ret == -EINPROGRESS ? "its end is missing" : strerror(-ret));
+	return data != NULL ? take_over(dev, data, (size_t)ret) : 0;
+}
+
 int
 vhost_user_check_device_state(struct vhost_device *dev, struct vhost_queue *q,
 	struct vhost_user_message *msg)
 {
+	const int ret = end_transfer(dev);
+
 	(void)q;
-	if (dev->state_fd >= 0) {
-		dev->state_error = load(dev, dev->state_fd);
-		close(dev->state_fd);
-		dev->state_fd = -1;
-		if (dev->state_error != 0)
-			VHOST_LOG(ERR, "%s: %s", dev->name, dev->error);
-	}
-	msg->payload.u64 = dev->state_error != 0;
+	forget_transfer(dev);
+	if (ret != 0)
+		VHOST_LOG(ERR, "%s: %s", dev->name, dev->error);
+	msg->payload.u64 = ret != 0;
 	msg->header.size = sizeof(msg->payload.u64);
-	dev->state_error = -EINVAL;
 	return VHOST_USER_REPLY;
 }

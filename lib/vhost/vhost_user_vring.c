@@ -7,6 +7,7 @@
 
 #include <linux/virtio_config.h>
 
+#include "aside.h"
 #include "vhost_user_dispatch.h"
 
 /*
@@ -103,8 +104,7 @@ vhost_user_get_vring_base(struct vhost_device *dev, struct vhost_queue *q,
 	}
 	vhost_device_update(dev);
 	vhost_device_lock(dev);
-	if (q->kickfd >= 0)
-		close(q->kickfd);
+	vhost_aside_close(q->kickfd);
 	q->kickfd = -1;
 	vhost_device_unlock(dev);
 
@@ -125,8 +125,7 @@ replace_fd(struct vhost_device *dev, int *place, int fd)
 	old = *place;
 	*place = fd;
 	vhost_device_unlock(dev);
-	if (old >= 0)
-		close(old);
+	vhost_aside_close(old);
 }
 
 /*

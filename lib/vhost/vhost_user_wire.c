@@ -15,6 +15,9 @@
 
 #define HEADER_SIZE sizeof(struct vhost_user_header)
 
+/* Linux takes no more along with one message (SCM_MAX_FD). */
+#define FDS_SENT_MAX 253
+
 static_assert(sizeof(struct vhost_user_header) == 12, "header as on the wire");
 static_assert(offsetof(struct vhost_user_message, payload) == HEADER_SIZE,
 	"payload directly behind the header");
@@ -73,12 +76,20 @@ vhost_user_request_name(uint32_t request)
 	return request_names[request];
 }
 
+static void
+close_now(int fd)
+{
+	close(fd);
+}
+
+void (*vhost_user_close_fd)(int fd) = close_now;
+
 void
 vhost_user_message_close_fds(struct vhost_user_message *msg)
 {
 	for (int i = 0; i < msg->nfds; i++)
 		if (msg->fds[i] >= 0)
-			close(msg->fds[i]);
+			vhost_user_close_fd(msg->fds[i]);
 	msg->nfds = 0;
 }
 
@@ -96,7 +107,7 @@ collect_fds(struct vhost_user_message *msg, const struct cmsghdr *cmsg)
 		if (msg->nfds < VHOST_USER_MEM_TABLE_MAX) {
 			msg->fds[msg->nfds++] = fd;
 		} else {
-			close(fd);
+			vhost_user_close_fd(fd);
 			ret = -EPROTO;
 		}
 	}
@@ -107,8 +118,9 @@ collect_fds(struct vhost_user_message *msg, const struct cmsghdr *cmsg)
 static int
 receive_bytes(int sock, struct vhost_user_message *msg, void *buf, size_t len, int flags)
 {
+	/* With room for more than belong there: what is left, the kernel closes on the spot. */
 	union {
-		char space[CMSG_SPACE(VHOST_USER_MEM_TABLE_MAX * sizeof(int))];
+		char space[CMSG_SPACE(FDS_SENT_MAX * sizeof(int))];
 		struct cmsghdr align;
 	} control;
 	struct iovec iov = { .iov_base = buf, .iov_len = len };

@@ -250,6 +250,12 @@ int vhost_user_send(int sock, const struct vhost_user_message *msg);
 /** The same as if the socket were non-blocking, which one from a peer is only as long as it likes. */
 int vhost_user_send_now(int sock, const struct vhost_user_message *msg);
 
+/**
+ * How descriptors that came in are closed: close(2), unless a program that serves several peers has
+ * something better.
+ */
+extern void (*vhost_user_close_fd)(int fd);
+
 /** Close the descriptors that nobody took out of @a msg. */
 void vhost_user_message_close_fds(struct vhost_user_message *msg);
 

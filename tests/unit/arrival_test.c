@@ -8,9 +8,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -24,7 +26,9 @@
 #include <rte_ether.h>
 #include <rte_log.h>
 #include <rte_mbuf.h>
+#include <rte_vhost.h>
 
+#include "aside.h"
 #include "frontend.h"
 #include "unit_eal.h"
 #include "vhost_user_dispatch.h"
@@ -36,6 +40,8 @@
 #define NO_FD 0x100
 
 static struct rte_mempool *pool;
+static struct vhost_device *connected;
+static char from_path[64], to_path[64];
 
 static void
 begin(struct frontend *fe, uint64_t offered, bool builtin_net)
@@ -119,6 +125,38 @@ guest_is_announced_once(void **state)
 
 /* --- The state of the device --------------------------------------------------------------- */
 
+static int
+on_new_connection(int vid)
+{
+	connected = &vhost_devices[vid];
+	return 0;
+}
+
+static const struct rte_vhost_device_ops ops = { .new_connection = on_new_connection };
+
+/* The state moves beside the event loop: this takes a socket. */
+static void
+meet(struct frontend *fe, const char *path, uint64_t disabled)
+{
+	assert_int_equal(rte_vhost_driver_register(path, 0), 0);
+	assert_int_equal(rte_vhost_driver_disable_features(path, disabled), 0);
+	assert_int_equal(rte_vhost_driver_callback_register(path, &ops), 0);
+	assert_int_equal(rte_vhost_driver_start(path), 0);
+	fe_init(fe, fe_connect(path), NULL);
+	assert_int_equal(fe_set_u64(fe, VHOST_USER_SET_PROTOCOL_FEATURES,
+				 FEATURE(VHOST_USER_PF_DEVICE_STATE) |
+					 FEATURE(VHOST_USER_PF_NET_MTU)),
+		0);
+}
+
+static void
+part(struct frontend *fe, const char *path)
+{
+	fe_fini(fe);
+	assert_int_equal(rte_vhost_driver_unregister(path), 0);
+	vhost_aside_settle();
+}
+
 /* Hand one end of a pipe over. @return the answer */
 static uint64_t
 transfer(struct frontend *fe, uint32_t direction, uint32_t phase, int fd)
@@ -179,6 +217,14 @@ load(struct frontend *fe, const void *data, size_t size, bool whole)
 	return answer;
 }
 
+/* Descriptors are closed beside the event loop as well. */
+static int
+next_fd(void)
+{
+	vhost_aside_settle();
+	return fe_next_fd();
+}
+
 static void
 state_travels_through_a_pipe(void **state)
 {
@@ -188,27 +234,27 @@ state_travels_through_a_pipe(void **state)
 	int fd;
 
 	(void)state;
-	begin(&from, vhost_user_net_features, true);
+	meet(&from, from_path, 0);
 	assert_int_equal(fe_set_features(&from, F_V1 | FEATURE(VIRTIO_NET_F_MTU)), 0);
 	assert_int_equal(fe_set_u64(&from, VHOST_USER_NET_SET_MTU, 9000), 0);
 	start(&from);
 	fe_get_base(&from, 0);
 	fe_get_base(&from, 1);
-	fd = fe_next_fd();
+	fd = next_fd();
 	n = save(&from, data, sizeof(data));
-	assert_int_equal(fe_next_fd(), fd);
+	assert_int_equal(next_fd(), fd);
 
-	begin(&to, vhost_user_net_features, true);
-	fd = fe_next_fd();
+	meet(&to, to_path, 0);
+	fd = next_fd();
 	assert_int_equal(load(&to, data, (size_t)n, true), 0);
-	assert_int_equal(to.dev->mtu, 9000);
-	assert_int_equal(fe_next_fd(), fd);
-	end(&to);
+	assert_int_equal(connected->mtu, 9000);
+	assert_int_equal(next_fd(), fd);
+	part(&to, to_path);
 	/* A device that cannot keep what the guest has agreed on says so. */
-	begin(&to, vhost_user_net_features & ~FEATURE(VIRTIO_NET_F_MTU), true);
+	meet(&to, to_path, FEATURE(VIRTIO_NET_F_MTU));
 	assert_int_equal(load(&to, data, (size_t)n, true), 1);
-	end(&to);
-	end(&from);
+	part(&to, to_path);
+	part(&from, from_path);
 }
 
 static void
@@ -220,11 +266,11 @@ state_that_is_not_whole_is_refused(void **state)
 	int fd;
 
 	(void)state;
-	begin(&fe, vhost_user_net_features, true);
+	meet(&fe, to_path, 0);
 	assert_int_equal(check_state(&fe), 1);
 	n = save(&fe, data, sizeof(data) / 2);
 	assert_int_equal(check_state(&fe), 1);
-	fd = fe_next_fd();
+	fd = next_fd();
 	for (size_t size = 0; size < (size_t)n; size++)
 		assert_int_equal(load(&fe, data, size, true), 1);
 	assert_int_equal(load(&fe, data, (size_t)n, false), 1);
@@ -235,8 +281,33 @@ state_that_is_not_whole_is_refused(void **state)
 		data[i] ^= 0x10;
 	}
 	assert_int_equal(load(&fe, data, (size_t)n, true), 0);
-	assert_int_equal(fe_next_fd(), fd);
-	end(&fe);
+	assert_int_equal(next_fd(), fd);
+	part(&fe, to_path);
+}
+
+/* Larger than a pipe, and of another kind of back end: it can be written all the same. */
+static void
+state_of_another_back_end_is_refused(void **state)
+{
+	static uint8_t data[1 << 20];
+
+	struct frontend fe;
+	ssize_t n;
+	int fds[2];
+
+	(void)state;
+	meet(&fe, to_path, 0);
+	assert_int_equal(pipe(fds), 0);
+	assert_int_equal(transfer(&fe, LOAD, 0, fds[0]), NO_FD);
+	close(fds[0]);
+	signal(SIGPIPE, SIG_IGN);
+	do
+		n = write(fds[1], data, sizeof(data));
+	while (n > 0);
+	assert_int_equal(errno, EPIPE);
+	close(fds[1]);
+	assert_int_equal(check_state(&fe), 1);
+	part(&fe, to_path);
 }
 
 static void
@@ -248,18 +319,20 @@ state_is_not_transferred_when_it_cannot_be(void **state)
 	(void)state;
 	assert_int_equal(pipe(fds), 0);
 	null = open("/dev/null", O_RDONLY | O_CLOEXEC);
-	begin(&fe, vhost_user_net_features, true);
+	meet(&fe, to_path, 0);
 	assert_int_equal(transfer(&fe, 2, 0, fds[1]), NO_FD | 1);
 	assert_int_equal(transfer(&fe, SAVE, 1, fds[1]), NO_FD | 1);
-	assert_int_equal(transfer(&fe, SAVE, 0, null), NO_FD | 1);
+	assert_int_equal(check_state(&fe), 1);
+	assert_int_equal(transfer(&fe, SAVE, 0, null), NO_FD);
 	assert_int_equal(check_state(&fe), 1);
 	/* A reader that is gone is no reason to end. */
 	close(fds[0]);
-	assert_int_equal(transfer(&fe, SAVE, 0, fds[1]), NO_FD | 1);
+	assert_int_equal(transfer(&fe, SAVE, 0, fds[1]), NO_FD);
+	assert_int_equal(check_state(&fe), 1);
 	assert_int_equal(fe_set_features(&fe, F_V1), 0);
 	start(&fe);
 	assert_int_equal(transfer(&fe, LOAD, 0, null), NO_FD | 1);
-	end(&fe);
+	part(&fe, to_path);
 
 	begin(&fe, vhost_user_net_features, false);
 	assert_int_equal(transfer(&fe, SAVE, 0, fds[1]), NO_FD | 1);
@@ -292,8 +365,18 @@ main(void)
 		cmocka_unit_test(guest_is_announced_once),
 		cmocka_unit_test(state_travels_through_a_pipe),
 		cmocka_unit_test(state_that_is_not_whole_is_refused),
+		cmocka_unit_test(state_of_another_back_end_is_refused),
 		cmocka_unit_test(state_is_not_transferred_when_it_cannot_be),
 	};
 
-	return cmocka_run_group_tests_name("arrival", tests, setup, teardown);
+	char dir[] = "/tmp/arrival-test-XXXXXX";
+	int ret;
+
+	if (mkdtemp(dir) == NULL)
+		return 1;
+	snprintf(from_path, sizeof(from_path), "%s/from", dir);
+	snprintf(to_path, sizeof(to_path), "%s/to", dir);
+	ret = cmocka_run_group_tests_name("arrival", tests, setup, teardown);
+	rmdir(dir);
+	return ret;
 }

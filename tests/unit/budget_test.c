@@ -27,6 +27,7 @@
 
 #include <rte_log.h>
 
+#include "aside.h"
 #include "budget.h"
 #include "frontend.h"
 #include "unit_eal.h"
@@ -99,6 +100,7 @@ teardown(void **state)
 	assert_int_equal(rte_vhost_driver_unregister(path), 0);
 	assert_int_equal(rte_vhost_driver_unregister(other_path), 0);
 	event_loop_run(vhost_user_event_loop(), nothing, NULL);
+	vhost_aside_settle();
 	return 0;
 }
 

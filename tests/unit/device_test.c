@@ -392,12 +392,15 @@ static void
 application_may_refuse_a_connection(void **state)
 {
 	const struct vhost_device_config cfg = recorder_config(false);
+	struct vhost_device *dev;
 
 	(void)state;
 	memset(&told, 0, sizeof(told));
 	new_connection_result = -1;
-	assert_null(vhost_device_create(&cfg));
+	dev = vhost_device_create(&cfg);
+	assert_int_equal(vhost_device_announce(dev), -ECONNREFUSED);
 	assert_int_equal(told.new_connection, 1);
+	vhost_device_destroy(dev);
 	assert_int_equal(told.destroy_connection, 0);
 	assert_int_equal(rte_vhost_get_vring_num(0), 0);
 	new_connection_result = 0;

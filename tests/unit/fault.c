@@ -107,6 +107,9 @@ WRAP(ssize_t, recvmsg, -1, ENOMEM, (int fd, struct msghdr *msg, int flags), (fd,
 WRAP(ssize_t, sendmsg, -1, ENOMEM, (int fd, const struct msghdr *msg, int flags), (fd, msg, flags))
 WRAP(int, socket, -1, EMFILE, (int domain, int type, int protocol), (domain, type, protocol))
 WRAP(int, stat64, -1, EACCES, (const char *path, struct stat *st), (path, st))
+WRAP(int, statx, -1, ENOMEM,
+	(int dir, const char *name, int flags, unsigned int mask, struct statx *st),
+	(dir, name, flags, mask, st))
 WRAP(int, unlink, -1, EACCES, (const char *path), (path))
 WRAP(ssize_t, write, -1, EIO, (int fd, const void *data, size_t len), (fd, data, len))
 #ifdef RTE_VDPA_HAVE_CTRL_THREAD
@@ -208,6 +211,18 @@ counted(void *p)
 WRAP_ALLOCATION(malloc, (size_t size), (size))
 WRAP_ALLOCATION(calloc, (size_t n, size_t size), (n, size))
 WRAP_ALLOCATION(aligned_alloc, (size_t alignment, size_t size), (alignment, size))
+
+void *__real_realloc(void *p, size_t size);
+void *__wrap_realloc(void *p, size_t size);
+
+/* What there is grows: it is not freed in this way. */
+void *
+__wrap_realloc(void *p, size_t size)
+{
+	if (fails("realloc", ENOMEM))
+		return NULL;
+	return p == NULL ? counted(__real_realloc(p, size)) : __real_realloc(p, size);
+}
 
 void __real_free(void *p);
 void __wrap_free(void *p);

@@ -37,6 +37,7 @@
 #include <rte_log.h>
 #include <rte_mbuf.h>
 
+#include "aside.h"
 #include "fault.h"
 #include "fault_driver.h"
 #include "frontend.h"
@@ -635,6 +636,7 @@ static void __attribute__((noreturn)) two_lives(const struct life *life, unsigne
 		complain("nothing in the log tells that memory stays mapped");
 	if (!live(life))
 		complain("the next life went wrong; the log of the first: %s", text);
+	vhost_aside_settle();
 	verdict->fds = unit_open_fds();
 	verdict->mappings = fe_mappings();
 	free(text);

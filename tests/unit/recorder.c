@@ -209,6 +209,7 @@ recorder_begin(struct frontend *fe, const struct vhost_device_config *cfg)
 	memset(&told, 0, sizeof(told));
 	fe_init(fe, -1, vhost_device_create(cfg));
 	assert_non_null(fe->dev);
+	assert_int_equal(vhost_device_announce(fe->dev), 0);
 	assert_int_equal(told.new_connection, 1);
 }
 

@@ -24,6 +24,7 @@
 #include <rte_errno.h>
 #include <rte_log.h>
 
+#include "aside.h"
 #include "frontend.h"
 #include "unit_eal.h"
 #include "vhost_user_dispatch.h"
@@ -261,6 +262,7 @@ front_end_may_leave_after_any_message(void **state)
 	assert_int_equal(rte_vhost_driver_unregister(path), 0);
 	assert_int_equal(fe_mappings(), 0);
 	/* The listening socket is gone as well. */
+	vhost_aside_settle();
 	assert_true(fe_next_fd() <= fds);
 }
 
@@ -666,6 +668,7 @@ crowd_on_one_socket_leaves_room_on_others(void **state)
 	sem_wait(&app.called[DESTROY_CONNECTION]);
 	/* The callback comes before the last descriptor is closed. */
 	event_loop_run(vhost_user_event_loop(), nothing, NULL);
+	vhost_aside_settle();
 	assert_true(fe_next_fd() <= fds);
 	assert_int_equal(rte_vhost_driver_unregister(other_path), 0);
 	assert_int_equal(rte_vhost_driver_unregister(path), 0);

@@ -1,0 +1,374 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+/*
+ * What a front end can hold up with the descriptors that it sends: itself, and nobody else. Other
+ * front ends of the process are served while it lasts, which is until each test ends it.
+ */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <linux/virtio_config.h>
+
+#include <cmocka.h>
+
+#include <rte_log.h>
+#include <rte_vhost.h>
+
+#include "aside.h"
+#include "frontend.h"
+#include "stuck_pipe.h"
+#include "unit_eal.h"
+
+#define FEATURE(bit) (UINT64_C(1) << (bit))
+#define SAVE 0
+#define LOAD 1
+#define NO_FD 0x100
+
+static char path[64], other_path[64];
+
+static void
+serve(void)
+{
+	assert_int_equal(rte_vhost_driver_register(path, 0), 0);
+	assert_int_equal(rte_vhost_driver_start(path), 0);
+	assert_int_equal(rte_vhost_driver_register(other_path, 0), 0);
+	assert_int_equal(rte_vhost_driver_start(other_path), 0);
+}
+
+static void
+end(void)
+{
+	assert_int_equal(rte_vhost_driver_unregister(path), 0);
+	assert_int_equal(rte_vhost_driver_unregister(other_path), 0);
+}
+
+/* A front end that wants no more than an answer gets it. */
+static void
+assert_served(const char *at)
+{
+	struct frontend fe;
+
+	fe_init(&fe, fe_connect(at), NULL);
+	assert_int_not_equal(fe_get_u64(&fe, VHOST_USER_GET_FEATURES), 0);
+	fe_fini(&fe);
+}
+
+static void
+meet(struct frontend *fe)
+{
+	fe_init(fe, fe_connect(path), NULL);
+	assert_int_equal(fe_set_u64(fe, VHOST_USER_SET_PROTOCOL_FEATURES,
+				 FEATURE(VHOST_USER_PF_DEVICE_STATE)),
+		0);
+}
+
+static uint64_t
+transfer(struct frontend *fe, uint32_t direction, int fd)
+{
+	struct vhost_user_message msg = fe_message(VHOST_USER_SET_DEVICE_STATE_FD,
+		sizeof(struct vhost_user_device_state));
+
+	msg.payload.device_state.direction = direction;
+	msg.fds[msg.nfds++] = fd;
+	assert_int_equal(fe_send(fe, &msg), 0);
+	assert_int_equal(fe_answer(fe, &msg), 1);
+	return msg.payload.u64;
+}
+
+static uint64_t
+answer(struct frontend *fe)
+{
+	struct vhost_user_message msg;
+
+	assert_int_equal(fe_answer(fe, &msg), 1);
+	return msg.payload.u64;
+}
+
+static void
+ask_for_state(struct frontend *fe)
+{
+	struct vhost_user_message msg = fe_message(VHOST_USER_CHECK_DEVICE_STATE, 0);
+
+	assert_int_equal(fe_send(fe, &msg), 0);
+}
+
+static void
+make_stuck(struct stuck_pipe *stuck)
+{
+	if (stuck_pipe_open(stuck))
+		return;
+	print_message("the kernel does not permit userfaultfd\n");
+	skip();
+}
+
+/* --- Tests --------------------------------------------------------------------------------- */
+
+static void
+descriptor_that_cannot_be_closed(void **state)
+{
+	struct stuck_pipe stuck;
+	struct frontend fe;
+
+	(void)state;
+	make_stuck(&stuck);
+	serve();
+	fe_init(&fe, fe_connect(path), NULL);
+	assert_int_equal(fe_set_fd(&fe, VHOST_USER_SET_VRING_CALL, 0, stuck.reader), 0);
+	close(stuck.reader);
+	/* It is no eventfd. */
+	fe_assert_closed(&fe);
+	assert_served(other_path);
+	/* Nor are others of the same socket. */
+	assert_served(path);
+	fe_fini(&fe);
+	end();
+	stuck_pipe_release(&stuck);
+	vhost_aside_settle();
+}
+
+static void
+descriptor_of_a_message_that_is_not_read(void **state)
+{
+	struct stuck_pipe stuck;
+	struct frontend fe;
+
+	(void)state;
+	make_stuck(&stuck);
+	serve();
+	fe_init(&fe, fe_connect(path), NULL);
+	/* Refused, and whatever follows with it. */
+	assert_int_equal(fe_set_state(&fe, VHOST_USER_SET_VRING_ENABLE, 0, 2), 0);
+	assert_int_equal(fe_set_fd(&fe, VHOST_USER_SET_VRING_CALL, 0, stuck.reader), 0);
+	close(stuck.reader);
+	fe_assert_closed(&fe);
+	assert_served(other_path);
+	fe_fini(&fe);
+	end();
+	stuck_pipe_release(&stuck);
+	vhost_aside_settle();
+}
+
+/* Sends descriptors until it is thrown out. @return how many */
+static unsigned int
+send_notifiers(struct frontend *fe)
+{
+	const int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	unsigned int n = 0;
+
+	while (n < 100000 && fe_set_fd(fe, VHOST_USER_SET_VRING_CALL, 0, fd) == 0)
+		n++;
+	close(fd);
+	return n;
+}
+
+/* A socket that gets rid of nothing takes nothing more, until that is over. */
+static void
+assert_has_an_end(unsigned int fewest, unsigned int most)
+{
+	struct stuck_pipe stuck;
+	struct frontend fe;
+
+	make_stuck(&stuck);
+	serve();
+	meet(&fe);
+	assert_int_equal(fe_set_fd(&fe, VHOST_USER_SET_VRING_CALL, 0, stuck.reader), 0);
+	close(stuck.reader);
+	fe_assert_closed(&fe);
+	fe_fini(&fe);
+	meet(&fe);
+	assert_in_range(send_notifiers(&fe), fewest, 99999);
+	fe_fini(&fe);
+	assert_in_range(unit_open_fds(), fewest, most);
+	assert_served(other_path);
+
+	/* Connects at once, and is served when it can be. */
+	fe_init(&fe, fe_connect(path), NULL);
+	stuck_pipe_release(&stuck);
+	assert_int_not_equal(fe_get_u64(&fe, VHOST_USER_GET_FEATURES), 0);
+	fe_fini(&fe);
+	end();
+	vhost_aside_settle();
+}
+
+static void
+descriptors_without_end(void **state)
+{
+	struct rlimit former, limit;
+
+	(void)state;
+	getrlimit(RLIMIT_NOFILE, &former);
+	limit = former;
+	limit.rlim_cur = limit.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &limit);
+	assert_has_an_end(4096, 4096 + 100);
+	/* Others can have some as well. */
+	limit.rlim_cur = 512;
+	setrlimit(RLIMIT_NOFILE, &limit);
+	assert_has_an_end(64, 512 - 50);
+	setrlimit(RLIMIT_NOFILE, &former);
+}
+
+static void
+state_in_a_pipe_that_cannot_be_read(void **state)
+{
+	struct stuck_pipe stuck;
+	struct frontend fe;
+
+	(void)state;
+	make_stuck(&stuck);
+	serve();
+	meet(&fe);
+	assert_int_equal(transfer(&fe, LOAD, stuck.reader), NO_FD);
+	close(stuck.reader);
+	ask_for_state(&fe);
+	/* Its writer is there yet. */
+	assert_int_equal(answer(&fe), 1);
+	assert_served(other_path);
+	fe_fini(&fe);
+	end();
+	stuck_pipe_release(&stuck);
+	vhost_aside_settle();
+}
+
+/* Whether a descriptor blocks is the choice of whoever shares it, at any time. */
+static void
+state_in_a_pipe_that_blocks_after_all(void **state)
+{
+	struct frontend fe;
+	int fds[2];
+
+	(void)state;
+	serve();
+	meet(&fe);
+	assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
+	assert_int_equal(transfer(&fe, LOAD, fds[0]), NO_FD);
+	assert_int_equal(fcntl(fds[0], F_SETFL, 0), 0);
+	ask_for_state(&fe);
+	assert_served(other_path);
+	assert_int_equal(answer(&fe), 1);
+	close(fds[0]);
+	close(fds[1]);
+	fe_fini(&fe);
+	end();
+	vhost_aside_settle();
+}
+
+static void
+state_for_a_pipe_that_is_full(void **state)
+{
+	static const uint8_t junk[4096];
+	struct vhost_user_message msg;
+	struct frontend fe;
+	uint8_t data[4096];
+	int fds[2], waits = 0;
+	size_t full = 0;
+	ssize_t n;
+
+	(void)state;
+	serve();
+	meet(&fe);
+	assert_int_equal(pipe2(fds, O_CLOEXEC | O_NONBLOCK), 0);
+	while (write(fds[1], junk, sizeof(junk)) == sizeof(junk))
+		full += sizeof(junk);
+	/* One half of the time it does not block, which makes no difference. */
+	for (int flags = 0; flags <= O_NONBLOCK; flags += O_NONBLOCK) {
+		assert_int_equal(fcntl(fds[1], F_SETFL, flags), 0);
+		assert_int_equal(transfer(&fe, SAVE, fds[1]), NO_FD);
+		ask_for_state(&fe);
+		assert_served(other_path);
+		waits += recv(fe.sock, &msg, sizeof(msg), MSG_DONTWAIT) < 0 && errno == EAGAIN;
+		for (size_t got = 0; got < full; got += (size_t)n) {
+			n = read(fds[0], data, RTE_MIN(sizeof(data), full - got));
+			assert_true(n > 0);
+		}
+		assert_int_equal(answer(&fe), 0);
+		n = read(fds[0], data, sizeof(data));
+		assert_in_range(n, 8, 64);
+		assert_int_equal(fcntl(fds[1], F_SETFL, O_NONBLOCK), 0);
+		for (full = 0; write(fds[1], junk, sizeof(junk)) == sizeof(junk);)
+			full += sizeof(junk);
+	}
+	assert_int_equal(waits, 2);
+	close(fds[0]);
+	close(fds[1]);
+	fe_fini(&fe);
+	end();
+	vhost_aside_settle();
+}
+
+/* A front end that asks for what never ends can still be got rid of. */
+static void
+socket_is_unregistered_meanwhile(void **state)
+{
+	static const uint8_t junk[65536];
+	struct frontend fe;
+	int fds[2];
+
+	(void)state;
+	serve();
+	meet(&fe);
+	assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
+	assert_int_equal(write(fds[1], junk, sizeof(junk)), sizeof(junk));
+	assert_int_equal(transfer(&fe, SAVE, fds[1]), NO_FD);
+	ask_for_state(&fe);
+	assert_served(other_path);
+	end();
+	fe_assert_closed(&fe);
+	close(fds[0]);
+	close(fds[1]);
+	fe_fini(&fe);
+	vhost_aside_settle();
+}
+
+static int
+setup(void **state)
+{
+	(void)state;
+	if (unit_eal_setup(NULL) != 0)
+		return -1;
+	rte_log_set_global_level(RTE_LOG_EMERG);
+	return 0;
+}
+
+static int
+teardown(void **state)
+{
+	(void)state;
+	return rte_eal_cleanup();
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(descriptor_that_cannot_be_closed),
+		cmocka_unit_test(descriptor_of_a_message_that_is_not_read),
+		cmocka_unit_test(descriptors_without_end),
+		cmocka_unit_test(state_in_a_pipe_that_cannot_be_read),
+		cmocka_unit_test(state_in_a_pipe_that_blocks_after_all),
+		cmocka_unit_test(state_for_a_pipe_that_is_full),
+		cmocka_unit_test(socket_is_unregistered_meanwhile),
+	};
+	char dir[] = "/tmp/held-up-test-XXXXXX";
+	int ret;
+
+	if (mkdtemp(dir) == NULL)
+		return 1;
+	snprintf(path, sizeof(path), "%s/socket", dir);
+	snprintf(other_path, sizeof(other_path), "%s/other", dir);
+	ret = cmocka_run_group_tests_name("held_up", tests, setup, teardown);
+	rmdir(dir);
+	return ret;
+}
