@@ -2,13 +2,14 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Tell test.sh which tests a build has, and how they ended.
 
-Usage: meson-tests.py names BUILD_DIR SUITE PATTERN
-       meson-tests.py list BUILD_DIR SUITE PATTERN
+Usage: meson-tests.py names BUILD_DIR SUITES PATTERN
+       meson-tests.py list BUILD_DIR SUITES PATTERN
        meson-tests.py results BUILD_DIR [no-skips]
 
-"names" prints what to give meson to run the tests in SUITE (any, if empty) that match the shell
-pattern PATTERN (any, if empty); "list" prints the names of the tests themselves, which are not the
-same where one program runs several of them (those print TAP, and their option --list names them).
+"names" prints what to give meson to run the tests in SUITES (some, with commas between them; any, if
+empty) that match the shell pattern PATTERN (any, if empty); "list" prints the names of the tests
+themselves, which are not the same where one program runs several of them (those print TAP, and their
+option --list names them).
 "results" prints RESULT<tab>NAME<tab>REASON for each test of the last run, where RESULT is OK, FAIL
 or SKIP, and REASON of a skipped one is the last line that it printed, of a failed one those that tell
 what went wrong. Cases that a test skipped have lines of their own. With "no-skips", what was skipped
@@ -44,12 +45,12 @@ def members(test: dict) -> list[str]:
                           env=environment).stdout.split()
 
 
-def names(build: str, suite: str, pattern: str, each: bool) -> None:
+def names(build: str, suites: str, pattern: str, each: bool) -> None:
     known = subprocess.run(["meson", "introspect", build, "--tests"], check=True,
                            stdout=subprocess.PIPE).stdout
     for test in json.loads(known):
-        suites = [name.rsplit(":", 1)[-1] for name in test["suite"]]
-        if suite and suite not in suites:
+        member_of = {name.rsplit(":", 1)[-1] for name in test["suite"]}
+        if suites and member_of.isdisjoint(suites.split(",")):
             continue
         found = [name for name in members(test) if fnmatch.fnmatch(name, pattern or "*")]
         for name in found if each else [test["name"]] if found else []:

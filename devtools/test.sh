@@ -13,7 +13,8 @@ usage() {
 	a case that a test left out counts as skipped besides the test.
 
 	With no option, three passes: gcc release with every test; clang with the unit tests; gcc with
-	the address and undefined-behaviour sanitizers with the unit tests. Under 15 minutes on 2 cores.
+	the address and undefined-behaviour sanitizers with the unit tests and those of hostile peers.
+	Under 15 minutes on 2 cores.
 
 	Options:
 	  --cc CC         one pass with this compiler (gcc or clang), every test
@@ -87,10 +88,10 @@ dir_of() {
 	esac
 }
 
-# Configure and build one pass. Of a pass whose programs are not run, only the tests are built: clang
-# and gcc have both compiled them already.
+# Configure and build one pass. Of a pass with some of the tests, only they and what they run are built:
+# clang and gcc have both compiled the rest already.
 build() {
-	local cc=$1 asan=$2 suite=$3 dir options target=all
+	local cc=$1 asan=$2 suites=$3 dir options target=all
 	dir=$(dir_of "$cc" "$asan")
 	options=(-Dtests=true)
 	if [ -n "$asan" ]; then
@@ -103,7 +104,7 @@ build() {
 		rm -rf "$dir"
 		CC=$cc meson setup "$dir" "${options[@]}" || return 1
 	fi
-	[ "$asan$suite" != asanunit ] || target=meson-test-prereq
+	[ -z "$asan" ] || [ -z "$suites" ] || target=meson-test-prereq
 	ninja -C "$dir" "$target"
 }
 
@@ -116,8 +117,8 @@ start_ahead() {
 		echo 19 2>/dev/null >/proc/self/autogroup
 		chrt --idle --pid 0 $$
 		for pass; do
-			IFS=: read -r cc asan suite <<<"$pass"
-			build "$cc" "$asan" "$suite"
+			IFS=: read -r cc asan suites <<<"$pass"
+			build "$cc" "$asan" "$suites"
 		done' _ "$@" >/dev/null 2>&1 &
 	ahead=$!
 }
@@ -131,33 +132,33 @@ stop_ahead() {
 }
 export -f build dir_of
 
-# Build one pass, COMPILER:[asan]:SUITE, and run a suite of it, or all of it; the other arguments are the
-# passes that follow.
+# Build one pass, COMPILER:[asan]:[SUITE,..], and run these suites of it, or all of it; the other arguments
+# are the passes that follow.
 run() {
-	local cc asan suite dir options names
-	IFS=: read -r cc asan suite <<<"$1"
+	local cc asan suites dir options names
+	IFS=: read -r cc asan suites <<<"$1"
 	shift
 	dir=$(dir_of "$cc" "$asan")
 	say "$cc${asan:+ with sanitizers}: build in $dir/"
 	stop_ahead
-	if ! build "$cc" "$asan" "$suite"; then
+	if ! build "$cc" "$asan" "$suites"; then
 		printf 'FAIL\tbuild with %s\t\n' "$cc${asan:+ and sanitizers}" >>"$results"
 		return
 	fi
-	mapfile -t names < <(devtools/meson-tests.py names "$dir" "$suite" "$only")
+	mapfile -t names < <(devtools/meson-tests.py names "$dir" "$suites" "$only")
 	if [ ${#names[@]} -eq 0 ]; then
 		return
 	fi
 	if [ $list -eq 1 ]; then
-		devtools/meson-tests.py list "$dir" "$suite" "$only"
+		devtools/meson-tests.py list "$dir" "$suites" "$only"
 		return
 	fi
-	say "$cc${asan:+ with sanitizers}: ${#names[@]} ${suite:-unit and integration} tests"
+	say "$cc${asan:+ with sanitizers}: ${#names[@]} ${suites:-unit and integration} tests"
 	options=(--print-errorlogs)
 	[ $verbose -eq 0 ] || options=(--verbose)
 	rm -f "$dir/meson-logs/testlog.json"
 	start_ahead "$@"
-	meson test --no-rebuild -C "$dir" "${options[@]}" ${suite:+--suite "$suite"} "${names[@]}"
+	meson test --no-rebuild -C "$dir" "${options[@]}" "${names[@]}"
 	devtools/meson-tests.py results "$dir" $no_skips >>"$results" ||
 		printf 'FAIL\tmeson test in %s\t\n' "$dir" >>"$results"
 }
@@ -170,7 +171,7 @@ elif [ $quick -eq 1 ] || [ -n "$cc" ] || [ $sanitize -eq 1 ]; then
 elif [ $list -eq 1 ]; then
 	passes=(gcc::)
 else
-	passes=(gcc:: clang::unit gcc:asan:unit)
+	passes=(gcc:: clang::unit 'gcc:asan:unit,hostile')
 fi
 while [ ${#passes[@]} -gt 0 ]; do
 	run "${passes[@]}"

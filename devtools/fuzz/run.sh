@@ -40,7 +40,8 @@ read -ra all <<<"$(targets)"
 
 command -v clang >/dev/null || die "clang is not installed: devtools/setup.sh"
 if [ ! -f build-fuzz/build.ninja ]; then
-	CC="${CC:-clang}" meson setup build-fuzz -Dfuzz=true -Dbuildtype=debugoptimized \
+	# As for tests with sanitizers: more optimization takes ten times as long to compile.
+	CC="${CC:-clang}" meson setup build-fuzz -Dfuzz=true -Ddebug=true -Doptimization=1 \
 		-Db_sanitize=address,undefined -Db_lundef=false
 fi
 ninja -C build-fuzz "${chosen[@]/#/devtools/fuzz/fuzz_}"
