@@ -125,6 +125,13 @@ tell_application(struct vhost_device *dev, const struct vhost_queue *q, int stat
 		dev->ops.vring_state_changed(dev->vid, q->index, state);
 }
 
+void
+vhost_device_tell_ring(struct vhost_device *dev, const struct vhost_queue *q, bool up)
+{
+	if (q->live)
+		tell_application(dev, q, up);
+}
+
 static int
 start_queue(struct vhost_device *dev, struct vhost_queue *q)
 {

@@ -284,6 +284,9 @@ int vhost_device_update(struct vhost_device *dev);
 void vhost_device_suspend(struct vhost_device *dev);
 void vhost_device_resume(struct vhost_device *dev);
 
+/** Tell the application, and nobody else, that a ring goes, or is back: something of it is replaced. */
+void vhost_device_tell_ring(struct vhost_device *dev, const struct vhost_queue *q, bool up);
+
 /** Stop one ring in order to change what it uses; the device goes on. As above. */
 void vhost_device_suspend_queue(struct vhost_device *dev, struct vhost_queue *q);
 

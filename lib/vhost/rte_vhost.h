@@ -609,7 +609,8 @@ int rte_vhost_get_mem_table(int vid, struct rte_vhost_memory **mem);
  * @param vring_idx virtqueue
  * @param[out] vring
  *   Addresses are NULL until the virtqueue is ready, and valid until the device stops; descriptors
- *   stay the library's, and may be replaced by the front end: vring_state_changed tells.
+ *   stay the library's, and may be replaced by the front end: vring_state_changed tells, with 0
+ *   before and 1 after it, those whose rings the library does not serve itself.
  * @return
  *   0, or -1: no such vid or virtqueue.
  */

@@ -8,6 +8,7 @@
 #include <linux/virtio_config.h>
 
 #include "aside.h"
+#include "device_queue.h"
 #include "vhost_user_dispatch.h"
 
 /*
@@ -106,6 +107,8 @@ vhost_user_get_vring_base(struct vhost_device *dev, struct vhost_queue *q,
 	vhost_device_lock(dev);
 	vhost_aside_close(q->kickfd);
 	q->kickfd = -1;
+	/* A ring that was disabled has stopped before, and did not know that this would come. */
+	vhost_queue_forget_inflight(dev, q);
 	vhost_device_unlock(dev);
 
 	msg->payload.state.index = q->index;
@@ -171,17 +174,23 @@ int
 vhost_user_set_vring_call(struct vhost_device *dev, struct vhost_queue *q,
 	struct vhost_user_message *msg)
 {
+	/* An application with rings of its own has asked for the descriptor, and may keep it. */
+	const bool tell = !dev->builtin_net && dev->vdpa == NULL;
 	int fd, ret;
 
 	ret = take_notifier(dev, q, msg, &fd);
 	if (ret != 0)
 		return ret;
+	if (tell)
+		vhost_device_tell_ring(dev, q, false);
 	/* Software rings change over between two bursts, a vDPA driver takes the ring up again. */
 	if (dev->vdpa != NULL)
 		vhost_device_suspend_queue(dev, q);
 	else
 		vhost_vring_set_callfd(&q->vring, fd);
 	replace_fd(dev, &q->callfd, fd);
+	if (tell)
+		vhost_device_tell_ring(dev, q, true);
 	q->suspended = false;
 	return 0;
 }

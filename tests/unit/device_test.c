@@ -176,6 +176,33 @@ new_call_descriptor_reaches_whoever_interrupts(void **state)
 	}
 }
 
+/* An interrupt on the former descriptor would reach nobody. */
+static void
+new_call_descriptor_is_told_to_applications_with_rings_of_their_own(void **state)
+{
+	struct vhost_device_config cfg = recorder_config(false);
+	struct rte_vhost_vring vring;
+	struct frontend fe;
+
+	(void)state;
+	cfg.builtin_net = false;
+	recorder_begin(&fe, &cfg);
+	assert_int_equal(fe_set_features(&fe, F_V1), 0);
+	assert_int_equal(fe_set_memory(&fe), 0);
+	/* Nobody hears of a ring that is not ready. */
+	assert_int_equal(fe_set_call(&fe, 0), 0);
+	assert_int_equal(told.ring_down[0] + told.ring_up[0], 0);
+	assert_int_equal(fe_setup_ring(&fe, 0), 0);
+	assert_true(told.running);
+	assert_int_equal(fe_set_call(&fe, 0), 0);
+	assert_int_equal(told.ring_down[0], 1);
+	assert_int_equal(told.ring_up[0], 2);
+	assert_int_equal(told.new_device, 1);
+	assert_int_equal(rte_vhost_get_vhost_vring(fe.dev->vid, 0, &vring), 0);
+	assert_int_equal(vring.callfd, fe.dev->queues[0]->callfd);
+	recorder_end(&fe);
+}
+
 static void
 memory_changes_only_while_nobody_uses_it(void **state)
 {
@@ -530,6 +557,8 @@ main(void)
 		cmocka_unit_test(packed_base_outside_of_the_ring_ends_the_connection),
 		cmocka_unit_test(vdpa_driver_says_where_rings_stopped),
 		cmocka_unit_test(new_call_descriptor_reaches_whoever_interrupts),
+		cmocka_unit_test(
+			new_call_descriptor_is_told_to_applications_with_rings_of_their_own),
 		cmocka_unit_test(memory_changes_only_while_nobody_uses_it),
 		cmocka_unit_test(ring_waits_for_memory_that_is_taken_away),
 		cmocka_unit_test(application_with_the_table_is_stopped_before_it_changes),

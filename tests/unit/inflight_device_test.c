@@ -241,6 +241,31 @@ packed_network_ring_goes_on_where_the_region_says(void **state)
 	close(fd);
 }
 
+/* Disabled, the ring has stopped before the front end asks where. */
+static void
+disabled_ring_is_forgotten_when_it_is_stopped(void **state)
+{
+	struct vhost_user_inflight inflight;
+	struct frontend fe;
+
+	(void)state;
+	begin(&fe, true, F_V1 | F_PACKED | F_PROTOCOL);
+	close(get_region(&fe, &inflight));
+	assert_int_equal(fe_set_memory(&fe), 0);
+	for (uint32_t i = 0; i < 2; i++) {
+		assert_int_equal(fe_setup_ring(&fe, i), 0);
+		assert_int_equal(recorder_enable(&fe, i, true), 0);
+	}
+	assert_true(told.running);
+	assert_int_equal(recorder_enable(&fe, 1, false), 0);
+	assert_int_equal(fe_get_base(&fe, 1), (unsigned int)WRAP << 16 | WRAP);
+	assert_int_equal(fe_set_state(&fe, VHOST_USER_SET_VRING_BASE, 1, WRAP | 5), 0);
+	assert_int_equal(fe_set_kick(&fe, 1), 0);
+	assert_int_equal(recorder_enable(&fe, 1, true), 0);
+	assert_int_equal(fe_get_base(&fe, 1), (WRAP | 5u) << 16 | WRAP | 5u);
+	recorder_end(&fe);
+}
+
 static void
 ring_that_the_region_has_no_room_for_does_not_start(void **state)
 {
@@ -475,6 +500,7 @@ main(void)
 		cmocka_unit_test(packed_functions_follow_the_ring),
 		cmocka_unit_test(nothing_is_tracked_unless_it_was_agreed_on),
 		cmocka_unit_test(packed_network_ring_goes_on_where_the_region_says),
+		cmocka_unit_test(disabled_ring_is_forgotten_when_it_is_stopped),
 		cmocka_unit_test(ring_that_the_region_has_no_room_for_does_not_start),
 		cmocka_unit_test(a_region_may_come_while_rings_run),
 		cmocka_unit_test(CVE_2021_3839_rings_beyond_the_region),
