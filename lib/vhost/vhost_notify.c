@@ -9,7 +9,9 @@ pay(struct vhost_queue *q)
 	bool raised;
 
 	vhost_vring_claim(&q->vring);
-	q->vring.stats.calls_owed--;
+	/* It may have been forgotten meanwhile: counters can be reset at any time. */
+	if (q->vring.stats.calls_owed > 0)
+		q->vring.stats.calls_owed--;
 	raised = vhost_vring_raise(&q->vring) != 0;
 	vhost_vring_release(&q->vring);
 	return raised;

@@ -207,6 +207,8 @@ vhost_vring_set_callfd(struct vhost_vring *vr, int callfd)
 {
 	vhost_vring_claim(vr);
 	vr->callfd = callfd;
+	/* Where the ring stood when somebody could be called last may be rounds of the index ago. */
+	vr->call_valid = false;
 	vhost_vring_release(vr);
 }
 

@@ -27,6 +27,7 @@ static struct rte_mempool *pool;
 static struct {
 	bool take;   /* the callback's answer */
 	bool inject; /* the callback raises it at once */
+	bool reset;  /* the ring's counters, when it is asked to notify */
 	int notify, notified;
 	uint16_t queue;
 } app;
@@ -38,6 +39,8 @@ guest_notify(int vid, uint16_t queue)
 	app.queue = queue;
 	if (app.inject)
 		rte_vhost_notify_guest(vid, queue);
+	if (app.reset)
+		assert_int_equal(rte_vhost_vring_stats_reset(vid, queue), 0);
 	return app.take;
 }
 
@@ -193,6 +196,22 @@ interrupt_that_the_application_leaves_is_raised(void **state)
 	take_down(&fe);
 }
 
+/* What is owed is counted; the counters may be set to zero before it is paid. */
+static void
+interrupt_that_counters_have_forgotten_is_raised(void **state)
+{
+	const struct rte_vhost_device_ops ops = { .guest_notify = guest_notify };
+	struct frontend fe;
+
+	(void)state;
+	bring_up(&fe, &ops);
+	app.reset = true;
+	enqueue(&fe);
+	assert_int_equal(interrupts(&fe), 1);
+	assert_int_equal(counter(&fe, "guest_notifications_offloaded"), 0);
+	take_down(&fe);
+}
+
 static void
 application_is_not_asked_for_what_the_driver_does_not_want(void **state)
 {
@@ -248,6 +267,7 @@ main(void)
 		cmocka_unit_test(application_is_told_of_interrupts),
 		cmocka_unit_test(application_may_raise_interrupts_itself),
 		cmocka_unit_test(interrupt_that_the_application_leaves_is_raised),
+		cmocka_unit_test(interrupt_that_counters_have_forgotten_is_raised),
 		cmocka_unit_test(application_is_not_asked_for_what_the_driver_does_not_want),
 		cmocka_unit_test(nobody_is_interrupted_on_a_ring_that_does_not_run),
 	};

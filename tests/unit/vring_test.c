@@ -360,6 +360,31 @@ a_split_driver_with_event_index_names_the_entry(void **state)
 	rig_stop();
 }
 
+/* The index went round while nobody could be called: where it stood before says nothing now. */
+static void
+a_driver_that_wants_calls_again_gets_the_first(void **state)
+{
+	uint16_t *used_event;
+
+	(void)state;
+	rig_start(EVENT, 0);
+	used_event = &((struct vring_avail *)rig.driver.layout.driver)->ring[SIZE];
+	pass(1);
+	assert_int_equal(interrupts(), 1);
+	vhost_vring_set_callfd(&rig.vr, -1);
+	for (uint32_t n = 1; n < 65534; n += RTE_MIN((uint32_t)SIZE, 65534 - n))
+		pass(RTE_MIN((uint32_t)SIZE, 65534 - n));
+	assert_int_equal(rig.vr.used_idx, 65534);
+
+	*used_event = 65534;
+	vhost_vring_set_callfd(&rig.vr, rig.callfd);
+	/* One past where it was called last, as far as 16 bits can tell. */
+	pass(4);
+	assert_int_equal(rig.vr.used_idx, 2);
+	assert_int_equal(interrupts(), 1);
+	rig_stop();
+}
+
 static void
 a_packed_driver_says_yes_no_or_where(void **state)
 {
@@ -574,6 +599,7 @@ main(void)
 		cmocka_unit_test(frames_are_looked_up_in_the_memory_of_their_turn),
 		cmocka_unit_test(a_split_driver_without_event_index_says_yes_or_no),
 		cmocka_unit_test(a_split_driver_with_event_index_names_the_entry),
+		cmocka_unit_test(a_driver_that_wants_calls_again_gets_the_first),
 		cmocka_unit_test(a_packed_driver_says_yes_no_or_where),
 		cmocka_unit_test(without_event_index_a_packed_position_means_yes),
 		cmocka_unit_test(kicks_are_asked_for_where_the_driver_looks),
