@@ -5,8 +5,9 @@
  *
  *	sleeper EAL-OPTIONS... -- ROUNDS
  *
- * The second port sends a frame, which the first one receives. Between two frames the first port's
- * queue has its interrupt enabled, and nobody polls it. Status 0 if each frame woke the sleeper.
+ * The second port sends a frame, which the first one receives; a single port, whose device sends
+ * back what it gets, does both. Between two frames the first port's queue has its interrupt enabled,
+ * and nobody polls it. Status 0 if each frame woke the sleeper.
  */
 
 #include <stdio.h>
@@ -22,6 +23,7 @@
 #define FRAME 64
 
 static struct rte_mempool *pool;
+static uint16_t sender;
 
 static void
 start(uint16_t port, bool interrupt)
@@ -30,8 +32,7 @@ start(uint16_t port, bool interrupt)
 
 	if (rte_eth_dev_configure(port, 1, 1, &conf) < 0 ||
 		rte_eth_rx_queue_setup(port, 0, 128, 0, NULL, pool) < 0 ||
-		rte_eth_tx_queue_setup(port, 0, 128, 0, NULL) < 0 || rte_eth_dev_start(port) < 0 ||
-		rte_eth_promiscuous_enable(port) < 0)
+		rte_eth_tx_queue_setup(port, 0, 128, 0, NULL) < 0 || rte_eth_dev_start(port) < 0)
 		rte_exit(EXIT_FAILURE, "sleeper: cannot start port %u\n", port);
 }
 
@@ -70,7 +71,7 @@ round_trip(unsigned int number)
 		rte_exit(EXIT_FAILURE, "sleeper: cannot enable the interrupt\n");
 	if (receive(0) != 0)
 		rte_exit(EXIT_FAILURE, "sleeper: a frame before round %u\n", number);
-	send_frame(1);
+	send_frame(sender);
 	if (rte_epoll_wait(RTE_EPOLL_PER_THREAD, &event, 1, PATIENCE_MS) != 1)
 		rte_exit(EXIT_FAILURE, "sleeper: not woken in round %u\n", number);
 	rte_eth_dev_rx_intr_disable(0, 0);
@@ -88,16 +89,18 @@ main(int argc, char **argv)
 		rte_exit(EXIT_FAILURE, "usage: sleeper EAL-OPTIONS... -- ROUNDS\n");
 	rounds = (unsigned int)atoi(argv[used + 1]);
 	pool = rte_pktmbuf_pool_create("pool", 1023, 0, 0, RTE_MBUF_DEFAULT_BUF_SIZE, 0);
-	if (pool == NULL || rte_eth_dev_count_avail() != 2)
-		rte_exit(EXIT_FAILURE, "sleeper: two ports, and memory, are needed\n");
+	if (pool == NULL || rte_eth_dev_count_avail() < 1 || rte_eth_dev_count_avail() > 2)
+		rte_exit(EXIT_FAILURE, "sleeper: one port or two, and memory, are needed\n");
+	sender = rte_eth_dev_count_avail() - 1;
 	start(0, true);
-	start(1, false);
+	if (sender != 0)
+		start(sender, false);
 	if (rte_eth_dev_rx_intr_ctl_q(0, 0, RTE_EPOLL_PER_THREAD, RTE_INTR_EVENT_ADD, NULL) < 0)
 		rte_exit(EXIT_FAILURE, "sleeper: the port has no interrupt to wait for\n");
 	for (unsigned int i = 0; i < rounds; i++)
 		round_trip(i);
 	printf("woken %u times\n", rounds);
-	for (uint16_t port = 0; port < 2; port++)
+	for (uint16_t port = 0; port <= sender; port++)
 		if (rte_eth_dev_stop(port) < 0 || rte_eth_dev_close(port) < 0)
 			rte_exit(EXIT_FAILURE, "sleeper: cannot close port %u\n", port);
 	return rte_eal_cleanup();

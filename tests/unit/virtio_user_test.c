@@ -10,6 +10,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -19,6 +20,7 @@
 
 #include <rte_bus_vdev.h>
 #include <rte_ethdev.h>
+#include <rte_interrupts.h>
 #include <rte_mbuf.h>
 
 #include "unit_eal.h"
@@ -68,16 +70,23 @@ port(void)
 }
 
 static int
-start(uint16_t pairs, uint64_t rx_offloads)
+start_as(uint16_t pairs, const struct rte_eth_conf *conf)
 {
-	const struct rte_eth_conf conf = { .rxmode = { .offloads = rx_offloads } };
-	int ret = rte_eth_dev_configure(port(), pairs, pairs, &conf);
+	int ret = rte_eth_dev_configure(port(), pairs, pairs, conf);
 
 	for (uint16_t i = 0; i < pairs && ret == 0; i++)
 		ret = rte_eth_rx_queue_setup(port(), i, 64, 0, NULL, pool);
 	for (uint16_t i = 0; i < pairs && ret == 0; i++)
 		ret = rte_eth_tx_queue_setup(port(), i, 64, 0, NULL);
 	return ret == 0 ? rte_eth_dev_start(port()) : ret;
+}
+
+static int
+start(uint16_t pairs, uint64_t rx_offloads)
+{
+	const struct rte_eth_conf conf = { .rxmode = { .offloads = rx_offloads } };
+
+	return start_as(pairs, &conf);
 }
 
 static void
@@ -288,6 +297,49 @@ queue_pairs_are_enabled_as_asked(void **state)
 	exchange(&b, 0);
 	remove_port();
 	scripted_stop(&b);
+}
+
+/* Each queue wakes on its own, also after the port was started again. */
+static void
+a_call_wakes_who_sleeps_on_the_queue(void **state)
+{
+	const struct rte_eth_conf conf = { .intr_conf.rxq = 1 };
+	struct scripted_backend b = honest("sleeper", false);
+	struct rte_epoll_event event;
+	unsigned int fds;
+
+	(void)state;
+	/* Opens the thread's own descriptor, which stays. */
+	assert_int_equal(rte_epoll_wait(RTE_EPOLL_PER_THREAD, &event, 1, 0), 0);
+	fds = unit_open_fds();
+	scripted_start(&b);
+	assert_int_equal(probe(&b, ",queues=3"), 0);
+	for (unsigned int again = 0; again < 2; again++) {
+		assert_int_equal(start_as(3, &conf), 0);
+		assert_true(scripted_wait_enabled(&b, 6));
+		for (uint16_t i = 0; i < 3; i++)
+			assert_int_equal(rte_eth_dev_rx_intr_ctl_q(port(), i, RTE_EPOLL_PER_THREAD,
+						 RTE_INTR_EVENT_ADD, (void *)(uintptr_t)i),
+				0);
+		for (uint16_t i = 0; i < 3; i++) {
+			assert_int_equal(rte_eth_dev_rx_intr_enable(port(), i), 0);
+			/* What was sent while it was off is nobody's business any more. */
+			while (rte_epoll_wait(RTE_EPOLL_PER_THREAD, &event, 1, 0) > 0)
+				;
+			assert_int_equal(eventfd_write(b.ring[2 * i].call, 1), 0);
+			assert_int_equal(rte_epoll_wait(RTE_EPOLL_PER_THREAD, &event, 1, 20000), 1);
+			assert_int_equal((uintptr_t)event.epdata.data, i);
+			assert_int_equal(rte_eth_dev_rx_intr_disable(port(), i), 0);
+		}
+		for (uint16_t i = 0; i < 3; i++)
+			assert_int_equal(rte_eth_dev_rx_intr_ctl_q(port(), i, RTE_EPOLL_PER_THREAD,
+						 RTE_INTR_EVENT_DEL, NULL),
+				0);
+		assert_int_equal(rte_eth_dev_stop(port()), 0);
+	}
+	remove_port();
+	scripted_stop(&b);
+	assert_int_equal(unit_open_fds(), fds);
 }
 
 static void
@@ -623,6 +675,7 @@ main(void)
 		cmocka_unit_test(a_lost_back_end_is_looked_for_again),
 		cmocka_unit_test(a_server_takes_back_ends_as_they_come_and_as_they_are),
 		cmocka_unit_test(queue_pairs_are_enabled_as_asked),
+		cmocka_unit_test(a_call_wakes_who_sleeps_on_the_queue),
 		cmocka_unit_test(an_address_is_written_where_no_command_sets_it),
 		cmocka_unit_test(further_addresses_are_taken_where_nothing_is_filtered),
 		cmocka_unit_test(trouble_at_any_message_costs_the_connection_only),

@@ -157,8 +157,7 @@ setup_interrupts(struct rte_eth_dev *eth)
 	handle = rte_intr_instance_alloc(RTE_INTR_INSTANCE_F_SHARED);
 	if (handle == NULL || rte_intr_vec_list_alloc(handle, NULL, n) < 0 ||
 		rte_intr_type_set(handle, RTE_INTR_HANDLE_VDEV) < 0 ||
-		rte_intr_event_list_update(handle, n) < 0 || rte_intr_nb_efd_set(handle, n) < 0 ||
-		rte_intr_max_intr_set(handle, n + 1) < 0 ||
+		rte_intr_nb_efd_set(handle, n) < 0 || rte_intr_max_intr_set(handle, n + 1) < 0 ||
 		rte_intr_efd_counter_size_set(handle, sizeof(uint64_t)) < 0)
 		goto failed;
 	for (uint16_t i = 0; i < n; i++) {
