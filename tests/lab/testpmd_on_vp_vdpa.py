@@ -1,15 +1,24 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-3-Clause
-# lab: --vp-vdpa --device virtio-net,driver=vp-vdpa --device virtio-net,driver=vp-vdpa
+# lab: --vp-vdpa --monitor --device virtio-net,driver=vp-vdpa,host_mtu=1400,speed=10000,duplex=full
+# lab: --device virtio-net,driver=vp-vdpa
 # lab: --peer 'tests/lab/peers/vhost_port_queues.py {dir}/socket'
 # lab: --device virtio-net,driver=vp-vdpa,netdev=vhost-user:{dir}/socket,queues=4,packed=on,page-per-vq=on
-"""The distribution's dpdk-testpmd on two virtio devices on the kernel's vDPA bus, with a hub between
-them: what one sends the other one receives."""
-from testpmd_lab import circulates
+# lab-timeout: 3000
+"""The distribution's dpdk-testpmd on virtio devices on the kernel's vDPA bus: on two with a hub between
+them, where what one sends the other one receives, with its own driver and with ours; with ours also on
+one with 4 queue pairs, whose frames a vhost port on the host sends back."""
+from testpmd_lab import LITTLE, Circulating, circulates
+from virtio_user_lab import lives
 
 from harness.runner import run
 
+HUB = {"/dev/vhost-vdpa-0": "52:54:00:12:34:56", "/dev/vhost-vdpa-1": "52:54:00:12:34:57"}
+QUEUES = {"/dev/vhost-vdpa-2": "52:54:00:12:34:58"}
+
 if __name__ == "__main__":
-    run(("frames_arrive_at_the_other_one", lambda workspace: circulates(
-        workspace, {"/dev/vhost-vdpa-0": "52:54:00:12:34:56",
-                    "/dev/vhost-vdpa-1": "52:54:00:12:34:57"})))
+    run(("their_driver", lambda workspace: circulates(workspace, HUB)),
+        ("our_driver", lambda workspace: lives(workspace, lambda: Circulating(
+            workspace, HUB, ours=True, huge=True, eal=LITTLE))),
+        ("our_driver_with_4_pairs", lambda workspace: lives(workspace, lambda: Circulating(
+            workspace, QUEUES, ours=True, pairs=4, huge=True, eal=LITTLE))))

@@ -1,21 +1,27 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """What tests of net_virtio_user in the guest share."""
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "integration"))
 
-from harness.numbered import run_numbered  # noqa: E402
+from harness.numbered import (PATIENCE_MS, run_numbered, start_numbered,  # noqa: E402
+                              stop_numbered)
 from harness.process import Process  # noqa: E402
 from harness.result import check  # noqa: E402
 from harness.testpmd import START_SECONDS, Testpmd, ours, vdev  # noqa: E402
-from harness.workspace import Workspace  # noqa: E402
+from harness.workspace import Workspace, built  # noqa: E402
 from virtio_lab import FRAMES, RESTARTS, our_drivers  # noqa: E402
 
 PORT = "net_virtio_user0"
 NOBODY = 65534
+FEW = 100
+ROUNDS = 50
+LITTLE_MB = "44"  # so that our testpmd soon needs more
+PORTS_MAX = 8
 
 
 def start(workspace: Workspace, device: str, peer: str, *, program=ours, pairs: int = 1,
@@ -27,22 +33,37 @@ def start(workspace: Workspace, device: str, peer: str, *, program=ours, pairs: 
                    [*our_drivers(workspace, program()), *eal], huge=huge)
 
 
-def passes(testpmd: Testpmd, frames: int = FRAMES) -> None:
-    """Every frame comes back as it was sent, and on the queue that it was sent on."""
-    before = testpmd.port_stats()
-    sent = run_numbered(testpmd, frames).sent
-    counts = testpmd.port_stats() - before
-    check(counts.rx_packets == counts.tx_packets == sent and counts.rx_bytes == counts.tx_bytes,
-          f"{sent} frames each way, got {counts}")
+class Numbered:
+    """Traffic of our testpmd: every frame comes back as it was sent, and on the queue that it was sent
+    on."""
+    ports = 1
+    lets_ports_go = True    # while there is traffic
+
+    def __init__(self, testpmd: Testpmd, pairs: int = 1):
+        self.testpmd, self.pairs = testpmd, pairs
+
+    def passes(self, frames: int = FRAMES) -> None:
+        before = self.testpmd.port_stats()
+        sent = run_numbered(self.testpmd, frames // self.pairs).sent
+        counts = self.testpmd.port_stats() - before
+        check(counts.rx_packets == counts.tx_packets == sent and
+              counts.rx_bytes == counts.tx_bytes, f"{sent} frames each way, got {counts}")
+
+    def begin(self) -> None:
+        start_numbered(self.testpmd, patience_ms=PATIENCE_MS)
+
+    def end(self) -> None:
+        stop_numbered(self.testpmd)
 
 
-def restarts(testpmd: Testpmd, times: int = RESTARTS) -> None:
-    """The port runs again each time, with no more memory or descriptors than before."""
+def starts_again(traffic, times: int = RESTARTS) -> None:
+    """The ports run again each time, with no more descriptors than before."""
+    testpmd = traffic.testpmd
     fds = testpmd.fd_count()
     for _ in range(times):
-        testpmd.command("port stop 0")
-        testpmd.command("port start 0")
-        passes(testpmd, 100)
+        testpmd.command("port stop all")
+        testpmd.command("port start all")
+        traffic.passes(FEW)
     check(testpmd.fd_count() == fds, f"{fds} descriptors as before, got {testpmd.fd_count()}")
 
 
@@ -50,6 +71,66 @@ def pinned_kb(process: Process) -> int:
     """Memory of the process that is locked for devices."""
     status = Path(f"/proc/{process.pid}/status").read_text(encoding="ascii")
     return int(re.search(r"VmPin:\s+(\d+) kB", status).group(1))
+
+
+def heap_grows(workspace: Workspace, traffic) -> int:
+    """Attach ports with long rings until more memory is mapped; returns the number behind the last."""
+    testpmd, port = traffic.testpmd, traffic.ports
+    before = pinned_kb(testpmd)
+    while pinned_kb(testpmd) == before and port < traffic.ports + PORTS_MAX:
+        socket = workspace.path(f"nobody{port}")
+        testpmd.command(f"port attach net_virtio_user{port},path={socket},server=1,"
+                        f"queues={traffic.pairs},queue_size=32768")
+        # The distribution's testpmd does not ask the driver; ours does, and has no such command.
+        for queue in ("rxq", "txq"):
+            testpmd.command(f"port config {port} {queue} 0 ring_size 32768")
+        testpmd.command(f"port start {port}")
+        port += 1
+    check(pinned_kb(testpmd) > before, f"more than {before} kB to be mapped")
+    return port
+
+
+def heap_grows_and_shrinks(workspace: Workspace, traffic) -> None:
+    """What DPDK takes and gives back while frames are under way is mapped and unmapped."""
+    testpmd = traffic.testpmd
+    before = pinned_kb(testpmd)
+    for _ in range(2):
+        traffic.begin()
+        port = heap_grows(workspace, traffic)
+        grown = pinned_kb(testpmd)
+        if not traffic.lets_ports_go:
+            traffic.end()
+        while port > traffic.ports:
+            port -= 1
+            testpmd.command(f"port stop {port}")
+            testpmd.command(f"port detach {port}")
+        now = pinned_kb(testpmd)
+        # The distribution's testpmd takes memory of its own when its traffic begins and ends.
+        check(now == before if traffic.lets_ports_go else now < grown,
+              f"{before} kB to be mapped again, after {grown}, got {now}")
+        if traffic.lets_ports_go:
+            traffic.end()
+
+
+def lives(workspace: Workspace, begin) -> None:
+    """All that becomes of a program on a device, until it is killed, and another one has the device.
+    begin() starts one, and gives its traffic."""
+    traffic = begin()
+    traffic.passes()
+    heap_grows_and_shrinks(workspace, traffic)
+    starts_again(traffic)
+    traffic.begin()
+    traffic.testpmd.signal(signal.SIGKILL)
+    traffic.testpmd.wait()
+    traffic = begin()
+    traffic.passes(FEW)
+    traffic.testpmd.quit()
+
+
+def says_once(testpmd: Testpmd, *lines: str) -> None:
+    for line in lines:
+        check(len([said for said in testpmd.text.splitlines() if line in said]) == 1,
+              f"one line '{line}', got:\n{testpmd.text}")
 
 
 def refused(workspace: Workspace, device: str, why: str, *, before: tuple = (), program=ours,
@@ -65,6 +146,16 @@ def refused(workspace: Workspace, device: str, why: str, *, before: tuple = (), 
     check(status not in (0, None) and len(said) == 1 and re.search(why, said[0]),
           f"an error and one line like '{why}', got status {status} and {said}")
     workspace.forget(process)
+
+
+def sleeper_wakes(workspace: Workspace, *devices: str) -> None:
+    """Frames that one port sends wake a program that sleeps on the receive queue of the other, or of
+    the only one there is."""
+    vdevs = [word for i, path in enumerate(devices)
+             for word in ("--vdev", vdev(f"net_virtio_user{i}", path=path))]
+    said = workspace.run([built("tests/lab/sleeper"), *workspace.eal_args(0, "sleeper"), *vdevs,
+                          "--", str(ROUNDS)], START_SECONDS)
+    check(f"woken {ROUNDS} times" in said, f"{ROUNDS} frames to wake the sleeper, got {said}")
 
 
 def unprivileged() -> Path:

@@ -5,82 +5,56 @@
 """net_virtio_user on the kernel's vDPA simulator, which gives back frames for its own address. It has
 one pair of split queues and a control queue in an address space of its own."""
 import os
-import signal
 
-from virtio_user_lab import (PORT, command, passes, pinned_kb, refused, restarts, start,
-                             unprivileged)
+from virtio_user_lab import (FEW, LITTLE_MB, PORT, Numbered, command, lives, refused, says_once,
+                             sleeper_wakes, start, unprivileged)
 
-from harness.numbered import start_numbered, stop_numbered
 from harness.result import check
 from harness.runner import run
 from harness.workspace import Workspace
 
 DEVICE = "/dev/vhost-vdpa-0"
 MAC = "00:11:22:33:44:55"
-LITTLE_MB = "44"  # so that DPDK soon needs more
 OTHER_MAC = "00:11:22:33:44:66"
-PORTS_MAX = 8
 
 
-def knows_the_device(testpmd) -> None:
+def hugepages(workspace: Workspace) -> None:
+    lives(workspace, lambda: Numbered(start(workspace, DEVICE, MAC, huge=True,
+                                            eal=("-m", LITTLE_MB))))
+
+
+def knows_the_device(workspace: Workspace) -> None:
+    testpmd = start(workspace, DEVICE, MAC)
     log = testpmd.text
     check("control queue 2 in address space 1" in log, "a control queue of its own")
     check("doorbells of /dev/vhost-vdpa-0: eventfds" in log, "to be told of doorbells")
     info = testpmd.command("show port info 0")
-    for expected in (f"MAC address: {MAC}", "Link status: up", "MTU: 1500",
+    for expected in (f"MAC address: {MAC}", "Link status: up", "MTU: 1400",
                      "Max possible RX queues: 1"):
         check(expected in info, f"'{expected}', got:\n{info}")
-
-
-def heap_grows_and_shrinks(testpmd, workspace: Workspace) -> None:
-    """What DPDK takes and gives back while frames are under way is mapped and unmapped."""
-    start_numbered(testpmd)
-    before = pinned_kb(testpmd)
-    for _ in range(2):
-        port = 0
-        while pinned_kb(testpmd) == before and port < PORTS_MAX:
-            port += 1
-            socket = workspace.path(f"nobody{port}")
-            testpmd.command(f"port attach net_virtio_user{port},path={socket},server=1,"
-                            "queue_size=32768")
-            testpmd.command(f"port start {port}")
-        check(pinned_kb(testpmd) > before, f"more than {before} kB to be mapped")
-        while port > 0:
-            testpmd.command(f"port stop {port}")
-            testpmd.command(f"port detach {port}")
-            port -= 1
-        check(pinned_kb(testpmd) == before,
-              f"{before} kB to be mapped again, got {pinned_kb(testpmd)}")
-    stop_numbered(testpmd)
-
-
-def hugepages(workspace: Workspace) -> None:
-    testpmd = start(workspace, DEVICE, MAC, huge=True, eal=("-m", LITTLE_MB))
-    knows_the_device(testpmd)
-    passes(testpmd)
     refused(workspace, DEVICE, r"another program has it open")
-    heap_grows_and_shrinks(testpmd, workspace)
-    restarts(testpmd)
     # The device filters by an address that only a command on its control queue changes.
     testpmd.command(f"mac_addr set 0 {OTHER_MAC}")
     testpmd.command(f"set eth-peer 0 {OTHER_MAC}")
-    passes(testpmd, 100)
-    testpmd.signal(signal.SIGKILL)
-    testpmd.wait()
-    again = start(workspace, DEVICE, MAC, huge=True, mac=MAC)
-    passes(again, 100)
-    again.quit()
+    Numbered(testpmd).passes(FEW)
+    testpmd.quit()
+    testpmd = start(workspace, DEVICE, MAC, mac=MAC)
+    Numbered(testpmd).passes(FEW)
+    testpmd.quit()
+
+
+def frames_wake_a_sleeper(workspace: Workspace) -> None:
+    sleeper_wakes(workspace, DEVICE)
 
 
 def reduced_unprivileged_without_hugepages(workspace: Workspace) -> None:
     """All at once: none of it has to do with the others."""
     os.chmod(DEVICE, 0o666)
-    testpmd = start(workspace, DEVICE, MAC, program=unprivileged, huge=False, queues=4, packed_vq=1, queue_size=1024)
-    for line in ("has 1 of the 4 queue pairs asked for", "has no packed rings",
-                 "have 256 entries and not the 1024 asked for"):
-        check(len([said for said in testpmd.text.splitlines() if line in said]) == 1,
-              f"one line '{line}', got:\n{testpmd.text}")
-    passes(testpmd, 500)
+    testpmd = start(workspace, DEVICE, MAC, program=unprivileged, huge=False, queues=4, packed_vq=1,
+                    queue_size=1024)
+    says_once(testpmd, "has 1 of the 4 queue pairs asked for", "has no packed rings",
+              "have 256 entries and not the 1024 asked for")
+    Numbered(testpmd).passes()
     device_goes_and_comes(testpmd)
     testpmd.quit()
     os.chmod(DEVICE, 0o600)
@@ -90,10 +64,11 @@ def device_goes_and_comes(testpmd) -> None:
     command("vdpa", "dev", "del", "vdpa0")
     testpmd.expect(rf"{PORT}: the back end at {DEVICE} is gone: link down")
     check("Link status: down" in testpmd.command("show port info 0"), "the link to be down")
-    command("vdpa", "dev", "add", "name", "vdpa0", "mgmtdev", "vdpasim_net", "mac", MAC)
+    command("vdpa", "dev", "add", "name", "vdpa0", "mgmtdev", "vdpasim_net", "mac", MAC, "mtu",
+            "1400")
     os.chmod(DEVICE, 0o666)
     testpmd.expect(rf"{PORT}: back end at {DEVICE} connected: link up", start=testpmd.mark())
-    passes(testpmd, 500)
+    Numbered(testpmd).passes(FEW)
 
 
 def what_cannot_be(workspace: Workspace) -> None:
@@ -109,4 +84,5 @@ def what_cannot_be(workspace: Workspace) -> None:
 
 if __name__ == "__main__":
     os.chmod(DEVICE, 0o600)
-    run(hugepages, reduced_unprivileged_without_hugepages, what_cannot_be)
+    run(hugepages, knows_the_device, frames_wake_a_sleeper,
+        reduced_unprivileged_without_hugepages, what_cannot_be)

@@ -10,7 +10,8 @@ a hub between them, and one with 4 queue pairs, packed rings and doorbells that 
 frames a vhost port on the host sends back."""
 from virtio_lab import (DEVICES, FILTERS, Monitor, announces_itself, device_has,
                         filters_reach_the_device, link_follows_the_cable, our_drivers)
-from virtio_user_lab import command, passes, refused, restarts, start
+from virtio_user_lab import (LITTLE_MB, Numbered, command, lives, refused, says_once,
+                             sleeper_wakes, start, starts_again)
 
 from harness.result import check
 from harness.runner import run
@@ -49,34 +50,43 @@ def device_and_port_agree(workspace: Workspace) -> None:
 
 
 def over_the_hub(workspace: Workspace) -> None:
-    """What comes back is for the other one's address: only a port that takes all frames gets it."""
-    reflector = start(workspace, HUB[1], HUB_MACS[0], eal=("-m", "64"))
+    """What comes back is for the other one's address: only a port that takes all frames gets it. The
+    device of the other one lacks what is asked for."""
+    reflector = start(workspace, HUB[1], HUB_MACS[0], eal=("-m", "64"), queues=4, packed_vq=1)
+    says_once(reflector, "has 1 of the 4 queue pairs asked for", "has no packed rings")
     reflector.command("start")
-    testpmd = start(workspace, HUB[0], HUB_MACS[1], huge=False)
-    check(f"MAC address: {HUB_MACS[0]}" in testpmd.command("show port info 0"), "its address")
-    check("doorbells of /dev/vhost-vdpa-0: eventfds" in testpmd.text, "no doorbells to map")
-    passes(testpmd)
-    restarts(testpmd)
-    testpmd.quit()
+
+    def begin() -> Numbered:
+        testpmd = start(workspace, HUB[0], HUB_MACS[1], huge=True, eal=("-m", LITTLE_MB))
+        check("doorbells of /dev/vhost-vdpa-0: eventfds" in testpmd.text, "no doorbells to map")
+        return Numbered(testpmd)
+
+    lives(workspace, begin)
     reflector.quit()
 
 
-def four_pairs(workspace: Workspace) -> None:
-    testpmd = start(workspace, QUEUES, QUEUES_MAC, pairs=4)
-    check("doorbells of /dev/vhost-vdpa-2: mapped" in testpmd.text, "doorbells to be mapped")
-    check("control queue 8 in" in testpmd.text, "the control queue behind 4 pairs")
-    check("receive functions: split" in testpmd.text, "split rings unless others are asked for")
-    passes(testpmd)
-    restarts(testpmd)
-    testpmd.quit()
+def with_four_pairs(workspace: Workspace) -> None:
+    def begin() -> Numbered:
+        testpmd = start(workspace, QUEUES, QUEUES_MAC, pairs=4, huge=True, eal=("-m", LITTLE_MB))
+        check("doorbells of /dev/vhost-vdpa-2: mapped" in testpmd.text, "doorbells to be mapped")
+        check("control queue 8 in" in testpmd.text, "the control queue behind 4 pairs")
+        check("receive functions: split" in testpmd.text, "split rings unless others are asked for")
+        return Numbered(testpmd, 4)
+
+    lives(workspace, begin)
 
 
-def packed(workspace: Workspace) -> None:
-    testpmd = start(workspace, QUEUES, QUEUES_MAC, packed_vq=1)
+def packed_without_hugepages(workspace: Workspace) -> None:
+    testpmd = start(workspace, QUEUES, QUEUES_MAC, packed_vq=1, huge=False)
     check("receive functions: packed" in testpmd.text, "packed rings")
-    passes(testpmd)
-    restarts(testpmd)
+    traffic = Numbered(testpmd)
+    traffic.passes()
+    starts_again(traffic)
     testpmd.quit()
+
+
+def frames_wake_a_sleeper(workspace: Workspace) -> None:
+    sleeper_wakes(workspace, *HUB)
 
 
 def out_of_reach(workspace: Workspace) -> None:
@@ -87,4 +97,5 @@ def out_of_reach(workspace: Workspace) -> None:
 
 
 if __name__ == "__main__":
-    run(device_and_port_agree, over_the_hub, four_pairs, packed, out_of_reach)
+    run(device_and_port_agree, over_the_hub, with_four_pairs, packed_without_hugepages,
+        frames_wake_a_sleeper, out_of_reach)

@@ -12,6 +12,7 @@ from .testpmd import Testpmd
 from .workspace import sanitized
 
 SECONDS = 300
+FRAMES_A_SECOND = 1000  # of a machine that does much else
 # How long nothing may arrive before what is under way counts as lost. A guest, or a peer, may not get
 # a processor for seconds where much else runs; who waits for a lost frame waits for a failure.
 PATIENCE_MS = 60_000
@@ -29,12 +30,12 @@ def frames(count: int) -> int:
 
 
 def start_numbered(testpmd: Testpmd, count: int = 0, size: str = "64-1514",
-                   window: int = 64) -> None:
+                   window: int = 64, patience_ms: int = 0) -> None:
     """Send numbered frames on all queues, count on each (0: no end), and expect them back. Without an
-    end it is about what happens when frames are lost, and goes on soon after."""
+    end it is about what happens when frames are lost, and goes on soon after, or after patience_ms."""
+    patience_ms = patience_ms or (PATIENCE_MS if count else 1000)
     for line in ("set fwd seq", f"set seq count {count}", f"set seq size {size}",
-                 f"set seq window {window}", f"set seq timeout {PATIENCE_MS if count else 1000}",
-                 "start"):
+                 f"set seq window {window}", f"set seq timeout {patience_ms}", "start"):
         testpmd.command(line)
 
 
@@ -52,7 +53,7 @@ def run_numbered(testpmd: Testpmd, count: int, **options) -> Numbered:
     begin = testpmd.mark()
     start_numbered(testpmd, count, **options)
     testpmd.rewind(begin)
-    return await_numbered(testpmd)
+    return await_numbered(testpmd, max(SECONDS, count // FRAMES_A_SECOND))
 
 
 def seq_stats(testpmd: Testpmd) -> dict[str, int]:
