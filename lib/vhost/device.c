@@ -658,6 +658,7 @@ vhost_device_destroy(struct vhost_device *dev)
 			continue;
 		reset_queue(q);
 		vhost_vring_set_callfd(&q->vring, -1);
+		vhost_vring_set_errfd(&q->vring, -1);
 		close_fd(&q->callfd);
 		close_fd(&q->errfd);
 		q->named = false;

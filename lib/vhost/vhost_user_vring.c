@@ -204,6 +204,7 @@ vhost_user_set_vring_err(struct vhost_device *dev, struct vhost_queue *q,
 	ret = take_notifier(dev, q, msg, &fd);
 	if (ret != 0)
 		return ret;
+	vhost_vring_set_errfd(&q->vring, fd);
 	replace_fd(dev, &q->errfd, fd);
 	return 0;
 }

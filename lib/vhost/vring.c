@@ -51,7 +51,7 @@ vhost_vring_init(struct vhost_vring *vr, const char *name)
 {
 	memset(vr, 0, sizeof(*vr));
 	vr->name = name;
-	vr->callfd = vr->miss_fd = -1;
+	vr->callfd = vr->miss_fd = vr->errfd = -1;
 	vhost_vring_set_features(vr, 0);
 }
 
@@ -213,6 +213,14 @@ vhost_vring_set_callfd(struct vhost_vring *vr, int callfd)
 }
 
 void
+vhost_vring_set_errfd(struct vhost_vring *vr, int errfd)
+{
+	vhost_vring_claim(vr);
+	vr->errfd = errfd;
+	vhost_vring_release(vr);
+}
+
+void
 vhost_vring_set_memory(struct vhost_vring *vr, const struct rte_vhost_memory *mem)
 {
 	vhost_vring_set_tables(vr, &(struct vhost_vring_memory){ mem, mem, mem });
@@ -256,6 +264,9 @@ vring_set_broken(struct vhost_vring *vr, const char *why)
 	VRING_LOG(ERR,
 		"%s: broken ring: %s (avail %u, used %u, size %u); idle until it is started again",
 		vr->name, why, vr->avail_idx, vr->used_idx, vr->size);
+	/* Once for each start of the ring, as the line above: no guest can make it many. */
+	if (vr->errfd >= 0)
+		vhost_peer_event_raise(vr->errfd);
 }
 
 uint8_t *

@@ -18,7 +18,8 @@
  * Broken rings. What the guest wrote can be so wrong that nothing sane follows it: an available
  * index further ahead than the ring is long, a chain head outside of the table, a packed chain
  * that fills the whole ring and goes on. Such a ring is told about once and refuses every burst
- * until it is started again, as a device that needs a reset does.
+ * until it is started again, as a device that needs a reset does. The front end hears of it, once, if it
+ * gave an eventfd for that.
  *
  * IOMMU. A ring that comes upon an address which is not mapped says so (struct vhost_vring_miss) and
  * refuses bursts, with the buffer still in the ring, until vhost_vring_set_tables() gives it something
@@ -216,7 +217,8 @@ struct __rte_cache_aligned vhost_vring {
 	const struct rte_vhost_memory *guest;
 	struct vhost_vring_miss miss; /**< behind an IOMMU */
 	int miss_fd;                  /**< eventfd that tells the owner of it, or -1 */
-	uint8_t announce_mac[6];      /**< with VHOST_VRING_ANNOUNCE: of the guest */
+	int errfd;               /**< eventfd that tells the front end of a broken ring, or -1 */
+	uint8_t announce_mac[6]; /**< with VHOST_VRING_ANNOUNCE: of the guest */
 	/** Packed rings: where to keep what a burst overwrites (inflight.h), or NULL. */
 	struct rte_vhost_inflight_info_packed *inflight;
 	const char *name; /**< for the log: device and queue; owned by whoever owns the ring */
@@ -277,10 +279,11 @@ void vhost_vring_start_iommu(struct vhost_vring *vr, const struct vhost_vring_me
 void vhost_vring_stop(struct vhost_vring *vr);
 
 /**
- * Change the eventfd (-1 for none), the memory table or the dirty log (NULL for none) of a ring
+ * Change an eventfd (-1 for none), the memory table or the dirty log (NULL for none) of a ring
  * that may be running. They return when no burst uses the old one any more.
  */
 void vhost_vring_set_callfd(struct vhost_vring *vr, int callfd);
+void vhost_vring_set_errfd(struct vhost_vring *vr, int errfd);
 void vhost_vring_set_memory(struct vhost_vring *vr, const struct rte_vhost_memory *mem);
 void vhost_vring_set_tables(struct vhost_vring *vr, const struct vhost_vring_memory *mem);
 void vhost_vring_set_log(struct vhost_vring *vr, const struct vhost_dirty_log *log);

@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <unistd.h>
 
 #include <linux/virtio_config.h>
 #include <linux/virtio_ring.h>
@@ -238,6 +239,36 @@ application_is_not_asked_for_what_the_driver_does_not_want(void **state)
 }
 
 static void
+front_end_is_told_once_that_a_ring_is_broken(void **state)
+{
+	const struct rte_vhost_device_ops ops = { 0 };
+	const int err = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	struct rte_mbuf *m = rte_pktmbuf_alloc(pool);
+	struct vring_avail *avail;
+	struct frontend fe;
+	eventfd_t n;
+
+	(void)state;
+	assert_non_null(m);
+	rte_pktmbuf_append(m, 64);
+	bring_up(&fe, &ops);
+	assert_int_equal(fe_set_fd(&fe, VHOST_USER_SET_VRING_ERR, 0, err), 0);
+	enqueue(&fe);
+	assert_int_not_equal(eventfd_read(err, &n), 0);
+	/* More buffers than the ring has. */
+	avail = (struct vring_avail *)(fe.memory + 0x4000);
+	avail->idx += 2 * FE_RING_SIZE;
+	for (int i = 0; i < FE_RING_SIZE + 10; i++)
+		rte_vhost_enqueue_burst(fe.dev->vid, 0, &m, 1);
+	assert_int_equal(counter(&fe, "broken_ring"), 1);
+	assert_int_equal(eventfd_read(err, &n), 0);
+	assert_int_equal(n, 1);
+	rte_pktmbuf_free(m);
+	take_down(&fe);
+	close(err);
+}
+
+static void
 nobody_is_interrupted_on_a_ring_that_does_not_run(void **state)
 {
 	const struct rte_vhost_device_ops ops = { .guest_notified = guest_notified };
@@ -269,6 +300,7 @@ main(void)
 		cmocka_unit_test(interrupt_that_the_application_leaves_is_raised),
 		cmocka_unit_test(interrupt_that_counters_have_forgotten_is_raised),
 		cmocka_unit_test(application_is_not_asked_for_what_the_driver_does_not_want),
+		cmocka_unit_test(front_end_is_told_once_that_a_ring_is_broken),
 		cmocka_unit_test(nobody_is_interrupted_on_a_ring_that_does_not_run),
 	};
 
