@@ -284,6 +284,8 @@ vhost_device_update(struct vhost_device *dev)
 		if (ret != 0)
 			return ret;
 	}
+	/* Callbacks above may have ended it. */
+	run = run && !dev->closing;
 	return run && !dev->running && !dev->refused ? start_device(dev) : 0;
 }
 
@@ -598,7 +600,7 @@ clear_facts(struct vhost_device *dev)
 	dev->transfer = NULL;
 	dev->go_on = NULL;
 	dev->backend_fd = -1;
-	dev->suspended = dev->closing = false;
+	dev->suspended = dev->closing = dev->cleaned_up = false;
 	dev->engaged = dev->running = dev->refused = false;
 	dev->extern_ops = (struct rte_vhost_user_extern_ops){ 0 };
 	memset(&dev->messages, 0, sizeof(dev->messages));
@@ -634,6 +636,24 @@ vhost_device_announce(struct vhost_device *dev)
 }
 
 void
+vhost_device_lose_vdpa(struct vhost_device *dev)
+{
+	struct rte_vdpa_device *vdpa = dev->vdpa;
+
+	dev->closing = true;
+	if (dev->running)
+		vdpa->ops->dev_close(dev->vid);
+	for (uint16_t i = 0; i < dev->nr_queues; i++)
+		if (dev->queues[i] != NULL && dev->queues[i]->live)
+			vdpa->ops->set_vring_state(dev->vid, i, 0);
+	if (!dev->cleaned_up)
+		VDPA_OP(vdpa, dev_cleanup, dev->vid);
+	vhost_device_lock(dev);
+	dev->vdpa = NULL;
+	vhost_device_unlock(dev);
+}
+
+void
 vhost_device_destroy(struct vhost_device *dev)
 {
 	struct rte_vhost_memory *mem = dev->mem;
@@ -646,6 +666,7 @@ vhost_device_destroy(struct vhost_device *dev)
 	vhost_device_update(dev);
 	if (dev->vdpa != NULL)
 		VDPA_OP(dev->vdpa, dev_cleanup, dev->vid);
+	dev->cleaned_up = true;
 	if (dev->ops.destroy_connection != NULL)
 		dev->ops.destroy_connection(dev->vid);
 

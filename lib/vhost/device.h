@@ -176,6 +176,7 @@ struct vhost_device {
 	pthread_mutex_t answer_lock; /**< held by who waits for an answer on it */
 	bool suspended;              /**< stopped for a moment, while something of it changes */
 	bool closing;                /**< the connection ends */
+	bool cleaned_up;             /**< and the vDPA driver knows */
 
 	/* What follows from them. */
 	bool engaged; /**< has all it takes to run, but for being suspended */
@@ -269,6 +270,13 @@ struct vhost_device *vhost_device_create(const struct vhost_device_config *confi
  * @return 0; -ECONNREFUSED it does not want it, nor to hear any more of it: to be destroyed
  */
 int vhost_device_announce(struct vhost_device *dev);
+
+/**
+ * The driver of the device's vDPA device leaves while the application is in one of its callbacks: have it
+ * let go of the device now. The connection has no use from then on, and is closed when that callback
+ * has returned.
+ */
+void vhost_device_lose_vdpa(struct vhost_device *dev);
 
 /** The connection ended: stop everything, tell everybody, give back all that the front end sent. */
 void vhost_device_destroy(struct vhost_device *dev);

@@ -17,6 +17,7 @@
 #include "vdpa.h"
 #include "vhost_log.h"
 #include "vhost_telemetry.h"
+#include "vhost_user_connection.h"
 #include "vhost_user_dispatch.h"
 #include "vhost_user_socket.h"
 
@@ -117,6 +118,7 @@ release_in_loop(void *arg)
 
 	while ((s = find_user(dev)) != NULL)
 		vhost_user_socket_release_vdpa(s, dev);
+	vhost_user_lose_vdpa(dev);
 }
 
 static void

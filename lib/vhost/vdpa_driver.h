@@ -167,7 +167,9 @@ __rte_internal struct rte_vdpa_device *rte_vdpa_register_device(struct rte_devic
  * Sockets it is attached to are detached from it, connections that run on it are closed (so
  * dev_close() and dev_cleanup() are called), and queries in progress are waited for: after this no
  * operation of the device runs. Hence not to be called from an operation, nor with a lock
- * held that an operation takes. Thread-safe.
+ * held that an operation takes. In a callback of an application it may be: the driver is called for
+ * what it has to give back, and the connection is closed when the callback has returned.
+ * Thread-safe.
  *
  * @param dev
  *   The device; freed.

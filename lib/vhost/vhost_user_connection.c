@@ -344,3 +344,20 @@ vhost_user_close_connections(struct vhost_user_socket *s, const struct rte_vdpa_
 	while ((c = find_idle(s, vdpa)) != NULL)
 		connection_close(c);
 }
+
+void
+vhost_user_lose_vdpa(const struct rte_vdpa_device *vdpa)
+{
+	struct vhost_user_connection *c = TAILQ_FIRST(&connections);
+
+	/* Its driver may do what it likes when it is called: look anew. */
+	while (c != NULL) {
+		if (c->busy && c->dev->vdpa == vdpa) {
+			c->doomed = true;
+			vhost_device_lose_vdpa(c->dev);
+			c = TAILQ_FIRST(&connections);
+		} else {
+			c = TAILQ_NEXT(c, link);
+		}
+	}
+}

@@ -32,6 +32,12 @@ bool vhost_user_has_connections(struct vhost_user_socket *s, const struct rte_vd
  */
 void vhost_user_close_connections(struct vhost_user_socket *s, const struct rte_vdpa_device *vdpa);
 
+/**
+ * A vDPA device leaves: connections that are in a callback of the application do without it now, and are
+ * closed when that has returned.
+ */
+void vhost_user_lose_vdpa(const struct rte_vdpa_device *vdpa);
+
 /** Called when guest memory was taken away, by whomever: those who did lose their connection. */
 void vhost_user_memory_lost(void *arg);
 
