@@ -50,7 +50,8 @@ static bool
 make_external(struct rte_mbuf *m, uint32_t more)
 {
 	uint32_t len = m->pkt_len + more;
-	uint32_t headroom = RTE_MIN((uint32_t)RTE_PKTMBUF_HEADROOM, UINT16_MAX - len);
+	/* Even: headers have fields of two bytes, at least. */
+	uint32_t headroom = RTE_MIN((uint32_t)RTE_PKTMBUF_HEADROOM, UINT16_MAX - len) & ~1u;
 	uint32_t shared_at = RTE_ALIGN_CEIL(headroom + len, (uint32_t)sizeof(uintptr_t));
 	struct rte_mbuf_ext_shared_info *shared;
 	uint8_t *buf;

@@ -673,6 +673,8 @@ only_what_exceeds_an_mbuf_gets_an_external_buffer(void **state)
 		{ RTE_VHOST_USER_EXTBUF_SUPPORT, RTE_MBUF_DEFAULT_DATAROOM, 1, false },
 		{ RTE_VHOST_USER_EXTBUF_SUPPORT, RTE_MBUF_DEFAULT_DATAROOM + 1, 1, true },
 		{ RTE_VHOST_USER_EXTBUF_SUPPORT, UINT16_MAX - 60, 1, true },
+		{ RTE_VHOST_USER_EXTBUF_SUPPORT, UINT16_MAX - 61, 1, true },
+		{ RTE_VHOST_USER_EXTBUF_SUPPORT, UINT16_MAX - 1, 1, true },
 		{ RTE_VHOST_USER_EXTBUF_SUPPORT, UINT16_MAX, 1, true },
 		{ RTE_VHOST_USER_EXTBUF_SUPPORT, UINT16_MAX + 1, 32, false },
 		{ RTE_VHOST_USER_EXTBUF_SUPPORT | RTE_VHOST_USER_LINEARBUF_SUPPORT, UINT16_MAX, 1,
@@ -695,6 +697,10 @@ only_what_exceeds_an_mbuf_gets_an_external_buffer(void **state)
 			assert_int_equal(rte_mbuf_check(m, 1, &why), 0);
 			assert_int_equal(m->nb_segs, cases[i].segs);
 			assert_int_equal(RTE_MBUF_HAS_EXTBUF(m) != 0, cases[i].external);
+			/* Where headers are read as what they are. */
+			assert_int_equal(rte_pktmbuf_mtod(m, uintptr_t) %
+					__alignof__(struct rte_ether_hdr),
+				0);
 			rte_pktmbuf_free(m);
 		}
 		rig_stop();
