@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
@@ -20,6 +21,7 @@
 #define USED 0x2000u
 #define POOL_SIZE 255
 #define BURST 32
+#define INPUTS_BETWEEN_LOOKS 256u
 #define STEPS_MAX 400
 
 enum step {
@@ -368,6 +370,56 @@ lowest_fd(void)
 	return fd;
 }
 
+static unsigned int
+open_descriptors(void)
+{
+	DIR *dir = opendir("/proc/self/fd");
+	unsigned int n = 0;
+
+	fuzz_check(dir != NULL);
+	while (readdir(dir) != NULL)
+		n++;
+	closedir(dir);
+	return n;
+}
+
+/* Of files that have no name: what is shared, logged to, or kept for the next back end. */
+static unsigned int
+mappings(void)
+{
+	FILE *maps = fopen("/proc/self/maps", "re");
+	unsigned int n = 0;
+	char line[512];
+
+	fuzz_check(maps != NULL);
+	while (fgets(line, sizeof(line), maps) != NULL)
+		n += strstr(line, "/memfd:") != NULL;
+	fclose(maps);
+	return n;
+}
+
+/* No sanitizer sees what the kernel keeps for us. Looking takes as long as some inputs do. */
+static void
+check_growth(void)
+{
+	static unsigned int runs, descriptors_before, mappings_before;
+
+	if (runs++ % INPUTS_BETWEEN_LOOKS != 0)
+		return;
+	if (runs == 1) {
+		descriptors_before = open_descriptors();
+		mappings_before = mappings();
+	}
+	if (open_descriptors() > descriptors_before || mappings() > mappings_before) {
+		fprintf(stderr,
+			"of the last %u inputs, one left descriptors (%u, not %u) or mappings "
+			"(%u, not %u)\n",
+			INPUTS_BETWEEN_LOOKS, open_descriptors(), descriptors_before, mappings(),
+			mappings_before);
+		abort();
+	}
+}
+
 void
 fuzz_frontend_answer(struct fuzz_input *in, uint32_t request, unsigned int n)
 {
@@ -403,6 +455,7 @@ fuzz_frontend_run(struct fuzz_input *in, const struct vhost_device_config *confi
 	drain(rig.fds[SOCKET]);
 	fuzz_check(rte_mempool_in_use_count(rig.pool) == 0);
 	fuzz_check(lowest_fd() == before);
+	check_growth();
 }
 
 void

@@ -7,7 +7,8 @@
  * lies behind them is reached.
  *
  * Besides what the sanitizers find: no descriptor and no mbuf is left when the connection has ended,
- * and bursts never give out more than was asked for.
+ * bursts never give out more than was asked for, and every so often neither descriptors nor mappings
+ * have become more.
  */
 
 #ifndef FUZZ_FRONTEND_H

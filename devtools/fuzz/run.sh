@@ -51,7 +51,7 @@ mkdir -p build-fuzz/findings
 for target in "${chosen[@]}"; do
 	printf '\n== %s, %s s\n' "$target" "$time"
 	mkdir -p "build-fuzz/corpus/$target"
-	ASAN_OPTIONS=${ASAN_OPTIONS:-detect_leaks=0} "build-fuzz/devtools/fuzz/fuzz_$target" \
+	"build-fuzz/devtools/fuzz/fuzz_$target" \
 		-max_total_time="$time" -max_len=4096 -timeout=10 -print_final_stats=1 \
 		-artifact_prefix="build-fuzz/findings/$target-" \
 		"build-fuzz/corpus/$target" "devtools/fuzz/corpus/$target" || {
