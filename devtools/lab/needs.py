@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from . import devices
 from .devices import BadDevice, VirtioNet
 from .machine import Machine
+from .peer import in_directory
 
 
 @dataclass(frozen=True)
@@ -44,10 +45,10 @@ class Needs:
     peer: str = ""
     monitor: bool = False
 
-    def machine(self, directory: str = "") -> Machine:
+    def machine(self, directory: str) -> Machine:
         """The machine that has it all; directory is what {dir} stands for."""
         try:
-            found = [VirtioNet.parse(text.replace("{dir}", directory)) for text in self.devices]
+            found = [VirtioNet.parse(in_directory(text, directory)) for text in self.devices]
             drivers = {device.driver for device in found}
             for name in self.sets:
                 driver = SETS[name].driver
@@ -103,7 +104,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parts.add_argument("--peer", default="", metavar="COMMAND",
                        help="run COMMAND on the host beside the guest, which boots once COMMAND has "
                        "printed the line 'ready'. {dir} in it, and in DEVICE, is a new directory, "
-                       "for their sockets")
+                       "for their sockets, and {name} is a name that an interface can have")
     parts.add_argument("--monitor", action="store_true",
                        help="let the guest talk to its emulator's monitor: LAB_MONITOR in its "
                        "environment is a character device that speaks QMP. Devices are dev0, dev1..")
@@ -116,7 +117,7 @@ def needs_of(options: argparse.Namespace) -> Needs:
                   tuple(name for name, one in SETS.items()
                         if name in wanted or one.driver and one.driver in implied),
                   tuple(options.device), options.peer, options.monitor)
-    needs.machine("/")
+    needs.machine("/name")
     return needs
 
 

@@ -12,10 +12,20 @@ from .child import bound_to_us, end_session
 
 READY_SECONDS = 60
 END_SECONDS = 30
+EXIT_SKIP = 77
 
 
 class PeerFailed(Exception):
     """The process did not begin, or did not end, as it should."""
+
+
+class PeerSkips(PeerFailed):
+    """The process cannot do its work on this machine; the message says why."""
+
+
+def in_directory(words: str, directory: str) -> str:
+    """These words with what is known only when there is a directory: {dir}, and {name}, its last part."""
+    return words.replace("{dir}", directory).replace("{name}", os.path.basename(directory))
 
 
 class Scratch:
@@ -40,8 +50,9 @@ class Scratch:
 class Peer:
     """Starts a command and waits until it has printed the line "ready"; a context manager.
 
-    directory is a new directory for its sockets, and what {dir} in the command stands for. With no
-    command it is just that directory. What the command prints goes to standard error.
+    directory is a new directory for its sockets, and what {dir} in the command stands for; {name} is its
+    last part. With no command it is just that directory. What the command prints goes to standard error;
+    if it ends with status 77, before it is ready, its last line says why it cannot do its work here.
     """
 
     def __init__(self, command: str):
@@ -67,7 +78,7 @@ class Peer:
             self._kill()
 
     def _start(self) -> None:
-        argv = shlex.split(self.command.replace("{dir}", self.directory))
+        argv = shlex.split(in_directory(self.command, self.directory))
         try:
             self._child = subprocess.Popen(
                 argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, preexec_fn=bound_to_us(),
@@ -84,10 +95,14 @@ class Peer:
                                  f"{READY_SECONDS} s")
             data = os.read(self._child.stdout.fileno(), 4096)
             if not data:
-                raise PeerFailed(f"the peer '{self.command}' ended with status "
-                                 f"{self._child.wait()} before it was ready: "
-                                 f"{said.decode(errors='replace').strip()}")
+                self._raise_early_end(self._child.wait(), said.decode(errors="replace").strip())
             said += data
+
+    def _raise_early_end(self, status: int, said: str) -> None:
+        if status == EXIT_SKIP:
+            raise PeerSkips((said.splitlines() or ["no reason given"])[-1])
+        raise PeerFailed(f"the peer '{self.command}' ended with status {status} before it was "
+                         f"ready: {said}")
 
     def _end(self) -> None:
         """A peer that has gone wrong, or does so when asked to end, makes the run fail."""

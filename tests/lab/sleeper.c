@@ -3,11 +3,12 @@
 /*
  * Sleeps on a receive queue until a frame comes, and does so many times.
  *
- *	sleeper EAL-OPTIONS... -- ROUNDS
+ *	sleeper EAL-OPTIONS... -- ROUNDS [rss]
  *
- * The second port sends a frame, which the first one receives; a single port, whose device sends
- * back what it gets, does both. Between two frames the first port's queue has its interrupt enabled,
- * and nobody polls it. Status 0 if each frame woke the sleeper.
+ * The last port, which may be the only one, whose device sends back what it gets, sends a frame; the
+ * first one receives it, or an answer that is no shorter. Between two frames the first port's queue has
+ * its interrupt enabled, and nobody polls it. With rss, that port spreads frames over its only queue.
+ * Status 0 if each frame woke the sleeper.
  */
 
 #include <stdio.h>
@@ -23,13 +24,19 @@
 #define FRAME 64
 
 static struct rte_mempool *pool;
-static uint16_t sender;
 
 static void
-start(uint16_t port, bool interrupt)
+start(uint16_t port, bool interrupt, bool rss)
 {
-	const struct rte_eth_conf conf = { .intr_conf.rxq = interrupt };
+	struct rte_eth_conf conf = { .intr_conf.rxq = interrupt };
+	struct rte_eth_dev_info info;
 
+	if (rss) {
+		if (rte_eth_dev_info_get(port, &info) < 0 || info.flow_type_rss_offloads == 0)
+			rte_exit(EXIT_FAILURE, "sleeper: port %u has no RSS\n", port);
+		conf.rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
+		conf.rx_adv_conf.rss_conf.rss_hf = info.flow_type_rss_offloads;
+	}
 	if (rte_eth_dev_configure(port, 1, 1, &conf) < 0 ||
 		rte_eth_rx_queue_setup(port, 0, 128, 0, NULL, pool) < 0 ||
 		rte_eth_tx_queue_setup(port, 0, 128, 0, NULL) < 0 || rte_eth_dev_start(port) < 0)
@@ -56,14 +63,14 @@ receive(uint16_t port)
 	unsigned int n = 0;
 
 	while (rte_eth_rx_burst(port, 0, &m, 1) == 1) {
-		n += m->pkt_len == FRAME;
+		n += m->pkt_len >= FRAME;
 		rte_pktmbuf_free(m);
 	}
 	return n;
 }
 
 static void
-round_trip(unsigned int number)
+round_trip(unsigned int number, uint16_t sender)
 {
 	struct rte_epoll_event event;
 
@@ -84,23 +91,24 @@ main(int argc, char **argv)
 {
 	const int used = rte_eal_init(argc, argv);
 	unsigned int rounds;
+	uint16_t ports;
 
-	if (used < 0 || argc - used != 2)
-		rte_exit(EXIT_FAILURE, "usage: sleeper EAL-OPTIONS... -- ROUNDS\n");
+	if (used < 0 || argc - used < 2 || argc - used > 3 ||
+		(argc - used == 3 && strcmp(argv[used + 2], "rss") != 0))
+		rte_exit(EXIT_FAILURE, "usage: sleeper EAL-OPTIONS... -- ROUNDS [rss]\n");
 	rounds = (unsigned int)atoi(argv[used + 1]);
 	pool = rte_pktmbuf_pool_create("pool", 1023, 0, 0, RTE_MBUF_DEFAULT_BUF_SIZE, 0);
-	if (pool == NULL || rte_eth_dev_count_avail() < 1 || rte_eth_dev_count_avail() > 2)
-		rte_exit(EXIT_FAILURE, "sleeper: one port or two, and memory, are needed\n");
-	sender = rte_eth_dev_count_avail() - 1;
-	start(0, true);
-	if (sender != 0)
-		start(sender, false);
+	ports = rte_eth_dev_count_avail();
+	if (pool == NULL || ports == 0)
+		rte_exit(EXIT_FAILURE, "sleeper: a port, and memory, are needed\n");
+	for (uint16_t port = 0; port < ports; port++)
+		start(port, port == 0, port == 0 && argc - used == 3);
 	if (rte_eth_dev_rx_intr_ctl_q(0, 0, RTE_EPOLL_PER_THREAD, RTE_INTR_EVENT_ADD, NULL) < 0)
 		rte_exit(EXIT_FAILURE, "sleeper: the port has no interrupt to wait for\n");
 	for (unsigned int i = 0; i < rounds; i++)
-		round_trip(i);
+		round_trip(i, ports - 1);
 	printf("woken %u times\n", rounds);
-	for (uint16_t port = 0; port <= sender; port++)
+	for (uint16_t port = 0; port < ports; port++)
 		if (rte_eth_dev_stop(port) < 0 || rte_eth_dev_close(port) < 0)
 			rte_exit(EXIT_FAILURE, "sleeper: cannot close port %u\n", port);
 	return rte_eal_cleanup();

@@ -3,7 +3,7 @@
 # lab: --monitor --device virtio-net,netdev=hub:0,driver=vfio-pci
 # lab: --device virtio-net,netdev=hub:0,driver=vfio-pci,packed=on
 # lab: --device virtio-net,netdev=hub:0,driver=vfio-pci,plug=on
-# lab-timeout: 300
+# lab-timeout: 600
 """Virtio devices on PCI behind an IOMMU: frames, restarts, arguments, and what the device tells the port
 and the port the device, as QEMU's monitor shows it."""
 import os

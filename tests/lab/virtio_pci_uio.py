@@ -6,7 +6,7 @@
 # lab: --device virtio-net,netdev=hub:1,driver=uio_pci_generic,packed=on
 # lab: --device virtio-net,netdev=hub:1,driver=uio_pci_generic,disable-legacy=on,plug=on
 # lab: --device virtio-net,netdev=vhost-user:{dir}/socket,queues=2,driver=uio_pci_generic
-# lab-timeout: 300
+# lab-timeout: 600
 """Virtio devices on PCI by physical addresses, without an IOMMU: legacy and modern, split and packed, with
 several queue pairs, and pulled out without a word."""
 from virtio_lab import DEVICES, FRAMES, Monitor

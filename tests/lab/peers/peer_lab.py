@@ -7,6 +7,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "integration"))
 
 from harness.result import Failure, Skip  # noqa: E402
+from harness.runner import EXIT_SKIP  # noqa: E402
 from harness.workspace import Workspace  # noqa: E402
 
 
@@ -26,5 +27,8 @@ def serve(usage: str, start) -> None:
                     workspace.report()
                     sys.exit(1)
             backend.quit()
-    except (Failure, Skip) as why:
+    except Skip as why:
+        print(why, flush=True)
+        sys.exit(EXIT_SKIP)
+    except Failure as why:
         sys.exit(str(why))
