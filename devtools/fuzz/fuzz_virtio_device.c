@@ -1,100 +1,42 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 /*
- * The front end and a hostile device, beside its rings: a PCI device with registers, configuration
- * and answers on the control queue as the input has them, under a port that is configured, started,
- * used, stopped and closed; and a vhost-user back end that answers what the input has. Time is the
- * target's: waiting for a device costs nothing.
+ * The front end and a hostile device on PCI, beside its rings: registers, configuration, interrupts and
+ * answers on the control queue are as the input has them, under a port that is configured, started,
+ * used, told what to filter and how to spread frames, stopped, reset and closed. Time is the target's:
+ * waiting for a device costs nothing.
  *
  * Besides what the sanitizers find: a device that does not answer is not waited for longer than was
  * promised, no mbuf and no descriptor is lost, and what ethdev is told is within its limits.
  */
 
 #include <errno.h>
-#include <poll.h>
-#include <sys/socket.h>
-#include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <rte_alarm.h>
-#include <rte_eal_memconfig.h>
-#include <rte_memzone.h>
 
+#include "clock.h"
 #include "control_queue.h"
 #include "ethdev.h"
-#include "heap.h"
-#include "pci.h"
+#include "pci_device.h"
 #include "transport.h"
-#include "user.h"
-#include "vhost_user_wire.h"
 
 #define POOL_SIZE 1023
-#define PAIRS_MAX 4
-#define QUEUE_SIZE 64
-#define CONFIG_BYTES 64
+#define QUEUE_SIZE PCI_DEVICE_QUEUE_SIZE
+#define PAIRS_MAX PCI_DEVICE_PAIRS
 
-/* Waiting for all that one step may ask of a device: reset twice, and some commands. */
+/* Waiting for all that one step may ask of a device: reset twice, some commands, and late answers. */
 #define PATIENCE_US (8 * (VIRTIO_PCI_CONTROL_MS + 2000) * UINT64_C(1000))
 
 static struct rte_mempool *pool;
-static uint64_t now_us;
 static struct fuzz_input *input;
-static int listener;
 
-/* --- what the driver finds in place of DPDK and of time; see meson.build --- */
+/* --- the thread of alarms --- */
 
-const struct rte_memzone *__wrap_rte_memzone_reserve_aligned(const char *name, size_t len, int node,
-	unsigned int flags, unsigned int align);
-int __wrap_rte_memzone_free(const struct rte_memzone *zone);
-int __wrap_rte_pci_read_config(const struct rte_pci_device *dev, void *buf, size_t len, off_t at);
-void __wrap_rte_pci_unmap_device(struct rte_pci_device *dev);
 int __wrap_rte_eal_alarm_set(uint64_t us, rte_eal_alarm_callback call, void *arg);
 int __wrap_rte_eal_alarm_cancel(rte_eal_alarm_callback call, void *arg);
-void __wrap_rte_delay_us_sleep(unsigned int us);
-int __wrap_clock_gettime(clockid_t clock, struct timespec *ts);
-int __wrap_nanosleep(const struct timespec *ts, struct timespec *left);
-int __wrap_poll(struct pollfd *fds, nfds_t n, int ms);
-int __wrap_virtio_pci_modern_open(struct virtio_pci *pci);
 
-const struct rte_memzone *
-__wrap_rte_memzone_reserve_aligned(const char *name, size_t len, int node, unsigned int flags,
-	unsigned int align)
-{
-	struct rte_memzone *zone = calloc(1, sizeof(*zone));
-
-	(void)flags;
-	fuzz_check(zone != NULL && strlen(name) < RTE_MEMZONE_NAMESIZE);
-	zone->addr = __wrap_rte_zmalloc_socket(name, len, align, node);
-	zone->iova = (uintptr_t)zone->addr;
-	zone->len = len;
-	return zone;
-}
-
-int
-__wrap_rte_memzone_free(const struct rte_memzone *zone)
-{
-	free(zone->addr);
-	free((void *)(uintptr_t)zone);
-	return 0;
-}
-
-int
-__wrap_rte_pci_read_config(const struct rte_pci_device *dev, void *buf, size_t len, off_t at)
-{
-	(void)dev;
-	(void)at;
-	memset(buf, 0, len);
-	return -1;
-}
-
-void
-__wrap_rte_pci_unmap_device(struct rte_pci_device *dev)
-{
-	(void)dev;
-}
-
-/* At once: what the alarm's thread would do is part of the step. */
+/* What it would do is done at the end of the step. */
 static rte_eal_alarm_callback alarm_call;
 static void *alarm_arg;
 
@@ -116,224 +58,22 @@ __wrap_rte_eal_alarm_cancel(rte_eal_alarm_callback call, void *arg)
 	return 0;
 }
 
-void
-__wrap_rte_delay_us_sleep(unsigned int us)
-{
-	now_us += us;
-}
-
-int
-__wrap_clock_gettime(clockid_t clock, struct timespec *ts)
-{
-	(void)clock;
-	*ts = (struct timespec){ .tv_sec = (time_t)(now_us / 1000000),
-		.tv_nsec = (long)(now_us % 1000000) * 1000 };
-	return 0;
-}
-
-int
-__wrap_nanosleep(const struct timespec *ts, struct timespec *left)
-{
-	(void)left;
-	now_us += (uint64_t)ts->tv_sec * 1000000 + (uint64_t)ts->tv_nsec / 1000 + 1;
-	return 0;
-}
-
-/* Everything that the peer has to say was said, and it has read all that it was told. */
-int
-__wrap_poll(struct pollfd *fds, nfds_t n, int ms)
-{
-	(void)n;
-	if (fds->events == POLLOUT)
-		return 1;
-	now_us += (uint64_t)ms * 1000;
-	return 0;
-}
-
-/* --- a device on PCI --- */
-
-enum answer { HONEST, REFUSES, SILENT, SCRIBBLES, WRONG_ID, ANSWERS };
-
-static struct {
-	uint64_t features;
-	uint8_t status;
-	bool lies; /* registers are whatever comes next in the input */
-	uint16_t queues;
-	uint8_t config[CONFIG_BYTES];
-	uint16_t doorbell;
-	struct virtio_pci_ring rings[2 * PAIRS_MAX + 1];
-} hw;
-
-static uint64_t
-hw_features(struct virtio_pci *pci)
-{
-	(void)pci;
-	return hw.features;
-}
-
 static void
-hw_set_features(struct virtio_pci *pci, uint64_t features)
+run_alarm(void)
 {
-	fuzz_check((features & ~hw.features) == 0);
-	(void)pci;
+	rte_eal_alarm_callback call = alarm_call;
+
+	alarm_call = NULL;
+	if (call != NULL)
+		call(alarm_arg);
 }
 
-static uint8_t
-hw_status(struct virtio_pci *pci)
-{
-	(void)pci;
-	return hw.lies ? fuzz_u8(input) : hw.status;
-}
-
-static void
-hw_set_status(struct virtio_pci *pci, uint8_t status)
-{
-	(void)pci;
-	hw.status = status;
-}
-
-static void
-hw_read_config(struct virtio_pci *pci, uint32_t offset, void *buf, uint32_t len)
-{
-	uint8_t *out = buf;
-
-	(void)pci;
-	for (uint32_t i = 0; i < len; i++)
-		out[i] = hw.lies                  ? fuzz_u8(input) :
-			offset + i < CONFIG_BYTES ? hw.config[offset + i] :
-						    0;
-}
-
-static void
-hw_write_config(struct virtio_pci *pci, uint32_t offset, const void *buf, uint32_t len)
-{
-	(void)pci;
-	fuzz_check(offset + len <= CONFIG_BYTES);
-	memcpy(&hw.config[offset], buf, len);
-}
-
-static uint16_t
-hw_queue_size(struct virtio_pci *pci, uint16_t index)
-{
-	(void)pci;
-	if (hw.lies)
-		return fuzz_u16(input) & 0x80ff;
-	return index < hw.queues ? QUEUE_SIZE : 0;
-}
-
-static int
-hw_queue_setup(struct virtio_pci *pci, const struct virtio_pci_ring *ring,
-	volatile uint16_t **doorbell)
-{
-	(void)pci;
-	if (hw.lies && (fuzz_u8(input) & 1))
-		return -EIO;
-	fuzz_check(ring->size > 0 && ring->descriptors != 0);
-	hw.rings[RTE_MIN(ring->index, RTE_DIM(hw.rings) - 1)] = *ring;
-	*doorbell = &hw.doorbell;
-	return 0;
-}
-
-static void
-scribble(void *area, size_t size)
-{
-	const size_t at = fuzz_u16(input) % size;
-
-	fuzz_bytes(input, (uint8_t *)area + at, RTE_MIN(size - at, (size_t)fuzz_u8(input) % 32));
-}
-
-static void
-answer_split(const struct virtio_control_ring *r, uint8_t ack, uint32_t id_off)
-{
-	struct vring_desc *d = (struct vring_desc *)r->mem;
-	struct vring_used *used =
-		(struct vring_used *)(uintptr_t)virtio_control_ring_areas(r).device;
-	uint16_t at = r->last;
-
-	while (d[at].flags & VRING_DESC_F_NEXT)
-		at = d[at].next & (r->size - 1);
-	*(uint8_t *)(uintptr_t)d[at].addr = ack;
-	used->ring[used->idx & (r->size - 1)] = (struct vring_used_elem){ r->last + id_off, 1 };
-	used->idx++;
-}
-
-static void
-answer_packed(const struct virtio_control_ring *r, uint8_t ack, uint32_t id_off)
-{
-	struct vring_packed_desc *d = (struct vring_packed_desc *)r->mem;
-	uint16_t at = r->last;
-
-	while (d[at].flags & VRING_DESC_F_NEXT)
-		at = (at + 1) % r->size;
-	*(uint8_t *)(uintptr_t)d[at].addr = ack;
-	d[r->last].id += (uint16_t)id_off;
-	/* Available in a lap whose flags differ: used means that both are as available was. */
-	d[r->last].flags = d[r->last].flags & (1 << VRING_PACKED_DESC_F_AVAIL) ?
-		1 << VRING_PACKED_DESC_F_AVAIL | 1 << VRING_PACKED_DESC_F_USED :
-		0;
-}
-
-static void
-hw_notify(struct virtio_pci *pci, uint16_t index, volatile uint16_t *doorbell)
-{
-	const struct virtio_control_ring *r = &pci->control.ring;
-	const enum answer how = fuzz_u8(input) % ANSWERS;
-	/* Before a device scribbles it answers: chains that it wrote itself it does not follow. */
-	void (*answer)(const struct virtio_control_ring *, uint8_t,
-		uint32_t) = r->packed ? answer_packed : answer_split;
-
-	fuzz_check(doorbell == &hw.doorbell && index == pci->control.index);
-	if (how == HONEST)
-		answer(r, VIRTIO_NET_OK, 0);
-	else if (how == REFUSES)
-		answer(r, VIRTIO_NET_ERR, 0);
-	else if (how == WRONG_ID)
-		answer(r, VIRTIO_NET_OK, fuzz_u16(input));
-	else if (how == SCRIBBLES)
-		memset(r->mem, fuzz_u8(input), fuzz_u16(input) % VIRTIO_CONTROL_RING_BYTES);
-}
-
-static const struct virtio_pci_registers registers = {
-	.name = "fuzz",
-	.features = hw_features,
-	.set_features = hw_set_features,
-	.status = hw_status,
-	.set_status = hw_set_status,
-	.read_config = hw_read_config,
-	.write_config = hw_write_config,
-	.queue_size = hw_queue_size,
-	.queue_setup = hw_queue_setup,
-	.notify = hw_notify,
-};
-
-int
-__wrap_virtio_pci_modern_open(struct virtio_pci *pci)
-{
-	pci->regs = &registers;
-	return 0;
-}
-
-/* --- a port on it --- */
-
-enum port_step {
-	START,
-	STOP,
-	CONTROL,
-	LINK,
-	RECEIVE,
-	TRANSMIT,
-	SCRIBBLE, /**< into a queue's ring */
-	QUEUE_ONOFF,
-	LIE,
-	CONFIG,
-	LOOK,
-	PORT_STEPS
-};
+/* --- a port --- */
 
 static struct rte_eth_dev_data data;
 static struct rte_eth_dev eth = { .data = &data };
-static struct rte_pci_device bus;
 static void *rx_queues[PAIRS_MAX], *tx_queues[PAIRS_MAX];
+static struct rte_eth_dev_info info;
 
 static int
 configure(void)
@@ -341,17 +81,31 @@ configure(void)
 	const struct eth_dev_ops *ops = eth.dev_ops;
 	const struct rte_eth_rxconf rxconf = { 0 };
 	const struct rte_eth_txconf txconf = { 0 };
-	struct rte_eth_dev_info info = { 0 };
+	struct rte_eth_conf *conf = &data.dev_conf;
+	static uint8_t key[UINT8_MAX];
+	uint8_t how;
 	uint16_t pairs;
 
+	memset(&info, 0, sizeof(info));
 	fuzz_check(ops->dev_infos_get(&eth, &info) == 0);
 	fuzz_check(info.max_rx_queues > 0 && info.max_rx_queues <= VIRTIO_PAIRS_MAX);
 	fuzz_check(info.min_mtu <= info.max_mtu);
+	fuzz_check(info.reta_size <= VIRTIO_RSS_TABLE_MAX);
+	fuzz_check(info.max_mac_addrs > 0 && info.max_mac_addrs <= VIRTIO_MACS_MAX);
 	pairs = RTE_MIN(info.max_rx_queues, 1 + fuzz_u8(input) % PAIRS_MAX);
 	data.nb_rx_queues = pairs;
 	data.nb_tx_queues = pairs;
-	data.dev_conf.rxmode.offloads = fuzz_u32(input) & info.rx_offload_capa;
-	data.dev_conf.txmode.offloads = fuzz_u32(input) & info.tx_offload_capa;
+	conf->rxmode.offloads = fuzz_u32(input) & info.rx_offload_capa;
+	conf->txmode.offloads = fuzz_u32(input) & info.tx_offload_capa;
+	how = fuzz_u8(input);
+	conf->rxmode.mq_mode = how & 1 ? RTE_ETH_MQ_RX_RSS : RTE_ETH_MQ_RX_NONE;
+	conf->intr_conf.lsc = how >> 1 & 1;
+	conf->intr_conf.rxq = how >> 2 & 1;
+	conf->rx_adv_conf.rss_conf = (struct rte_eth_rss_conf){
+		.rss_hf = how & 8 ? info.flow_type_rss_offloads : 0,
+		.rss_key = how & 16 ? key : NULL,
+		.rss_key_len = how & 32 ? fuzz_u8(input) : VIRTIO_RSS_KEY_BYTES,
+	};
 	if (ops->dev_configure(&eth) < 0)
 		return -1;
 	for (uint16_t i = 0; i < pairs; i++)
@@ -362,139 +116,356 @@ configure(void)
 }
 
 static void
-control(void)
+start(void)
 {
-	struct rte_ether_addr mac = { { 2, 0, 0, 0, 0, fuzz_u8(input) } };
-
-	switch (fuzz_u8(input) % 4) {
-	case 0:
-		eth.dev_ops->promiscuous_enable(&eth);
-		break;
-	case 1:
-		eth.dev_ops->allmulticast_disable(&eth);
-		break;
-	case 2:
-		eth.dev_ops->mac_addr_set(&eth, &mac);
-		break;
-	default:
-		eth.dev_ops->mtu_set(&eth, 64 + fuzz_u8(input));
-		break;
-	}
+	if (!data.dev_started)
+		data.dev_started = eth.dev_ops->dev_start(&eth) == 0;
 }
 
 static void
-bursts(bool tx)
+stop(void)
 {
-	struct virtio_queue *q = (tx ? tx_queues : rx_queues)[fuzz_u8(input) % data.nb_rx_queues];
+	if (data.dev_started)
+		eth.dev_ops->dev_stop(&eth);
+	data.dev_started = 0;
+}
+
+/* --- filters, as ethdev keeps them --- */
+
+static struct rte_ether_addr
+some_mac(void)
+{
+	return (struct rte_ether_addr){ { 2, 0, 0, 0, 0, fuzz_u8(input) } };
+}
+
+static void
+add_mac(void)
+{
+	struct rte_ether_addr mac = some_mac();
+	const uint32_t at = fuzz_u8(input) % info.max_mac_addrs;
+
+	if (at > 0 && eth.dev_ops->mac_addr_add(&eth, &mac, at, 0) == 0)
+		data.mac_addrs[at] = mac;
+}
+
+static void
+remove_mac(void)
+{
+	const uint32_t at = fuzz_u8(input) % info.max_mac_addrs;
+
+	if (at == 0 || rte_is_zero_ether_addr(&data.mac_addrs[at]))
+		return;
+	eth.dev_ops->mac_addr_remove(&eth, at);
+	data.mac_addrs[at] = (struct rte_ether_addr){ { 0 } };
+}
+
+static void
+set_mac(void)
+{
+	struct rte_ether_addr mac = some_mac();
+
+	if (eth.dev_ops->mac_addr_set(&eth, &mac) == 0)
+		data.mac_addrs[0] = mac;
+}
+
+static void
+listen_to(void)
+{
+	static struct rte_ether_addr list[UINT8_MAX];
+	const uint8_t n = fuzz_u8(input);
+
+	for (uint8_t i = 0; i < n; i++)
+		list[i] = (struct rte_ether_addr){ { 1, 0, 0x5e, 0, 0, i } };
+	fuzz_check(eth.dev_ops->set_mc_addr_list(&eth, list, n) < 0 || n <= VIRTIO_MACS_MAX);
+}
+
+static void
+filter_vlan(void)
+{
+	const uint16_t vlan = fuzz_u16(input) & RTE_ETHER_MAX_VLAN_ID;
+	const bool on = fuzz_u8(input) & 1;
+	uint64_t *word = &data.vlan_filter_conf.ids[vlan / 64];
+
+	if (!(data.dev_conf.rxmode.offloads & RTE_ETH_RX_OFFLOAD_VLAN_FILTER) ||
+		eth.dev_ops->vlan_filter_set(&eth, vlan, on) < 0)
+		return;
+	*word = on ? *word | UINT64_C(1) << vlan % 64 : *word & ~(UINT64_C(1) << vlan % 64);
+}
+
+static void
+promiscuous(void)
+{
+	if (fuzz_u8(input) & 1)
+		eth.dev_ops->promiscuous_enable(&eth);
+	else
+		eth.dev_ops->promiscuous_disable(&eth);
+}
+
+static void
+all_multicast(void)
+{
+	if (fuzz_u8(input) & 1)
+		eth.dev_ops->allmulticast_enable(&eth);
+	else
+		eth.dev_ops->allmulticast_disable(&eth);
+}
+
+static void
+strip_tags(void)
+{
+	uint64_t *offloads = &data.dev_conf.rxmode.offloads;
+	const uint64_t before = *offloads;
+
+	if (!(info.rx_offload_capa & RTE_ETH_RX_OFFLOAD_VLAN_STRIP))
+		return;
+	*offloads ^= RTE_ETH_RX_OFFLOAD_VLAN_STRIP;
+	if (eth.dev_ops->vlan_offload_set(&eth, RTE_ETH_VLAN_STRIP_MASK) < 0)
+		*offloads = before;
+}
+
+static void
+set_mtu(void)
+{
+	const uint16_t mtu = fuzz_u16(input);
+
+	if (mtu >= info.min_mtu && mtu <= info.max_mtu && eth.dev_ops->mtu_set(&eth, mtu) == 0)
+		data.mtu = mtu;
+}
+
+/* --- how frames are spread --- */
+
+static void
+update_hash(void)
+{
+	uint8_t key[VIRTIO_RSS_KEY_BYTES + 1];
+	struct rte_eth_rss_conf conf = { .rss_key = fuzz_u8(input) & 1 ? key : NULL };
+
+	conf.rss_key_len = VIRTIO_RSS_KEY_BYTES + (fuzz_u8(input) & 1);
+	conf.rss_hf = fuzz_u64(input);
+	fuzz_bytes(input, key, sizeof(key));
+	if (data.dev_conf.rxmode.mq_mode & RTE_ETH_MQ_RX_RSS_FLAG)
+		eth.dev_ops->rss_hash_update(&eth, &conf);
+	conf = (struct rte_eth_rss_conf){ .rss_key = key, .rss_key_len = sizeof(key) };
+	if (eth.dev_ops->rss_hash_conf_get(&eth, &conf) == 0)
+		fuzz_check((conf.rss_hf & ~info.flow_type_rss_offloads) == 0 &&
+			conf.rss_key_len == VIRTIO_RSS_KEY_BYTES);
+}
+
+static void
+update_table(void)
+{
+	struct rte_eth_rss_reta_entry64 groups[VIRTIO_RSS_TABLE_MAX / RTE_ETH_RETA_GROUP_SIZE];
+
+	for (unsigned int i = 0; i < RTE_DIM(groups); i++) {
+		groups[i].mask = fuzz_u64(input);
+		memset(groups[i].reta, 0, sizeof(groups[i].reta));
+		fuzz_bytes(input, groups[i].reta, fuzz_u8(input) % sizeof(groups[i].reta));
+	}
+	eth.dev_ops->reta_update(&eth, groups, info.reta_size);
+	memset(groups, 0xff, sizeof(groups));
+	if (eth.dev_ops->reta_query(&eth, groups, info.reta_size) == 0)
+		for (uint16_t i = 0; i < info.reta_size; i++)
+			fuzz_check(groups[i / RTE_ETH_RETA_GROUP_SIZE]
+					   .reta[i % RTE_ETH_RETA_GROUP_SIZE] < data.nb_rx_queues);
+}
+
+/* --- frames --- */
+
+static struct virtio_queue *
+some_queue(bool tx)
+{
+	return (tx ? tx_queues : rx_queues)[fuzz_u8(input) % data.nb_rx_queues];
+}
+
+static void
+receive(void)
+{
+	struct rte_mbuf *pkts[32];
+	const uint16_t n = eth.rx_pkt_burst(some_queue(false), pkts, 32);
+
+	rte_pktmbuf_free_bulk(pkts, n);
+}
+
+static void
+transmit(void)
+{
+	struct virtio_queue *q = some_queue(true);
 	struct rte_mbuf *pkts[32];
 	uint16_t n;
 
-	if (tx) {
-		fuzz_check(rte_pktmbuf_alloc_bulk(pool, pkts, 32) == 0);
-		for (unsigned int i = 0; i < 32; i++)
-			rte_pktmbuf_append(pkts[i], 60);
-		n = eth.tx_pkt_burst(q, pkts, 32);
-		rte_pktmbuf_free_bulk(&pkts[n], 32 - n);
-	} else {
-		n = eth.rx_pkt_burst(q, pkts, 32);
-		rte_pktmbuf_free_bulk(pkts, n);
-	}
-}
-
-static void
-queue_onoff(void)
-{
-	const uint16_t id = fuzz_u8(input) % data.nb_rx_queues;
-
-	/* ethdev asks for this only of a port that is started. */
-	if (!data.dev_started)
+	/* Rings may be as long as a device says, and hold all that there is. */
+	if (rte_pktmbuf_alloc_bulk(pool, pkts, 32) != 0)
 		return;
-	switch (fuzz_u8(input) % 4) {
-	case 0:
-		eth.dev_ops->rx_queue_stop(&eth, id);
-		break;
-	case 1:
-		eth.dev_ops->rx_queue_start(&eth, id);
-		break;
-	case 2:
-		eth.dev_ops->tx_queue_stop(&eth, id);
-		break;
-	default:
-		eth.dev_ops->tx_queue_start(&eth, id);
-		break;
-	}
+	for (unsigned int i = 0; i < 32; i++)
+		rte_pktmbuf_append(pkts[i], 60);
+	n = eth.tx_pkt_burst(q, pkts, 32);
+	rte_pktmbuf_free_bulk(&pkts[n], 32 - n);
+}
+
+/* Into what the device writes of a ring: descriptors of a packed one, used entries of a split one. */
+static void
+scribble_ring(void)
+{
+	struct virtio_queue *q = some_queue(fuzz_u8(input) & 1);
+
+	if (q->flags & VIRTIO_QUEUE_PACKED)
+		fuzz_scribble(input, q->packed, q->size * sizeof(*q->packed));
+	else
+		fuzz_scribble(input, q->used,
+			sizeof(*q->used) + q->size * sizeof(q->used->ring[0]));
 }
 
 static void
+switch_queue(void)
+{
+	static int (*const calls[])(struct rte_eth_dev * eth, uint16_t id) = {
+		virtio_ethdev_rx_queue_stop,
+		virtio_ethdev_rx_queue_start,
+		virtio_ethdev_tx_queue_stop,
+		virtio_ethdev_tx_queue_start,
+		virtio_ethdev_rx_intr_enable,
+		virtio_ethdev_rx_intr_disable,
+	};
+	const uint16_t id = fuzz_u8(input) % data.nb_rx_queues;
+	const uint8_t which = fuzz_u8(input) % RTE_DIM(calls);
+
+	/* ethdev asks for the first four only of a port that is started. */
+	if (data.dev_started || which >= 4)
+		calls[which](&eth, id);
+}
+
+static void
+count(void)
+{
+	struct rte_eth_stats stats = { 0 };
+	struct rte_eth_xstat *values;
+	const int n = eth.dev_ops->xstats_get(&eth, NULL, 0);
+
+	fuzz_check(eth.dev_ops->stats_get(&eth, &stats) == 0 && n >= 0);
+	values = calloc((size_t)n + 1, sizeof(*values));
+	fuzz_check(values != NULL);
+	fuzz_check(eth.dev_ops->xstats_get(&eth, values, (unsigned int)n) == n);
+	free(values);
+}
+
+static void
+look(void)
+{
+	struct rte_power_monitor_cond wake;
+	struct virtio_queue *rx = some_queue(false), *tx = some_queue(true);
+	const uint16_t offset = fuzz_u8(input);
+
+	fuzz_check(eth.rx_queue_count(rx) <= rx->size);
+	fuzz_check((eth.rx_descriptor_status(rx, offset) == -EINVAL) == (offset >= rx->size));
+	fuzz_check((eth.tx_descriptor_status(tx, offset) == -EINVAL) == (offset >= tx->size));
+	fuzz_check(eth.dev_ops->get_monitor_addr(rx, &wake) == 0);
+	wake.fn(*(const volatile uint16_t *)wake.addr, wake.opaque);
+	eth.dev_ops->tx_done_cleanup(tx, 0);
+	count();
+}
+
+static void
+look_at_link(void)
+{
+	eth.dev_ops->link_update(&eth, 0);
+}
+
+static void
+lie(void)
+{
+	pci_device_lie(fuzz_u8(input) & 1);
+}
+
+/* --- the steps --- */
+
+/* ethdev wants the port to be configured anew; without that, it is only closed. */
+static bool
+reset(void)
+{
+	stop();
+	return eth.dev_ops->dev_reset(&eth) == 0 && configure() == 0;
+}
+
+static bool
 port_step(void)
 {
-	const uint64_t before = now_us;
-	struct virtio_queue *q;
+	static void (*const steps[])(void) = {
+		start,
+		stop,
+		receive,
+		transmit,
+		scribble_ring,
+		switch_queue,
+		lie,
+		pci_device_scribble,
+		look,
+		look_at_link,
+		pci_device_interrupt,
+		promiscuous,
+		all_multicast,
+		set_mac,
+		add_mac,
+		remove_mac,
+		listen_to,
+		filter_vlan,
+		strip_tags,
+		set_mtu,
+		update_hash,
+		update_table,
+	};
+	const uint64_t before = fuzz_now_us;
+	const uint8_t what = fuzz_u8(input) % (RTE_DIM(steps) + 1);
+	bool usable = true;
 
-	switch ((enum port_step)(fuzz_u8(input) % PORT_STEPS)) {
-	case START:
-		if (!data.dev_started)
-			data.dev_started = eth.dev_ops->dev_start(&eth) == 0;
-		break;
-	case STOP:
-		if (data.dev_started)
-			eth.dev_ops->dev_stop(&eth);
-		data.dev_started = 0;
-		break;
-	case CONTROL:
-		control();
-		break;
-	case LINK:
-		eth.dev_ops->link_update(&eth, 0);
-		break;
-	case RECEIVE:
-		bursts(false);
-		break;
-	case TRANSMIT:
-		bursts(true);
-		break;
-	case SCRIBBLE:
-		q = rx_queues[fuzz_u8(input) % data.nb_rx_queues];
-		scribble(q->used, sizeof(*q->used) + q->size * sizeof(q->used->ring[0]));
-		break;
-	case QUEUE_ONOFF:
-		queue_onoff();
-		break;
-	case LIE:
-		hw.lies = fuzz_u8(input) & 1;
-		break;
-	case CONFIG:
-		scribble(hw.config, sizeof(hw.config));
-		break;
-	case LOOK:
-		q = rx_queues[fuzz_u8(input) % data.nb_rx_queues];
-		fuzz_check(eth.rx_queue_count(q) <= QUEUE_SIZE);
-		break;
-	default:
-		break;
-	}
-	if (alarm_call != NULL) {
-		rte_eal_alarm_callback call = alarm_call;
-
-		alarm_call = NULL;
-		call(alarm_arg);
-	}
-	fuzz_check(now_us - before < PATIENCE_US);
+	if (what < RTE_DIM(steps))
+		steps[what]();
+	else
+		usable = reset();
+	run_alarm();
+	fuzz_check(fuzz_now_us - before < PATIENCE_US);
+	return usable;
 }
 
 static void
-run_port(void)
+run_port(struct virtio_pci *pci)
 {
-	struct virtio_pci *pci = calloc(1, sizeof(*pci));
-	int ret;
+	bool usable;
 
-	fuzz_check(pci != NULL);
-	memset(&hw, 0, sizeof(hw));
+	virtio_ethdev_init(&eth, &pci->dev);
+	usable = configure() == 0;
+	while (usable && input->left > 0)
+		usable = port_step();
+	stop();
+	eth.dev_ops->dev_close(&eth);
+}
+
+int
+LLVMFuzzerInitialize(int *argc, char ***argv)
+{
+	(void)argc;
+	(void)argv;
+	fuzz_eal_init();
+	fuzz_check(virtio_queue_init() == 0);
+	pool = rte_pktmbuf_pool_create("fuzz", POOL_SIZE, 0, 0, RTE_MBUF_DEFAULT_BUF_SIZE,
+		SOCKET_ID_ANY);
+	fuzz_check(pool != NULL);
+	pci_device_init();
+	fuzz_meanwhile = pci_device_act;
+	return 0;
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
+{
+	struct fuzz_input in = { .at = bytes, .left = size };
+	struct virtio_pci *pci = calloc(1, sizeof(*pci));
+	int before = dup(STDERR_FILENO), after;
+
+	fuzz_check(pci != NULL && before >= 0);
+	close(before);
+	input = &in;
+	fuzz_now_us = 0;
 	memset(&data, 0, sizeof(data));
-	hw.features = fuzz_u64(input) | VIRTIO_FEATURE(VIRTIO_F_VERSION_1);
-	hw.queues = 2 * PAIRS_MAX + 1;
-	hw.lies = fuzz_u8(input) & 1;
-	fuzz_bytes(input, hw.config, 32);
 	data = (struct rte_eth_dev_data){
 		.rx_queues = rx_queues,
 		.tx_queues = tx_queues,
@@ -503,181 +474,17 @@ run_port(void)
 		.dev_private = pci,
 	};
 	TAILQ_INIT(&eth.link_intr_cbs);
-	pci->bus = &bus;
 	pci->dev.name = "fuzz";
 	pci->dev.eth = &eth;
 	pci->dev.speed = RTE_ETH_SPEED_NUM_UNKNOWN;
-	ret = virtio_pci_create(pci);
-	if (ret == 0) {
-		virtio_ethdev_init(&eth, &pci->dev);
-		ret = configure();
-		while (ret == 0 && input->left > 0)
-			port_step();
-		if (data.dev_started)
-			eth.dev_ops->dev_stop(&eth);
-		data.dev_started = 0;
-		eth.dev_ops->dev_close(&eth);
-	}
+	control_device_begin();
+	pci_device_begin(input, pci);
+	if (virtio_pci_create(pci) == 0)
+		run_port(pci);
 	alarm_call = NULL;
 	free(pci);
-}
-
-/* --- a vhost-user back end --- */
-
-/* What the back end has to say next, perhaps with a descriptor that nobody asked for. */
-static void
-say(int peer)
-{
-	struct vhost_user_message msg = { 0 };
-	const uint8_t how = fuzz_u8(input);
-
-	msg.header.request = fuzz_u8(input);
-	msg.header.flags = how & 1 ? fuzz_u32(input) : VHOST_USER_VERSION | VHOST_USER_FLAG_REPLY;
-	msg.header.size = how & 2 ? fuzz_u16(input) % sizeof(msg.payload) : sizeof(uint64_t);
-	fuzz_bytes(input, &msg.payload, RTE_MIN(msg.header.size, 64u));
-	if (how & 4) {
-		msg.fds[0] = peer;
-		msg.nfds = 1;
-	}
-	if (how & 8)
-		fuzz_check(send(peer, &msg, fuzz_u8(input), MSG_DONTWAIT | MSG_NOSIGNAL) <= 256);
-	else
-		vhost_user_send(peer, &msg);
-}
-
-static int
-ask(struct virtio_user *u, struct virtio_queue *q, uint8_t what)
-{
-	const struct virtio_backend_ops *be = u->backend;
-	uint8_t config[CONFIG_BYTES];
-	int ret;
-
-	u->deadline_ms = (int64_t)(now_us / 1000) + VIRTIO_USER_PATIENCE_MS;
-	switch (what % 9) {
-	case 0:
-		ret = be->set_features(u, fuzz_u64(input));
-		break;
-	case 1:
-		rte_mcfg_mem_read_lock();
-		ret = be->share_memory(u, NULL, 0);
-		rte_mcfg_mem_read_unlock();
-		break;
-	case 2:
-		ret = be->setup_ring(u, q);
-		break;
-	case 3:
-		ret = be->stop_ring(u, q);
-		break;
-	case 4:
-		ret = be->enable_ring(u, q, true);
-		break;
-	case 5:
-		ret = be->set_status(u, fuzz_u8(input));
-		break;
-	case 6:
-		ret = be->read_config(u, 0, config, fuzz_u8(input) % (CONFIG_BYTES + 1));
-		break;
-	case 7:
-		ret = be->set_mtu(u, fuzz_u16(input));
-		break;
-	default:
-		ret = be->greet(u);
-		fuzz_check(
-			ret < 0 || (u->backend_pairs > 0 && u->backend_pairs <= VIRTIO_PAIRS_MAX));
-		break;
-	}
-	return ret == -ENOTSUP ? 0 : ret;
-}
-
-/* A peer that does not read has who writes to it wait, for a bounded time but a real one. */
-static void
-hear(int peer)
-{
-	char words[4096];
-
-	while (recv(peer, words, sizeof(words), MSG_DONTWAIT) > 0)
-		;
-}
-
-static void
-run_backend(void)
-{
-	struct virtio_user *u = calloc(1, sizeof(*u));
-	struct virtio_queue *q = aligned_alloc(64, sizeof(*q));
-	uint8_t what = 8;
-	int peer, ret;
-
-	fuzz_check(u != NULL && q != NULL);
-	memset(q, 0, sizeof(*q));
-	q->kickfd = q->callfd = listener;
-	q->size = QUEUE_SIZE;
-	u->dev.name = "fuzz";
-	u->backend = &virtio_backend_vhost_user;
-	u->memory = calloc(1, sizeof(*u->memory));
-	snprintf(u->args.path, sizeof(u->args.path), "/tmp/fuzz-virtio-%d", getpid());
-	fuzz_check(u->backend->open(u) == 0);
-	fuzz_check(u->backend->connect(u) == 0);
-	peer = accept(listener, NULL, NULL);
-	fuzz_check(peer >= 0);
-	do {
-		for (uint8_t n = fuzz_u8(input) % 8; n > 0; n--)
-			say(peer);
-		ret = ask(u, q, what);
-		hear(peer);
-		what = fuzz_u8(input);
-	} while (ret == 0 && input->left > 0);
-	u->backend->disconnect(u);
-	u->backend->close(u);
-	close(peer);
-	free(u->memory);
-	free(u);
-	free(q);
-}
-
-static void
-remove_socket(void)
-{
-	char path[64];
-
-	snprintf(path, sizeof(path), "/tmp/fuzz-virtio-%d", getpid());
-	unlink(path);
-}
-
-int
-LLVMFuzzerInitialize(int *argc, char ***argv)
-{
-	struct sockaddr_un addr = { .sun_family = AF_UNIX };
-
-	(void)argc;
-	(void)argv;
-	fuzz_eal_init();
-	fuzz_check(virtio_queue_init() == 0);
-	pool = rte_pktmbuf_pool_create("fuzz", POOL_SIZE, 0, 0, RTE_MBUF_DEFAULT_BUF_SIZE,
-		SOCKET_ID_ANY);
-	fuzz_check(pool != NULL);
-	listener = socket(AF_UNIX, SOCK_STREAM, 0);
-	snprintf(addr.sun_path, sizeof(addr.sun_path), "/tmp/fuzz-virtio-%d", getpid());
-	fuzz_check(bind(listener, (const struct sockaddr *)&addr, sizeof(addr)) == 0);
-	fuzz_check(listen(listener, 4) == 0);
-	return atexit(remove_socket);
-}
-
-int
-LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
-{
-	struct fuzz_input in = { .at = bytes, .left = size };
-	int before = dup(listener), after;
-
-	fuzz_check(before >= 0);
-	close(before);
-	input = &in;
-	now_us = 0;
-	if (fuzz_u8(input) & 1)
-		run_backend();
-	else
-		run_port();
 	/* The lowest descriptor that is free is the one that was. */
-	after = dup(listener);
+	after = dup(STDERR_FILENO);
 	close(after);
 	fuzz_check(after == before);
 	fuzz_check(rte_mempool_avail_count(pool) == POOL_SIZE);
