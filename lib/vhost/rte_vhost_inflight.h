@@ -25,6 +25,9 @@
  *	before the used descriptor   rte_vhost_set_last_inflight_io_packed()
  *	after it is written          rte_vhost_clr_inflight_desc_packed()
  *
+ * One buffer at a time: who advances the used index over several, and dies before all of them are
+ * cleared, leaves some that are listed again though they were given back.
+ *
  * When a device starts (new_device), rte_vhost_get_vhost_ring_inflight() gives what its predecessor
  * left behind: to be completed first, the oldest first. The library's own network data path needs
  * none of this.
