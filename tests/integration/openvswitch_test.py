@@ -42,7 +42,7 @@ def two_guests(workspace, packed: bool):
 
 def passes(guest: Testpmd) -> bool:
     try:
-        run_numbered(guest, PROBE)
+        run_numbered(guest, PROBE, patience_ms=1000)
     except Failure:
         return False
     return True
