@@ -5,7 +5,7 @@ from pathlib import Path
 
 from .process import Process
 from .testpmd import Testpmd, ours, vdev
-from .workspace import Workspace
+from .workspace import Workspace, sanitized
 
 
 def vhost_port(workspace: Workspace, sockets: list[Path], pairs: int = 1, core: int = 0,
@@ -45,10 +45,15 @@ def sim_device(workspace: Workspace, sockets: list[Path], pairs: int = 1, core: 
 BACKENDS = {"vhost": vhost_port, "sim": sim_device}
 
 
+# Mappings of the sanitizers' own: their allocator takes one more when a new thread needs memory.
+SANITIZER_MAPS = 8
+
+
 def wait_counts(process: Process, fds: int, maps: int, patience: float = 30) -> None:
     """Wait until a process has no more descriptors and mappings than these: it takes a moment
     until it has seen that a peer is gone, but nothing may stay."""
     deadline = time.monotonic() + patience
+    maps += SANITIZER_MAPS if sanitized() else 0
     while True:
         counts = process.fd_count(), process.map_count()
         if counts[0] <= fds and counts[1] <= maps:
