@@ -218,7 +218,8 @@ def parse_options() -> argparse.Namespace:
                       "many, with two queue pairs as well")
     ends.add_argument("--front-end", action="store_true",
                       help="our front end against theirs, both on their back end, in all ring "
-                      "modes, with and without vectors, unless --modes chooses among them")
+                      "modes, with and without vectors, unless --modes chooses among them, and, "
+                      "unless --queues says how many, with two queue pairs as well")
     parser.add_argument("--queues", type=int, metavar="N", help="queue pairs (default 1)")
     parser.add_argument("--json", type=Path, metavar="FILE",
                         help="where to write all figures (default BUILD/bench.json)")
@@ -242,7 +243,7 @@ def rows(options: argparse.Namespace) -> list[tuple[str, int, int]]:
     """Mode, frame size and queue pairs of each row of the table."""
     table = [(mode, size, options.queues or 1)
              for mode in options.modes for size in options.sizes]
-    if options.back_end and options.queues is None:
+    if (options.back_end or options.front_end) and options.queues is None:
         table += [(mode, options.sizes[0], 2)
                   for mode in ("split", "packed") if mode in options.modes]
     return table
