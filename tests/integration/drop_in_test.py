@@ -1,16 +1,26 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-3-Clause
 """The distribution's dpdk-testpmd runs on our librte_vhost without being rebuilt: its net_vhost carries
-frames as before, and its vDPA drivers load."""
+frames as before, and its vDPA drivers load.
+
+VDPA_EVERY_MODE, if not empty, asks for our front end in the distribution's program as well as in ours.
+"""
 from harness.backends import vhost_port
-from harness.drop_in import (check_all_else_is_theirs, check_runs_on_ours, environment, mapped)
-from harness.numbered import frames, run_numbered
+from harness.drop_in import check_all_else_is_theirs, check_runs_on_ours, environment, mapped
+from harness.front import EVERY_MODE, FrontEnd, both_ends
+from harness.numbered import frames
 from harness.result import check
 from harness.runner import run
-from harness.testpmd import Testpmd, distribution, ours, vdev
+from harness.testpmd import Testpmd, distribution, vdev
 
 FRAMES = 1_000_000
 VDPA_DRIVERS = ["ifc", "mlx5", "sfc"]
+NET_VHOST = {
+    "split": {"packed": False},
+    "packed": {"packed": True},
+    "two_pairs": {"packed": False, "pairs": 2},
+    "client": {"packed": True, "client": True},
+}
 
 
 def backend(workspace, sockets, **options) -> Testpmd:
@@ -21,21 +31,16 @@ def backend(workspace, sockets, **options) -> Testpmd:
     return testpmd
 
 
-def numbered_frames_come_back(workspace, packed: bool, pairs: int = 1, client: bool = False) -> None:
-    """Our front end sends through their port on our library and checks every frame."""
+def numbered_frames_come_back(workspace, packed: bool, pairs: int = 1, client: bool = False,
+                              in_theirs: bool = False) -> None:
+    """Our front end sends through their port on our library, and every frame is checked."""
     socket = workspace.path("socket")
-    end = [vdev("net_virtio_user0", path=socket, packed_vq=packed, queues=pairs, server=client)]
-    args = [f"--rxq={pairs}", f"--txq={pairs}"]
-    if client:
-        # A front end that listens waits for the back end while it starts.
-        frontend = Testpmd(workspace, "ours", ours(), 1, end, args, wait=False)
-        theirs = backend(workspace, [socket], client=True)
-        frontend.wait_prompt()
-    else:
-        theirs = backend(workspace, [socket], pairs=pairs)
-        frontend = Testpmd(workspace, "ours", ours(), 1, end, args)
-    count = frames(FRAMES) // pairs
-    result = run_numbered(frontend, count)
+    front, theirs = both_ends(
+        lambda wait: FrontEnd(workspace, socket, in_theirs, pairs, packed_vq=packed, server=client,
+                              wait=wait),
+        lambda: backend(workspace, [socket], pairs=pairs, client=client), client)
+    count = front.frames(FRAMES // pairs)
+    result = front.run(count)
     check(result.received == result.sent == count * pairs, f"{count * pairs} frames, got {result}")
     theirs.command("stop")
     stats, xstats = theirs.port_stats(), theirs.xstats()
@@ -44,7 +49,7 @@ def numbered_frames_come_back(workspace, packed: bool, pairs: int = 1, client: b
         names = (f"rx_q{queue}_good_packets", f"tx_q{queue}_good_packets")
         check([xstats.get(name) for name in names] == [count] * 2,
               f"{count} frames on queue {queue}, got {xstats}")
-    frontend.quit()
+    front.quit()
     theirs.quit()
 
 
@@ -85,9 +90,8 @@ def case(name: str, function, **options):
 
 if __name__ == "__main__":
     run(vdpa_drivers_load,
-        case("net_vhost_split", numbered_frames_come_back, packed=False),
-        case("net_vhost_packed", numbered_frames_come_back, packed=True),
-        case("net_vhost_two_pairs", numbered_frames_come_back, packed=False, pairs=2),
-        case("net_vhost_client", numbered_frames_come_back, packed=True, client=True),
+        *[case(f"net_vhost_{name}{suffix}", numbered_frames_come_back, in_theirs=in_theirs, **options)
+          for suffix, in_theirs in (("", False), ("_in_theirs", True))[:2 if EVERY_MODE else 1]
+          for name, options in NET_VHOST.items()],
         case("both_ends_theirs_split", both_ends_are_theirs, packed=False),
         case("both_ends_theirs_packed", both_ends_are_theirs, packed=True))

@@ -3,108 +3,197 @@
 """Either end may be killed: the other one stays as it is, and traffic goes on with the next peer.
 
 The end that listens is the one that stays, or the one that comes back; the other one connects
-again by itself. Frames are numbered, so what goes on is known to be whole.
+again by itself. Frames are numbered, so what goes on is known to be whole. Back ends that talk nonsense
+are no worse than those that die.
+
+VDPA_EVERY_MODE, if not empty, asks for every back end, ring format and number of queue pairs, with the
+front end's driver in our program and in the distribution's, rather than for a few of them.
 """
+import random
 import signal
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
 
 from harness.backends import BACKENDS
-from harness.numbered import frames, run_numbered, seq_stats, start_numbered
+from harness.front import EVERY_MODE, FrontEnd
+from harness.numbered import seq_stats, start_numbered
+from harness.rude_backend import answer, answer_nonsense, lie_in_rings
 from harness.runner import run
-from harness.testpmd import Testpmd, ours, vdev
+from harness.testpmd import Testpmd
+from harness.vhost_user import VERSION, Request
 
 FRAMES = 100_000
+GOES_ON = 10_000  # frames
 KILLS = 3
+LIARS = 5
+PATIENCE_MS = 200  # until frames that a dead peer had count as lost
 
 
-def frontend(workspace, socket, packed: bool, server: bool) -> Testpmd:
-    # A server waits for its first back end before it gives a prompt.
-    return Testpmd(workspace, "frontend", ours(), 1,
-                   [vdev("net_virtio_user0", path=socket, packed_vq=packed, server=server)],
-                   wait=not server)
+@dataclass
+class Mode:
+    """What there is on the socket."""
+    kind: str
+    packed: bool
+    pairs: int = 1
+    theirs: bool = False    # our driver is in the distribution's program
+
+    @property
+    def name(self) -> str:
+        return "_".join([self.kind, "packed" if self.packed else "split"] +
+                        ([f"{self.pairs}_pairs"] if self.pairs > 1 else []) +
+                        (["in_theirs"] if self.theirs else []))
+
+    def frontend(self, workspace, socket: Path, server: bool = False) -> FrontEnd:
+        # A server waits for its first back end before it gives a prompt.
+        return FrontEnd(workspace, socket, self.theirs, self.pairs, packed_vq=self.packed,
+                        server=server, wait=not server)
+
+    def backend(self, workspace, socket: Path, client: bool = False) -> Testpmd:
+        return BACKENDS[self.kind](workspace, [socket], self.pairs, client=client)
 
 
-def die(process) -> None:
+def die(process: Testpmd) -> None:
     process.signal(signal.SIGKILL)
     process.wait()
 
 
-def flows(front: Testpmd) -> None:
+def start(front: FrontEnd) -> None:
+    start_numbered(front.numbers, window=front.window, patience_ms=PATIENCE_MS)
+
+
+def flows(front: FrontEnd) -> None:
     """Numbered frames come back from now on."""
-    before = seq_stats(front)["received"]
-    front.until("frames coming back", lambda: seq_stats(front)["received"] > before + 10_000)
+    enough = seq_stats(front.numbers)["received"] + front.frames(GOES_ON)
+    front.numbers.until("frames coming back",
+                        lambda: seq_stats(front.numbers)["received"] > enough)
 
 
-def frontend_dies(workspace, kind: str, packed: bool) -> None:
+def every_frame_comes_back(front: FrontEnd) -> None:
+    """What dead peers had in hand is lost; from here on, nothing may be."""
+    front.numbers.command("stop")
+    front.run(front.frames(FRAMES // 2))
+
+
+def frontend_dies(workspace, mode: Mode) -> None:
     """The back end listens, and takes front end after front end."""
     socket = workspace.path("socket")
-    backend = BACKENDS[kind](workspace, [socket])
+    backend = mode.backend(workspace, socket)
     for _ in range(KILLS):
-        with frontend(workspace, socket, packed, server=False) as front:
-            start_numbered(front)
+        with mode.frontend(workspace, socket) as front:
+            start(front)
             flows(front)
-            die(front)
-    with frontend(workspace, socket, packed, server=False) as front:
-        run_numbered(front, frames(FRAMES))
+    with mode.frontend(workspace, socket) as front:
+        front.run(front.frames(FRAMES // mode.pairs))
         front.quit()
     backend.quit()
 
 
-def backend_dies(workspace, kind: str, packed: bool) -> None:
+def backend_dies(workspace, mode: Mode) -> None:
+    """The back end listens. The front end is never restarted, and finds each that comes."""
+    socket = workspace.path("socket")
+    backend = mode.backend(workspace, socket)
+    with mode.frontend(workspace, socket) as front:
+        start(front)
+        for _ in range(KILLS):
+            flows(front)
+            die(backend)
+            backend = mode.backend(workspace, socket)
+        flows(front)
+        every_frame_comes_back(front)
+        front.quit()
+    backend.quit()
+
+
+def backend_of_a_listening_frontend_dies(workspace, mode: Mode) -> None:
     """The front end listens, and is never restarted; back ends connect to it."""
     socket = workspace.path("socket")
-    front = frontend(workspace, socket, packed, server=True)
-    with BACKENDS[kind](workspace, [socket], client=True) as backend:
-        front.wait_prompt()
-        start_numbered(front)
+    front = mode.frontend(workspace, socket, server=True)
+    with mode.backend(workspace, socket, client=True) as backend:
+        front.ready()
+        start(front)
         flows(front)
         die(backend)
     for _ in range(KILLS):
-        with BACKENDS[kind](workspace, [socket], client=True) as backend:
+        with mode.backend(workspace, socket, client=True) as backend:
             flows(front)
             die(backend)
-    with BACKENDS[kind](workspace, [socket], client=True) as backend:
+    with mode.backend(workspace, socket, client=True) as backend:
         flows(front)
-        front.command("stop")
-        # What the dead back ends had in hand is lost; from here on, nothing may be.
-        run_numbered(front, frames(FRAMES))
+        every_frame_comes_back(front)
         front.quit()
         backend.quit()
 
 
-def listening_frontend_dies(workspace, kind: str, packed: bool) -> None:
+def listening_frontend_dies(workspace, mode: Mode) -> None:
     """The back end connects, and connects again to each front end that listens."""
     socket = workspace.path("socket")
-    with frontend(workspace, socket, packed, server=True) as front:
-        backend = BACKENDS[kind](workspace, [socket], client=True)
-        front.wait_prompt()
-        start_numbered(front)
+    with mode.frontend(workspace, socket, server=True) as front:
+        backend = mode.backend(workspace, socket, client=True)
+        front.ready()
+        start(front)
         flows(front)
-        die(front)
     for _ in range(KILLS):
-        with frontend(workspace, socket, packed, server=True) as front:
-            front.wait_prompt()
-            start_numbered(front)
+        with mode.frontend(workspace, socket, server=True) as front:
+            front.ready()
+            start(front)
             flows(front)
-            die(front)
-    with frontend(workspace, socket, packed, server=True) as front:
-        front.wait_prompt()
-        run_numbered(front, frames(FRAMES))
+    with mode.frontend(workspace, socket, server=True) as front:
+        front.ready()
+        front.run(front.frames(FRAMES // mode.pairs))
         front.quit()
     backend.quit()
 
 
+NONSENSE = [
+    random.Random(1).randbytes(64),
+    answer(size=0xffffffff),
+    answer(size=4, payload=bytes(4)),
+    answer(request=Request.GET_QUEUE_NUM),
+    answer(flags=VERSION),
+]
+
+
+def backends_talk_nonsense(workspace, mode: Mode) -> None:
+    """The front end listens, hangs up on each that does, and takes the next one that does not."""
+    socket = workspace.path("socket")
+    front = mode.frontend(workspace, socket, server=True)
+    with mode.backend(workspace, socket, client=True) as backend:
+        front.ready()
+        start(front)
+        flows(front)
+        die(backend)
+    begin = front.testpmd.mark()
+    for what, honest in product(NONSENSE, (0, 1)):
+        answer_nonsense(socket, what, honest)
+    front.testpmd.rewind(begin)
+    for seed in range(LIARS):
+        lie_in_rings(socket, 2 * mode.pairs, random.Random(seed))
+        front.testpmd.expect("broke the rules and is left")
+    with mode.backend(workspace, socket, client=True) as backend:
+        flows(front)
+        every_frame_comes_back(front)
+        front.quit()
+        backend.quit()
+
+
+MODES = [Mode(*mode) for mode in product(BACKENDS, (False, True), (1, 2), (False, True))]
+SOME = [Mode("vhost", False, 2), Mode("vhost", True), Mode("sim", False), Mode("sim", True, 2)]
 SCENARIOS = {
-    "front_end_dies": frontend_dies,
-    "back_end_of_a_listening_front_end_dies": backend_dies,
-    "listening_front_end_dies": listening_frontend_dies,
+    frontend_dies: SOME,
+    backend_dies: [Mode("sim", False), Mode("vhost", True, 2, theirs=True)],
+    backend_of_a_listening_frontend_dies: SOME,
+    listening_frontend_dies: SOME,
+    backends_talk_nonsense: [Mode("vhost", False, theirs=True)],
 }
+ONE_PAIR = [backends_talk_nonsense]  # a rude one has no more
 
 
-def case(name: str, kind: str, packed: bool):
-    return (f"{name}_{kind}_{'packed' if packed else 'split'}",
-            lambda workspace: SCENARIOS[name](workspace, kind, packed))
+def case(scenario, mode: Mode):
+    return f"{scenario.__name__}_{mode.name}", lambda workspace: scenario(workspace, mode)
 
 
 if __name__ == "__main__":
-    run(*[case(name, kind, packed) for name in SCENARIOS for kind in BACKENDS
-          for packed in (False, True)])
+    run(*[case(scenario, mode) for scenario, some in SCENARIOS.items()
+          for mode in (MODES if EVERY_MODE else some)
+          if mode.pairs == 1 or scenario not in ONE_PAIR])

@@ -1,21 +1,22 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-3-Clause
-"""Our front end on our back ends, a vhost port and the software vDPA device, in every ring mode.
+"""Our front end on our back ends, a vhost port and the software vDPA device, in every ring mode. In the
+distribution's program it is in a few of them, or, if VDPA_EVERY_MODE is not empty, in all.
 
 Frames of all sizes come back as they were sent, on the queue pair they were sent on; where receive
 buffers are mergeable, also those that no single buffer holds. Modes with two queue pairs have the
 front end use the widest vectors that the CPU has.
 """
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 
 from harness.backends import BACKENDS
-from harness.numbered import frames, run_numbered
+from harness.front import EVERY_MODE, FrontEnd
 from harness.result import check
 from harness.runner import run
-from harness.testpmd import Testpmd, ours, vdev
+from harness.testpmd import Testpmd
 from harness.vdpa import vdpa_stats
 from harness.vhost_user import Feature, mask
 
@@ -23,7 +24,7 @@ FRAMES = 200_000
 JUMBO_FRAMES = 20_000
 JUMBO = 9000  # MTU, and the longest frame but for its header
 PAIRS_MAX = 128
-EVERY_MODE = mask(Feature.RING_PACKED, Feature.NET_MRG_RXBUF, Feature.IN_ORDER)
+MODE_FEATURES = mask(Feature.RING_PACKED, Feature.NET_MRG_RXBUF, Feature.IN_ORDER)
 
 
 @dataclass
@@ -35,6 +36,7 @@ class Mode:
     pairs: int
     queue_size: int = 256
     huge: bool | None = None    # hugepages for both ends; None: if there are any
+    theirs: bool = False        # our driver is in the distribution's program
 
     @property
     def vectorized(self) -> bool:
@@ -46,7 +48,8 @@ class Mode:
                          "mergeable" if self.mergeable else "single",
                          "in_order" if self.in_order else "any_order",
                          f"{self.pairs}_pairs", f"{self.queue_size}_entries"] +
-                        (["no_huge"] if self.huge is False else []))
+                        (["no_huge"] if self.huge is False else []) +
+                        (["in_theirs"] if self.theirs else []))
 
     @property
     def features(self) -> int:
@@ -81,7 +84,7 @@ def check_functions(mode: Mode, frontend: Testpmd) -> None:
         words.append(widest_vectors())
     if mode.in_order:
         words.append("in order")
-    frontend.expect(rf"receive functions: {', '.join(words)}\s", start=0)
+    frontend.expect(rf"net_virtio_user0: receive functions: {', '.join(words)}\s", start=0)
 
 
 def counters(mode: Mode, backend: Testpmd) -> tuple[int, int]:
@@ -98,32 +101,26 @@ def reflects_every_frame(workspace, mode: Mode) -> None:
     mtu = {"mtu": JUMBO} if mode.mergeable and mode.kind == "sim" else {}
     backend = BACKENDS[mode.kind](workspace, [socket], mode.pairs,
                                   eal=["--log-level=lib.vhost.config:info"], huge=mode.huge, **mtu)
-    frontend = Testpmd(workspace, "frontend", ours(), 1,
-                       [vdev("net_virtio_user0", path=socket, queues=mode.pairs,
-                             packed_vq=mode.packed, mrg_rxbuf=mode.mergeable,
-                             in_order=mode.in_order, queue_size=mode.queue_size,
-                             vectorized=mode.vectorized)],
-                       [f"--rxq={mode.pairs}", f"--txq={mode.pairs}",
-                        f"--max-pkt-len={JUMBO + 18}" if mode.mergeable else "--burst=32"],
-                       ["--log-level=pmd.net.virtio.*:info", "--force-max-simd-bitwidth=512"],
-                       huge=mode.huge)
+    front = FrontEnd(workspace, socket, mode.theirs, mode.pairs, JUMBO + 18 if mode.mergeable else 0,
+                     ["--log-level=pmd.net.virtio.*:info", "--force-max-simd-bitwidth=512"],
+                     huge=mode.huge, packed_vq=mode.packed, mrg_rxbuf=mode.mergeable,
+                     in_order=mode.in_order, queue_size=mode.queue_size, vectorized=mode.vectorized)
     features = int(backend.expect(r"device runs, features (0x[0-9a-f]+)").group(1), 16)
-    check(mode.features == features & EVERY_MODE,
+    check(mode.features == features & MODE_FEATURES,
           f"features {mode.features:#x} to be agreed on, got {features:#x}")
-    check_functions(mode, frontend)
+    check_functions(mode, front.testpmd)
     if mode.huge is False:
         check_memory(backend)
-        check_memory(frontend)
-    window = min(64, mode.queue_size // 2)
-    sent = run_numbered(frontend, frames(FRAMES // mode.pairs), window=window).sent
+        check_memory(front.testpmd)
+    sent = front.run(front.frames(FRAMES // mode.pairs)).sent
     if mode.mergeable:
         # Five buffers hold the longest: as many frames under way as there are buffers for.
-        sent += run_numbered(frontend, frames(JUMBO_FRAMES), size=f"64-{JUMBO}",
-                             window=max(1, mode.queue_size // 16)).sent
-    there, here = counters(mode, backend), frontend.port_stats()
+        sent += front.run(front.frames(JUMBO_FRAMES), size=f"64-{JUMBO}",
+                          window=max(1, mode.queue_size // 16)).sent
+    there, here = counters(mode, backend), front.port_stats()
     check(sent == here.tx_packets == there[0] == there[1] == here.rx_packets,
           f"equal counters on both ends and {sent} frames, got {here} and {there}")
-    frontend.quit()
+    front.quit()
     backend.quit()
 
 
@@ -139,7 +136,8 @@ def modes() -> list[Mode]:
                   Mode(kind, kind == "sim", False, True, PAIRS_MAX, 64),
                   Mode(kind, False, True, False, 1, huge=False),
                   Mode(kind, True, True, False, 1, huge=False)]
-    return every
+    some = every if EVERY_MODE else [Mode("sim", False, True, True, 1), Mode("vhost", True, True, False, 2)]
+    return every + [replace(mode, theirs=True) for mode in some]
 
 
 def case(mode: Mode):
