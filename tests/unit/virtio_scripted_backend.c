@@ -51,6 +51,16 @@ take_table(struct scripted_backend *b, const struct vhost_user_message *m)
 	memcpy(b->region, m->payload.mem_table.regions, b->regions * sizeof(b->region[0]));
 }
 
+static void
+drop_region(struct scripted_backend *b, const struct vhost_user_region *r)
+{
+	for (uint32_t i = 0; i < b->regions; i++)
+		if (memcmp(&b->region[i], r, sizeof(*r)) == 0) {
+			b->region[i] = b->region[--b->regions];
+			return;
+		}
+}
+
 static bool
 in_config(const struct vhost_user_config *c)
 {
@@ -74,8 +84,11 @@ note(struct scripted_backend *b, struct vhost_user_message *m)
 		take_table(b, m);
 		break;
 	case VHOST_USER_ADD_MEM_REG:
-		if (b->regions < 64 && m->nfds == 1)
+		if (b->regions < SCRIPTED_REGIONS && m->nfds == 1)
 			b->region[b->regions++] = m->payload.mem_reg.region;
+		break;
+	case VHOST_USER_REM_MEM_REG:
+		drop_region(b, &m->payload.mem_reg.region);
 		break;
 	case VHOST_USER_SET_VRING_NUM:
 		r->num = m->payload.state.num;
@@ -134,7 +147,7 @@ answer(struct scripted_backend *b, struct vhost_user_message *m)
 		m->payload.u64 = b->pairs;
 		break;
 	case VHOST_USER_GET_MAX_MEM_SLOTS:
-		m->payload.u64 = 64;
+		m->payload.u64 = b->slots != 0 ? b->slots : SCRIPTED_REGIONS;
 		break;
 	case VHOST_USER_GET_STATUS:
 		m->payload.u64 = b->twist_at == b->messages && b->twist == SCRIPTED_REFUSE ?

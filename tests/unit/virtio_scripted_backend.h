@@ -16,6 +16,7 @@
 #include "vhost_user_wire.h"
 
 #define SCRIPTED_RINGS 16
+#define SCRIPTED_REGIONS 64
 #define SCRIPTED_SLOW_MS 40
 #define SCRIPTED_CONFIG 64
 
@@ -48,6 +49,7 @@ struct scripted_backend {
 	uint64_t features;
 	uint64_t protocol;
 	uint64_t pairs;
+	uint64_t slots;    /**< of memory; 0 for as many as it remembers */
 	bool config_fixed; /**< nothing changes it */
 	enum scripted_twist twist;
 	unsigned int twist_at; /**< at which message, counted from 1; 0 none */
@@ -64,7 +66,7 @@ struct scripted_backend {
 	uint16_t mtu;
 	uint8_t config[SCRIPTED_CONFIG]; /**< of the connection; all bytes are 0x42 at first */
 	uint32_t regions;
-	struct vhost_user_region region[64];
+	struct vhost_user_region region[SCRIPTED_REGIONS];
 	struct scripted_ring ring[SCRIPTED_RINGS];
 	bool connected;
 

@@ -39,7 +39,6 @@ struct virtio_backend_ops {
 	int retry_max_ms;        /**< delay between attempts doubles up to this when they fail */
 	bool split_sizes;        /**< rings of any format have sizes that are powers of two */
 	uint16_t ring_align;     /**< dev.ring_align of virtio_device */
-	bool maps_live;          /**< memory is shared and unshared while rings run */
 
 	/** Take what is needed to find a back end, e.g. listen. Not locked. */
 	int (*open)(struct virtio_user *u);
@@ -68,7 +67,8 @@ struct virtio_backend_ops {
 	int (*set_features)(struct virtio_user *u, uint64_t features);
 	/**
 	 * Share all of DPDK's memory, whose lock is held, but for @a gone_len bytes at @a gone. What
-	 * was shared before and is not any more may be unmapped after this.
+	 * was shared before and is not any more may be unmapped after this. Rings may run, and run
+	 * again afterwards, if they have to be paused for it.
 	 */
 	int (*share_memory)(struct virtio_user *u, const void *gone, size_t gone_len);
 	/** Hand over a ring that was just reset. */

@@ -324,7 +324,6 @@ const struct virtio_backend_ops virtio_backend_vhost_kernel = {
 	.look_ms = LOOK_MS,
 	.retry_max_ms = 60 * VIRTIO_USER_RETRY_MS,
 	.split_sizes = true,
-	.maps_live = true,
 	.absent = vhost_absent,
 	.open = vk_open,
 	.close = vk_close,

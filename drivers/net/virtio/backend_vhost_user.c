@@ -23,7 +23,8 @@ struct vhost_user {
 	uint64_t protocol;
 	uint64_t slots;
 	uint8_t status;
-	struct virtio_backend_memory shared; /* with CONFIGURE_MEM_SLOTS: what the back end has */
+	/* With CONFIGURE_MEM_SLOTS: what the back end has, and is to have. */
+	struct virtio_backend_memory shared, next;
 };
 
 static struct vhost_user *
@@ -390,18 +391,6 @@ set_slots(struct virtio_user *u, const struct virtio_backend_memory *mem)
 }
 
 static int
-vu_share_memory(struct virtio_user *u, const void *gone, size_t gone_len)
-{
-	int ret = virtio_user_memory_collect(u->dev.name, u->memory, gone, gone_len);
-
-	if (ret < 0)
-		return ret;
-	if (has(u, PF(CONFIGURE_MEM_SLOTS)))
-		return set_slots(u, u->memory);
-	return set_table(u, u->memory);
-}
-
-static int
 tell_state(struct virtio_user *u, uint32_t request, uint32_t index, uint32_t num)
 {
 	struct vhost_user_message msg = { .payload.state = { .index = index, .num = num } };
@@ -519,6 +508,42 @@ vu_set_mtu(struct virtio_user *u, uint16_t mtu)
 	if (!has(u, PF(NET_MTU)))
 		return -ENOTSUP;
 	return tell_u64(u, VHOST_USER_NET_SET_MTU, mtu);
+}
+
+/* No ring is looked at while its memory, perhaps, is not there. */
+static int
+pause_rings(struct virtio_user *u)
+{
+	int ret = 0;
+
+	for (uint16_t i = 0; i < 2 * u->dev.pairs && ret == 0; i++)
+		ret = vu_enable_ring(u, u->dev.queues[i], false);
+	return ret;
+}
+
+static int
+vu_share_memory(struct virtio_user *u, const void *gone, size_t gone_len)
+{
+	struct vhost_user *v = state(u);
+	const bool slots = has(u, PF(CONFIGURE_MEM_SLOTS));
+	const struct virtio_backend_memory *mem = u->memory;
+	int ret = virtio_user_memory_collect(u->dev.name, u->memory, gone, gone_len);
+	bool pause = u->running;
+
+	if (ret < 0)
+		return ret;
+	/* Rings are in one region each: they were set up when regions had not been cut yet. */
+	if (pause && slots && virtio_user_memory_go_on(&v->next, &v->shared, mem, v->slots)) {
+		mem = &v->next;
+		pause = false;
+	}
+	if (pause)
+		ret = pause_rings(u);
+	if (ret == 0)
+		ret = slots ? set_slots(u, mem) : set_table(u, mem);
+	if (ret == 0 && pause)
+		ret = virtio_user_enable_pairs(u, u->enabled_pairs);
+	return ret;
 }
 
 const struct virtio_backend_ops virtio_backend_vhost_user = {

@@ -536,7 +536,6 @@ const struct virtio_backend_ops virtio_backend_vhost_vdpa = {
 	.look_ms = LOOK_MS,
 	.retry_max_ms = RETRY_MAX_MS,
 	.split_sizes = true,
-	.maps_live = true,
 	.ring_align = RING_ALIGN,
 	.absent = vhost_absent,
 	.open = vdpa_open,

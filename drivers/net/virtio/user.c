@@ -559,22 +559,10 @@ memory_event(enum rte_mem_event type, const void *addr, size_t len, void *arg)
 {
 	struct virtio_user *u = arg;
 	const bool gone = type == RTE_MEM_EVENT_FREE;
-	int ret = 0;
 
 	lock(u);
-	if (u->running) {
-		const bool pause = !u->backend->maps_live;
-
-		/* The back end may not look at rings while it looks for their memory. */
-		for (uint16_t i = 0; i < 2 * u->dev.pairs && ret == 0 && pause; i++)
-			ret = u->backend->enable_ring(u, u->dev.queues[i], false);
-		if (ret == 0)
-			ret = u->backend->share_memory(u, gone ? addr : NULL, gone ? len : 0);
-		if (ret == 0 && pause)
-			ret = virtio_user_enable_pairs(u, u->enabled_pairs);
-		if (ret < 0)
-			u->backend->give_up(u);
-	}
+	if (u->running && u->backend->share_memory(u, gone ? addr : NULL, gone ? len : 0) < 0)
+		u->backend->give_up(u);
 	unlock(u);
 }
 

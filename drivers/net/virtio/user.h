@@ -102,4 +102,16 @@ int virtio_user_enable_pairs(struct virtio_user *u, uint16_t pairs);
 int virtio_user_memory_collect(const char *name, struct virtio_backend_memory *mem,
 	const void *gone, size_t gone_len);
 
+/**
+ * user_memory.c: from @a had, which the back end has, to @a mem, while rings run: no region that is in
+ * use may be taken from it. A file that has grown gets regions for what is new, and one that has
+ * shrunk loses those that nothing is left of.
+ * @param next what it is to have: regions of @a had, and further ones
+ * @param most regions that it takes
+ * @return false if there is no such way
+ */
+bool virtio_user_memory_go_on(struct virtio_backend_memory *next,
+	const struct virtio_backend_memory *had, const struct virtio_backend_memory *mem,
+	uint64_t most);
+
 #endif /* VIRTIO_USER_H */

@@ -9,8 +9,10 @@ from .workspace import Workspace, sanitized
 
 
 def vhost_port(workspace: Workspace, sockets: list[Path], pairs: int = 1, core: int = 0,
-               program=ours, client: bool = False, iommu: bool = False, **options) -> Testpmd:
-    """net_vhost ports, each of which sends back what it receives; client: they connect.
+               program=ours, client: bool = False, iommu: bool = False, retry: bool = False,
+               **options) -> Testpmd:
+    """net_vhost ports, each of which sends back what it receives; client: they connect; retry: what a
+    queue does not take is offered again.
 
     The distribution's testpmd reports each queue of a connection that it makes, be it in the middle of
     what it echoes: nothing is typed at one that does so from its start.
@@ -22,8 +24,8 @@ def vhost_port(workspace: Workspace, sockets: list[Path], pairs: int = 1, core: 
     backend = Testpmd(workspace, "vhost-port", program(), core, vdevs,
                       ["--port-topology=loop", f"--rxq={pairs}", f"--txq={pairs}", *at_once],
                       **options)
-    if iommu:
-        # A burst ends where a mapping is missing, which takes a while to come.
+    if iommu or retry:
+        # A burst ends where a mapping is missing, which takes a while to come, or a queue is paused.
         backend.command("set fwd io retry")
         backend.command("set burst tx delay 100 retry 10000")
     if not at_once:
