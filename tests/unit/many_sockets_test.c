@@ -30,6 +30,7 @@
 #include <rte_errno.h>
 #include <rte_log.h>
 
+#include "aside.h"
 #include "frontend.h"
 #include "unit_eal.h"
 #include "vhost_user_socket.h"
@@ -65,6 +66,7 @@ static void
 settle(void)
 {
 	event_loop_run(vhost_user_event_loop(), nothing, NULL);
+	vhost_aside_settle();
 }
 
 /* --- Thousands ----------------------------------------------------------------------------- */
