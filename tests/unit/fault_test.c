@@ -744,8 +744,20 @@ postcopy_survives_every_failure(void **state)
 	assert_true(fail_each_call(&life) > 100);
 }
 
+static bool
+only(const struct CMUnitTest *tests, size_t n, const char *name)
+{
+	cmocka_set_test_filter(name);
+	for (size_t i = 0; i < n; i++)
+		if (strcmp(tests[i].name, name) == 0)
+			return true;
+	fprintf(stderr, "fault_test: there is no test '%s'\n", name);
+	return false;
+}
+
+/* fault_test [NAME]: all of them, or one. */
 int
-main(void)
+main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(server_survives_every_failure),
@@ -757,6 +769,8 @@ main(void)
 	char dir[] = "/tmp/fault-test-XXXXXX";
 	int ret;
 
+	if (argc > 1 && !only(tests, RTE_DIM(tests), argv[1]))
+		return 2;
 	verdict = mmap(NULL, sizeof(*verdict), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
 		-1, 0);
 	if (verdict == MAP_FAILED || unit_eal_setup(NULL) != 0 || mkdtemp(dir) == NULL)
