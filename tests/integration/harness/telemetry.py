@@ -14,7 +14,7 @@ def ask(process: Process, *commands: str) -> list:
     # Without a terminal it prints answers only, one to a line.
     output = subprocess.run([installed("dpdk-telemetry.py", "dpdk-dev"), "-f", prefix],
                             input="".join(f"{command}\n" for command in commands),
-                            capture_output=True, text=True, check=True, timeout=30).stdout
+                            capture_output=True, text=True, check=True, timeout=120).stdout
     answers = [json.loads(line) for line in output.splitlines() if line.startswith("{")]
     if len(answers) != len(commands):
         raise Failure(f"expected {len(commands)} answers of dpdk-telemetry.py, got:\n{output}")
