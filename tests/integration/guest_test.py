@@ -65,4 +65,5 @@ def case(packed: bool, pairs: int):
 
 
 if __name__ == "__main__":
-    run(*[case(packed, pairs) for packed in (False, True) for pairs in (1, 2)])
+    run(*[case(packed, pairs) for packed in (False, True) for pairs in (1, 2)],
+        at_once=2)

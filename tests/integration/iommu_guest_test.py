@@ -57,4 +57,4 @@ def pings_and_fetches(workspace, packed: bool) -> None:
 
 if __name__ == "__main__":
     run(("split", lambda workspace: pings_and_fetches(workspace, False)),
-        ("packed", lambda workspace: pings_and_fetches(workspace, True)))
+        ("packed", lambda workspace: pings_and_fetches(workspace, True)), at_once=2)

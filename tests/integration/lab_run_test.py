@@ -195,4 +195,4 @@ def killed(workspace) -> None:
 if __name__ == "__main__":
     run(status_is_the_commands, time_limit_ends_a_command, panic_is_shown, no_guest_without_a_kernel,
         guest_that_never_comes_up, on_the_host, modules_on_the_host_need_root, tap_and_sockets,
-        killed)
+        killed, at_once=2)

@@ -196,4 +196,4 @@ def case(scenario, mode: Mode):
 if __name__ == "__main__":
     run(*[case(scenario, mode) for scenario, some in SCENARIOS.items()
           for mode in (MODES if EVERY_MODE else some)
-          if mode.pairs == 1 or scenario not in ONE_PAIR])
+          if mode.pairs == 1 or scenario not in ONE_PAIR], at_once=4)
