@@ -22,7 +22,8 @@ EVERY_MODE = bool(os.environ.get("VDPA_EVERY_MODE"))
 # Frames on each queue pair that three programs, which poll on perhaps two cores, pass on in a second or two.
 PASSED_ON = 5000
 RING = 256  # entries, unless they are said
-MBUFS = 32768  # for two ports with as many queues as there can be
+MBUFS_MAX = 32768  # for two ports with as many queues as there can be
+MBUFS_OF_PAIR = 8192
 SCATTER = ["--enable-scatter", "--tx-offloads=0x8000"]  # frames of several segments, both ways
 
 
@@ -54,7 +55,7 @@ class FrontEnd:
         room = {key: arguments[key] for key in ("queue_size", "packed_vq") if key in arguments}
         self.testpmd = Loaded(workspace, "net_virtio", 1,
                               [port, vdev("net_virtio_user1", path=entry, queues=pairs, **room)],
-                              args + (SCATTER if longest else []), eal, huge=huge, mbufs=MBUFS,
+                              args + (SCATTER if longest else []), eal, huge=huge, mbufs=min(MBUFS_MAX, (1 + pairs) * MBUFS_OF_PAIR),
                               wait=False)
         if wait:
             self.ready()
