@@ -25,12 +25,10 @@
 
 #include <cmocka.h>
 
-#include <rte_log.h>
-
 #include "aside.h"
 #include "budget.h"
 #include "frontend.h"
-#include "unit_eal.h"
+#include "unit_sockets.h"
 #include "vhost_user_socket.h"
 
 #define FEATURE(bit) (UINT64_C(1) << (bit))
@@ -41,7 +39,6 @@
 #define HOGS 8
 #define RINGS 256u
 
-static char path[64], other_path[64];
 static struct frontend hogs[HOGS], neighbour;
 
 /* --- The application ----------------------------------------------------------------------- */
@@ -454,15 +451,6 @@ main(void)
 			messages_that_do_not_end_leave_descriptors_for_others, limit_descriptors,
 			unlimit_descriptors),
 	};
-	char dir[] = "/tmp/budget-test-XXXXXX";
-	int ret;
 
-	if (unit_eal_setup(NULL) != 0 || mkdtemp(dir) == NULL)
-		return 1;
-	rte_log_set_global_level(RTE_LOG_EMERG);
-	snprintf(path, sizeof(path), "%s/socket", dir);
-	snprintf(other_path, sizeof(other_path), "%s/other", dir);
-	ret = cmocka_run_group_tests_name("budget", tests, NULL, NULL);
-	rmdir(dir);
-	return ret;
+	return unit_sockets_run("budget", tests, NULL, NULL);
 }

@@ -12,7 +12,6 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/resource.h>
@@ -23,20 +22,17 @@
 
 #include <cmocka.h>
 
-#include <rte_log.h>
 #include <rte_vhost.h>
 
 #include "aside.h"
 #include "frontend.h"
 #include "stuck_pipe.h"
-#include "unit_eal.h"
+#include "unit_sockets.h"
 
 #define FEATURE(bit) (UINT64_C(1) << (bit))
 #define SAVE 0
 #define LOAD 1
 #define NO_FD 0x100
-
-static char path[64], other_path[64];
 
 static void
 serve(void)
@@ -333,16 +329,6 @@ socket_is_unregistered_meanwhile(void **state)
 }
 
 static int
-setup(void **state)
-{
-	(void)state;
-	if (unit_eal_setup(NULL) != 0)
-		return -1;
-	rte_log_set_global_level(RTE_LOG_EMERG);
-	return 0;
-}
-
-static int
 teardown(void **state)
 {
 	(void)state;
@@ -361,14 +347,6 @@ main(void)
 		cmocka_unit_test(state_for_a_pipe_that_is_full),
 		cmocka_unit_test(socket_is_unregistered_meanwhile),
 	};
-	char dir[] = "/tmp/held-up-test-XXXXXX";
-	int ret;
 
-	if (mkdtemp(dir) == NULL)
-		return 1;
-	snprintf(path, sizeof(path), "%s/socket", dir);
-	snprintf(other_path, sizeof(other_path), "%s/other", dir);
-	ret = cmocka_run_group_tests_name("held_up", tests, setup, teardown);
-	rmdir(dir);
-	return ret;
+	return unit_sockets_run("held_up", tests, NULL, teardown);
 }

@@ -8,8 +8,6 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -20,17 +18,14 @@
 
 #include <dev_driver.h>
 #include <rte_errno.h>
-#include <rte_log.h>
 
 #include "frontend.h"
-#include "unit_eal.h"
+#include "unit_sockets.h"
 #include "vdpa_driver.h"
 #include "vhost_user_dispatch.h"
 
 #define FEATURE(bit) (UINT64_C(1) << (bit))
 #define F_V1 FEATURE(VIRTIO_F_VERSION_1)
-
-static char path[64];
 
 /* --- The application ----------------------------------------------------------------------- */
 
@@ -452,14 +447,6 @@ main(void)
 		cmocka_unit_test_setup(front_end_that_does_not_read_blocks_nobody, setup),
 		cmocka_unit_test_setup(what_cannot_be_is_refused, setup),
 	};
-	char dir[] = "/tmp/rte-vhost-driver-test-XXXXXX";
-	int ret;
 
-	if (unit_eal_setup(NULL) != 0 || mkdtemp(dir) == NULL)
-		return 1;
-	rte_log_set_global_level(RTE_LOG_EMERG);
-	snprintf(path, sizeof(path), "%s/socket", dir);
-	ret = cmocka_run_group_tests_name("rte_vhost_driver", tests, NULL, NULL);
-	rmdir(dir);
-	return ret;
+	return unit_sockets_run("rte_vhost_driver", tests, NULL, NULL);
 }

@@ -11,8 +11,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -22,12 +20,11 @@
 #include <cmocka.h>
 
 #include <dev_driver.h>
-#include <rte_log.h>
 #include <rte_vhost.h>
 
 #include "aside.h"
 #include "frontend.h"
-#include "unit_eal.h"
+#include "unit_sockets.h"
 #include "vdpa_driver.h"
 
 #define F_V1 (UINT64_C(1) << VIRTIO_F_VERSION_1)
@@ -42,7 +39,6 @@ enum callback {
 	CALLBACKS,
 };
 
-static char path[64];
 static struct rte_vdpa_device *vdpa;
 
 static struct {
@@ -256,14 +252,6 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(vdpa_device_may_leave_in_any_callback),
 	};
-	char dir[] = "/tmp/vdpa-leaves-test-XXXXXX";
-	int ret;
 
-	if (unit_eal_setup(NULL) != 0 || mkdtemp(dir) == NULL)
-		return 1;
-	rte_log_set_global_level(RTE_LOG_EMERG);
-	snprintf(path, sizeof(path), "%s/socket", dir);
-	ret = cmocka_run_group_tests_name("vdpa_leaves", tests, NULL, teardown);
-	rmdir(dir);
-	return ret;
+	return unit_sockets_run("vdpa_leaves", tests, NULL, teardown);
 }

@@ -22,18 +22,15 @@
 #include <cmocka.h>
 
 #include <rte_errno.h>
-#include <rte_log.h>
 
 #include "aside.h"
 #include "frontend.h"
-#include "unit_eal.h"
+#include "unit_sockets.h"
 #include "vhost_user_dispatch.h"
 #include "vhost_user_socket.h"
 
 #define FEATURE(bit) (UINT64_C(1) << (bit))
 #define F_V1 FEATURE(VIRTIO_F_VERSION_1)
-
-static char path[64], other_path[64];
 
 /* --- The application ----------------------------------------------------------------------- */
 
@@ -721,19 +718,10 @@ main(void)
 		cmocka_unit_test(kicks_may_be_chosen_before_the_ring_runs),
 	};
 	struct CMUnitTest with_setup[RTE_DIM(tests)];
-	char dir[] = "/tmp/vhost-user-socket-test-XXXXXX";
-	int ret;
 
-	if (unit_eal_setup(NULL) != 0 || mkdtemp(dir) == NULL)
-		return 1;
-	rte_log_set_global_level(RTE_LOG_EMERG);
-	snprintf(path, sizeof(path), "%s/socket", dir);
-	snprintf(other_path, sizeof(other_path), "%s/other", dir);
 	for (size_t i = 0; i < RTE_DIM(tests); i++) {
 		with_setup[i] = tests[i];
 		with_setup[i].setup_func = setup;
 	}
-	ret = cmocka_run_group_tests_name("vhost_user_socket", with_setup, NULL, NULL);
-	rmdir(dir);
-	return ret;
+	return unit_sockets_run("vhost_user_socket", with_setup, NULL, NULL);
 }
