@@ -5,15 +5,15 @@ VDPA_FRAMES and VDPA_RESTARTS ask for more than the little that every run can af
 """
 import json
 import os
-import shutil
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "integration"))
 
+from harness.loaded import loadable  # noqa: E402
 from harness.result import Failure, check  # noqa: E402
 from harness.testpmd import START_SECONDS, Testpmd, distribution  # noqa: E402
-from harness.workspace import Workspace, built  # noqa: E402
+from harness.workspace import Workspace  # noqa: E402
 
 FRAMES = int(os.environ.get("VDPA_FRAMES", "2000"))
 RESTARTS = int(os.environ.get("VDPA_RESTARTS", "3"))
@@ -22,12 +22,10 @@ LINES = "--log-level=pmd.net.virtio.*:info"
 
 
 def our_drivers(workspace: Workspace, program: Path) -> list[str]:
-    """EAL options with which a program uses our drivers: that of the distribution loads them, from
-    where EAL loads anything from, which is no directory that others may write."""
+    """EAL options with which a program uses our drivers: that of the distribution loads them."""
     if program != distribution():
         return [LINES]
-    library = built("drivers/librte_net_virtio.so")
-    return ["-d", str(shutil.copy(library, workspace.private_dir())), LINES]
+    return ["-d", str(loadable(workspace, "net_virtio")), LINES]
 
 
 class Monitor:
