@@ -188,7 +188,7 @@ struct vhost_device {
 	struct vhost_message_counters messages;
 
 	/** Why the request in hand was refused: vhost_device_error(). */
-	char error[160];
+	char error[384];
 };
 
 extern struct vhost_device vhost_devices[RTE_MAX_VHOST_DEVICE];

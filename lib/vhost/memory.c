@@ -12,6 +12,7 @@
 #include "aside.h"
 #include "memory.h"
 #include "memory_guard.h"
+#include "peer_fd.h"
 #include "vhost_user_wire.h"
 #include "vring_private.h"
 
@@ -63,13 +64,13 @@ check_region(const struct rte_vhost_memory *old, const struct vhost_user_region 
 }
 
 /*
- * A mapping begins and ends where pages of the file do. A hugetlbfs file says so in st_blksize.
+ * A mapping begins and ends where pages of the file do. A hugetlbfs file says so in its block size.
  */
 static uint64_t
-file_page_size(const struct stat *st)
+file_page_size(const struct statx *st)
 {
 	const uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
-	const uint64_t block = (uint64_t)st->st_blksize;
+	const uint64_t block = st->stx_blksize;
 
 	return block > page && (block & (block - 1)) == 0 ? block : page;
 }
@@ -89,7 +90,7 @@ unmap(void *addr, uint64_t len)
 int
 vhost_memory_map(int fd, uint64_t offset, uint64_t size, struct vhost_mapping *mapping)
 {
-	struct stat st;
+	struct statx st;
 	uint64_t page, start, len;
 	void *addr;
 	int ret;
@@ -97,10 +98,13 @@ vhost_memory_map(int fd, uint64_t offset, uint64_t size, struct vhost_mapping *m
 	/* The file offset is a signed number to the kernel. */
 	if (size == 0 || offset > INT64_MAX || size > INT64_MAX - offset)
 		return -EINVAL;
-	if (fstat(fd, &st) != 0)
-		return -errno;
+	ret = vhost_peer_fd_stat(fd, &st);
+	if (ret != 0)
+		return ret;
+	if (!vhost_peer_fd_is_memory(fd, &st))
+		return -EMEDIUMTYPE;
 	/* Beyond the end of a file there is nothing but SIGBUS. */
-	if (S_ISREG(st.st_mode) && offset + size > (uint64_t)st.st_size)
+	if (S_ISREG(st.stx_mode) && offset + size > st.stx_size)
 		return -EINVAL;
 	page = file_page_size(&st);
 	start = offset & ~(page - 1);
@@ -122,6 +126,21 @@ vhost_memory_map(int fd, uint64_t offset, uint64_t size, struct vhost_mapping *m
 		.at = (uint8_t *)addr + (offset - start),
 	};
 	return 0;
+}
+
+const char *
+vhost_memory_error(int err, const char *geometry)
+{
+	switch (err) {
+	case -EINVAL:
+		return geometry;
+	case -EMEDIUMTYPE:
+		return "its file is no memfd, nor on tmpfs, hugetlbfs, DAX or a block device, so whoever "
+		       "serves it could hold up this process; to trust that, set " VHOST_ANY_MEMORY_ENV
+		       "=1 in its environment";
+	default:
+		return strerror(-err);
+	}
 }
 
 void

@@ -66,9 +66,13 @@ struct vhost_mapping {
  * Map a part of a file that somebody else owns, to read and write, guarded against its being taken
  * away (memory_guard.h). The descriptor stays the caller's.
  *
- * @return 0; -EINVAL no size, or beyond the end of the file; or from fstat(2) or mmap(2)
+ * @return 0; -EINVAL no size, or beyond the end of the file; -EMEDIUMTYPE no file for that (peer_fd.h); or
+ *   from statx(2) or mmap(2)
  */
 int vhost_memory_map(int fd, uint64_t offset, uint64_t size, struct vhost_mapping *mapping);
+
+/** What went wrong with that, for the log. @param geometry what -EINVAL is about */
+const char *vhost_memory_error(int err, const char *geometry);
 
 /** Undo it; NULL is ignored. */
 void vhost_memory_unmap(void *addr, uint64_t len);

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 
+#include "peer_fd.h"
 #include "vdpa.h"
 #include "vhost_user_backend.h"
 #include "vhost_user_dispatch.h"
@@ -79,6 +80,9 @@ vhost_user_set_backend_req_fd(struct vhost_device *dev, struct vhost_queue *q,
 	struct vhost_user_message *msg)
 {
 	(void)q;
+	if (!vhost_peer_fd_is_unix_stream(msg->fds[0]))
+		return vhost_device_error(dev, -EPROTO,
+			"the descriptor is no stream socket of the UNIX domain");
 	vhost_user_backend_set_fd(dev, vhost_user_take_fd(msg));
 	return 0;
 }

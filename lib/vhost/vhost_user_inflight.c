@@ -60,7 +60,7 @@ map_region(struct vhost_device *dev, int fd, const struct vhost_user_inflight *i
 		return vhost_device_error(dev, ret == -EINVAL ? -EPROTO : ret,
 			"cannot map the in-flight region of %" PRIu64 " bytes at %" PRIu64 ": %s",
 			inflight->mmap_size, inflight->mmap_offset,
-			ret == -EINVAL ? "it is empty, or larger than its file" : strerror(-ret));
+			vhost_memory_error(ret, "it is empty, or larger than its file"));
 	if ((uintptr_t)region->map.at % sizeof(uint64_t) != 0) {
 		vhost_memory_unmap(region->map.addr, region->map.len);
 		return vhost_device_error(dev, -EPROTO,

@@ -3,12 +3,12 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "aside.h"
 #include "budget.h"
 #include "memory.h"
+#include "peer_fd.h"
 #include "vhost_log.h"
 #include "vhost_user_dispatch.h"
 
@@ -101,7 +101,7 @@ add_region(struct vhost_device *dev, const struct rte_vhost_memory *old,
 		"cannot map region gpa 0x%" PRIx64 " size 0x%" PRIx64 " offset 0x%" PRIx64
 		" front-end address 0x%" PRIx64 ": %s",
 		r->gpa, r->size, r->mmap_offset, r->fe_va,
-		ret == -EINVAL ? "size, offset or overlap is impossible" : strerror(-ret));
+		vhost_memory_error(ret, "size, offset or overlap is impossible"));
 }
 
 /*
@@ -200,7 +200,7 @@ vhost_user_get_max_mem_slots(struct vhost_device *dev, struct vhost_queue *q,
 static bool
 is_mapped(const struct rte_vhost_memory *mem, const struct vhost_user_region *region, int fd)
 {
-	struct stat told, mapped;
+	struct statx told, mapped;
 
 	for (uint32_t i = 0; mem != NULL && i < mem->nregions; i++) {
 		const struct rte_vhost_mem_region *r = &mem->regions[i];
@@ -208,8 +208,10 @@ is_mapped(const struct rte_vhost_memory *mem, const struct vhost_user_region *re
 		if (r->guest_phys_addr != region->gpa || r->guest_user_addr != region->fe_va ||
 			r->size != region->size)
 			continue;
-		return fstat(fd, &told) == 0 && fstat(r->fd, &mapped) == 0 &&
-			told.st_dev == mapped.st_dev && told.st_ino == mapped.st_ino;
+		return vhost_peer_fd_stat(fd, &told) == 0 &&
+			vhost_peer_fd_stat(r->fd, &mapped) == 0 && told.stx_ino == mapped.stx_ino &&
+			told.stx_dev_major == mapped.stx_dev_major &&
+			told.stx_dev_minor == mapped.stx_dev_minor;
 	}
 	return false;
 }
@@ -332,8 +334,7 @@ vhost_user_set_log_base(struct vhost_device *dev, struct vhost_queue *q,
 		return vhost_device_error(dev, ret == -EINVAL ? -EPROTO : ret,
 			"cannot map the log of %" PRIu64 " bytes at %" PRIu64 ": %s", log.mmap_size,
 			log.mmap_offset,
-			ret == -EINVAL ? "it is empty, too large, or larger than its file" :
-					 strerror(-ret));
+			vhost_memory_error(ret, "it is empty, too large, or larger than its file"));
 
 	vhost_device_lock(dev);
 	dev->log_map = map.addr;

@@ -2,13 +2,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <linux/virtio_config.h>
 
 #include "aside.h"
 #include "device_queue.h"
+#include "peer_fd.h"
 #include "vhost_user_dispatch.h"
 
 /*
@@ -132,20 +132,18 @@ replace_fd(struct vhost_device *dev, int *place, int fd)
 }
 
 /*
- * Take the descriptor of a notification. Rings write to it from the data path, so it has to be an
- * eventfd, which never blocks: a pipe could, or end the process with SIGPIPE. What is neither file,
- * pipe nor socket has no file type; writing to one of those that is no eventfd just fails.
+ * Take the descriptor of a notification. Rings write to it from the data path, and drivers watch it, so
+ * it has to be an eventfd, which never blocks: a pipe could, or end the process with SIGPIPE.
  */
 static int
 take_notifier(struct vhost_device *dev, const struct vhost_queue *q, struct vhost_user_message *msg,
 	int *fd)
 {
 	const int flags = msg->nfds > 0 ? fcntl(msg->fds[0], F_GETFL) : 0;
-	struct stat st;
 
 	*fd = -1;
 	if (msg->nfds > 0 &&
-		(flags < 0 || fstat(msg->fds[0], &st) != 0 || (st.st_mode & S_IFMT) != 0 ||
+		(flags < 0 || !vhost_peer_fd_is_eventfd(msg->fds[0]) ||
 			fcntl(msg->fds[0], F_SETFL, flags | O_NONBLOCK) != 0))
 		return vhost_device_error(dev, -EPROTO, "ring %u: the descriptor is no eventfd",
 			q->index);

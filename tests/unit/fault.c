@@ -88,8 +88,9 @@ WRAP(int, epoll_create1, -1, EMFILE, (int flags), (flags))
 WRAP(int, epoll_wait, -1, EINTR, (int fd, struct epoll_event *events, int n, int timeout),
 	(fd, events, n, timeout))
 WRAP(int, eventfd, -1, EMFILE, (unsigned int count, int flags), (count, flags))
-WRAP(int, fstat64, -1, ENOMEM, (int fd, struct stat *st), (fd, st))
 WRAP(int, ftruncate64, -1, EFBIG, (int fd, off_t size), (fd, size))
+WRAP(int, getsockopt, -1, ENOMEM, (int fd, int level, int name, void *value, socklen_t *len),
+	(fd, level, name, value, len))
 WRAP(int, listen, -1, EADDRINUSE, (int fd, int backlog), (fd, backlog))
 WRAP(int, lstat64, -1, EACCES, (const char *path, struct stat *st), (path, st))
 WRAP(int, madvise, -1, EINVAL, (void *addr, size_t len, int advice), (addr, len, advice))
@@ -102,6 +103,8 @@ WRAP(int, pthread_create, EAGAIN, EAGAIN,
 	(pthread_t * thread, const pthread_attr_t *attr, void *(*start)(void *), void *arg),
 	(thread, attr, start, arg))
 WRAP(ssize_t, read, -1, EIO, (int fd, void *data, size_t len), (fd, data, len))
+WRAP(ssize_t, readlink, -1, ENOMEM, (const char *path, char *target, size_t len),
+	(path, target, len))
 WRAP(ssize_t, recv, -1, ENOMEM, (int fd, void *data, size_t len, int flags), (fd, data, len, flags))
 WRAP(ssize_t, recvmsg, -1, ENOMEM, (int fd, struct msghdr *msg, int flags), (fd, msg, flags))
 WRAP(ssize_t, sendmsg, -1, ENOMEM, (int fd, const struct msghdr *msg, int flags), (fd, msg, flags))

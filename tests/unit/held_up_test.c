@@ -26,6 +26,8 @@
 
 #include "aside.h"
 #include "frontend.h"
+#include "fuse_file.h"
+#include "peer_fd.h"
 #include "stuck_pipe.h"
 #include "unit_sockets.h"
 
@@ -328,6 +330,156 @@ socket_is_unregistered_meanwhile(void **state)
 	vhost_aside_settle();
 }
 
+/* --- Files that somebody serves ------------------------------------------------------------ */
+
+static void
+make_fuse_file(struct fuse_file *file)
+{
+	if (fuse_file_open(file))
+		return;
+	print_message(
+		"no file system can be served from here: /dev/fuse is missing, or may not be mounted\n");
+	skip();
+}
+
+static int
+share(struct frontend *fe, int fd)
+{
+	struct vhost_user_message msg = fe_message(VHOST_USER_SET_MEM_TABLE,
+		offsetof(struct vhost_user_mem_table, regions) + sizeof(struct vhost_user_region));
+
+	msg.payload.mem_table.nregions = 1;
+	msg.payload.mem_table.regions[0] = (struct vhost_user_region){ .gpa = FE_GPA,
+		.size = FUSE_FILE_SIZE,
+		.fe_va = FE_VA };
+	msg.fds[msg.nfds++] = fd;
+	return fe_send(fe, &msg);
+}
+
+static int
+notify(struct frontend *fe, int fd)
+{
+	return fe_set_fd(fe, VHOST_USER_SET_VRING_KICK, 0, fd);
+}
+
+static void
+agree(struct frontend *fe, unsigned int protocol_feature)
+{
+	assert_int_equal(fe_set_u64(fe, VHOST_USER_SET_PROTOCOL_FEATURES,
+				 FEATURE(protocol_feature)),
+		0);
+}
+
+static int
+log_to(struct frontend *fe, int fd)
+{
+	struct vhost_user_message msg = fe_message(VHOST_USER_SET_LOG_BASE,
+		sizeof(struct vhost_user_log));
+
+	agree(fe, VHOST_USER_PF_LOG_SHMFD);
+	msg.payload.log.mmap_size = FUSE_FILE_SIZE;
+	msg.fds[msg.nfds++] = fd;
+	return fe_send(fe, &msg);
+}
+
+static int
+keep_in_flight(struct frontend *fe, int fd)
+{
+	struct vhost_user_message msg = fe_message(VHOST_USER_SET_INFLIGHT_FD,
+		sizeof(struct vhost_user_inflight));
+
+	agree(fe, VHOST_USER_PF_INFLIGHT_SHMFD);
+	msg.payload.inflight = (struct vhost_user_inflight){ .mmap_size = FUSE_FILE_SIZE,
+		.num_queues = 2,
+		.queue_size = FE_RING_SIZE };
+	msg.fds[msg.nfds++] = fd;
+	return fe_send(fe, &msg);
+}
+
+static int
+open_channel(struct frontend *fe, int fd)
+{
+	agree(fe, VHOST_USER_PF_BACKEND_REQ);
+	return fe_set_backend_fd(fe, fd);
+}
+
+/* Neither what it is nor what is in it can be found out, nor can it be closed. */
+static void
+file_whose_server_is_silent(void **state)
+{
+	int (*const ways[])(struct frontend * fe, int fd) = { share, notify, log_to, keep_in_flight,
+		open_channel };
+
+	(void)state;
+	for (size_t i = 0; i < RTE_DIM(ways); i++) {
+		struct fuse_file file;
+		struct frontend fe;
+
+		make_fuse_file(&file);
+		serve();
+		fe_init(&fe, fe_connect(path), NULL);
+		fuse_file_fall_silent(&file);
+		assert_int_equal(ways[i](&fe, file.fd), 0);
+		fe_assert_closed(&fe);
+		assert_served(other_path);
+		assert_served(path);
+		fe_fini(&fe);
+		end();
+		fuse_file_end(&file);
+		close(file.fd);
+		vhost_aside_settle();
+	}
+}
+
+static void
+server_may_be_trusted(void **state)
+{
+	struct fuse_file file;
+	struct frontend fe;
+
+	(void)state;
+	make_fuse_file(&file);
+	setenv(VHOST_ANY_MEMORY_ENV, "1", 1);
+	serve();
+	fe_init(&fe, fe_connect(path), NULL);
+	assert_int_equal(share(&fe, file.fd), 0);
+	assert_int_not_equal(fe_get_u64(&fe, VHOST_USER_GET_FEATURES), 0);
+	fe_fini(&fe);
+	end();
+	unsetenv(VHOST_ANY_MEMORY_ENV);
+	close(file.fd);
+	vhost_aside_settle();
+	fuse_file_end(&file);
+}
+
+/* What is the longest line that there can be has to have room. */
+static void
+refusal_tells_the_way_out(void **state)
+{
+	const struct vhost_device_config config = { .path = path, .queue_num = 1 };
+	const int fd = open("/dev/zero", O_RDWR | O_CLOEXEC);
+	struct vhost_device *dev = vhost_device_create(&config);
+	struct vhost_user_message msg = fe_message(VHOST_USER_SET_MEM_TABLE,
+		offsetof(struct vhost_user_mem_table, regions) + sizeof(struct vhost_user_region));
+	struct frontend fe;
+
+	(void)state;
+	assert_true(fd >= 0);
+	assert_non_null(dev);
+	fe_init(&fe, -1, dev);
+	msg.payload.mem_table.nregions = 1;
+	msg.payload.mem_table.regions[0] = (struct vhost_user_region){ .gpa = UINT64_MAX / 2,
+		.size = VHOST_MEMORY_SIZE_MAX,
+		.fe_va = UINT64_MAX / 2,
+		.mmap_offset = INT64_MAX - VHOST_MEMORY_SIZE_MAX };
+	msg.fds[msg.nfds++] = fd;
+	assert_int_equal(fe_send(&fe, &msg), -EMEDIUMTYPE);
+	assert_non_null(strstr(dev->error, "set " VHOST_ANY_MEMORY_ENV "=1 in its environment"));
+	vhost_device_destroy(dev);
+	fe_fini(&fe);
+	close(fd);
+}
+
 static int
 teardown(void **state)
 {
@@ -346,6 +498,9 @@ main(void)
 		cmocka_unit_test(state_in_a_pipe_that_blocks_after_all),
 		cmocka_unit_test(state_for_a_pipe_that_is_full),
 		cmocka_unit_test(socket_is_unregistered_meanwhile),
+		cmocka_unit_test(file_whose_server_is_silent),
+		cmocka_unit_test(server_may_be_trusted),
+		cmocka_unit_test(refusal_tells_the_way_out),
 	};
 
 	return unit_sockets_run("held_up", tests, NULL, teardown);
