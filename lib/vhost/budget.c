@@ -15,6 +15,7 @@
 
 struct holding {
 	uint64_t bytes;
+	uint64_t inflight; /* of these, those of in-flight regions */
 	uint32_t mappings;
 	uint32_t fds;
 	uint32_t promised; /* descriptors that a vDPA driver may duplicate yet, or has */
@@ -67,6 +68,7 @@ add_device(struct holding *h, const struct vhost_device *dev)
 	add_table(h, dev->postcopy.mem);
 	add_mapping(h, dev->log_map, dev->log_map_size);
 	add_mapping(h, dev->inflight.map.addr, dev->inflight.map.len);
+	h->inflight += dev->inflight.size;
 	add_notifiers(h, dev);
 	/* The connection itself is the first of them. */
 	h->fds += 1 + (dev->miss_fd >= 0) + (dev->backend_fd >= 0) + (dev->transfer != NULL) +
@@ -91,6 +93,7 @@ holding_of(const char *path)
 /* --- Memory -------------------------------------------------------------------------------- */
 
 #define MIB(bytes) ((bytes) >> 20)
+#define KIB(bytes) ((bytes) >> 10)
 
 int
 vhost_budget_map(struct vhost_device *dev, uint64_t bytes, uint64_t replaced)
@@ -113,6 +116,22 @@ vhost_budget_map(struct vhost_device *dev, uint64_t bytes, uint64_t replaced)
 			"have more than are left",
 			VHOST_BUDGET_MAPPINGS, own.mappings, all.mappings);
 	return 0;
+}
+
+int
+vhost_budget_inflight(struct vhost_device *dev, uint64_t bytes)
+{
+	const struct holding own = holding_of(dev->path), all = holding_of(NULL);
+	const uint64_t own_then = own.inflight - dev->inflight.size + bytes;
+	const uint64_t all_then = all.inflight - dev->inflight.size + bytes;
+
+	if (all_then <= VHOST_BUDGET_INFLIGHT && own_then <= VHOST_BUDGET_INFLIGHT - all_then)
+		return 0;
+	return vhost_device_error(dev, -ENOSPC,
+		"no memory for an in-flight region of %" PRIu64 " KiB: of %" PRIu64
+		", this socket has %" PRIu64 ", all have %" PRIu64
+		", and none may have more than is left",
+		KIB(bytes), KIB(VHOST_BUDGET_INFLIGHT), KIB(own.inflight), KIB(all.inflight));
 }
 
 /* --- Descriptors --------------------------------------------------------------------------- */

@@ -2,7 +2,8 @@
 
 /**
  * @file
- * What front ends take of that which all of a process share: address space, mappings, descriptors.
+ * What front ends take of that which all of a process share: address space, mappings, descriptors, and
+ * memory that is made for them.
  *
  * A front end that takes all there is harms others, whose connections then fail. So there is one rule
  * for those who may connect to one socket, and are taken for one: together, they may have no more than
@@ -31,6 +32,9 @@ struct vhost_user_message;
 /** Mappings that all front ends may have: half of what Linux gives a process (vm.max_map_count). */
 #define VHOST_BUDGET_MAPPINGS 32765
 
+/** Bytes of all in-flight regions, which are made here, and filled when rings start. */
+#define VHOST_BUDGET_INFLIGHT (UINT64_C(1) << 30)
+
 /** Of the descriptors that a process may have, the last part in so many is shared by the rule. */
 #define VHOST_BUDGET_FDS_PART 8
 
@@ -42,6 +46,13 @@ struct vhost_user_message;
  * @return 0; -ENOSPC, with vhost_device_error() called
  */
 int vhost_budget_map(struct vhost_device *dev, uint64_t bytes, uint64_t replaced);
+
+/**
+ * May a device have an in-flight region of so many bytes, instead of the one it has?
+ *
+ * @return 0; -ENOSPC, with vhost_device_error() called
+ */
+int vhost_budget_inflight(struct vhost_device *dev, uint64_t bytes);
 
 /**
  * May the front ends of a socket have more descriptors kept for them?

@@ -51,8 +51,10 @@ static int
 map_region(struct vhost_device *dev, int fd, const struct vhost_user_inflight *inflight,
 	struct vhost_inflight_region *region)
 {
-	int ret = vhost_budget_map(dev, inflight->mmap_size, dev->inflight.map.len);
+	int ret = vhost_budget_inflight(dev, inflight->mmap_size);
 
+	if (ret == 0)
+		ret = vhost_budget_map(dev, inflight->mmap_size, dev->inflight.map.len);
 	if (ret != 0)
 		return ret;
 	ret = vhost_memory_map(fd, inflight->mmap_offset, inflight->mmap_size, &region->map);

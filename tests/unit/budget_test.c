@@ -2,7 +2,7 @@
 
 /*
  * A front end that takes all it can get of what everybody in the process needs: address space, mappings,
- * descriptors. It is refused at some point, is told so, keeps its connection; and another one, at a
+ * memory, descriptors. It is refused at some point, is told so, keeps its connection; and another one, at a
  * socket of its own, connects and comes up as if it were alone.
  */
 
@@ -292,6 +292,102 @@ mappings_are_left_for_others(void **state)
 	free(table);
 }
 
+/* --- In-flight regions --------------------------------------------------------------------- */
+
+/* 64 MiB, and a little more than that. */
+#define INFLIGHT_RING_SIZE 8192
+#define INFLIGHT_REGION (UINT64_C(64) << 20)
+
+static void
+connect_with_inflight(struct frontend *fe, const char *at)
+{
+	fe_init(fe, fe_connect(at), NULL);
+	assert_int_equal(fe_set_u64(fe, VHOST_USER_SET_PROTOCOL_FEATURES,
+				 FEATURE(VHOST_USER_PF_REPLY_ACK) |
+					 FEATURE(VHOST_USER_PF_INFLIGHT_SHMFD)),
+		0);
+	assert_int_equal(fe_set_features(fe, F_V1 | FEATURE(VIRTIO_F_RING_PACKED)), 0);
+}
+
+/* @return the file of a region that was made, or -1 */
+static int
+get_region(struct frontend *fe, uint16_t rings, uint16_t ring_size)
+{
+	struct vhost_user_message msg = fe_message(VHOST_USER_GET_INFLIGHT_FD,
+		sizeof(struct vhost_user_inflight));
+
+	msg.header.flags |= VHOST_USER_FLAG_NEED_REPLY;
+	msg.payload.inflight.num_queues = rings;
+	msg.payload.inflight.queue_size = ring_size;
+	assert_int_equal(fe_send(fe, &msg), 0);
+	assert_int_equal(fe_answer(fe, &msg), 1);
+	return msg.nfds == 1 ? msg.fds[0] : -1;
+}
+
+/* Hand one on that somebody else has made. */
+static bool
+set_region(struct frontend *fe, uint64_t size)
+{
+	struct vhost_user_message msg = fe_message(VHOST_USER_SET_INFLIGHT_FD,
+		sizeof(struct vhost_user_inflight));
+	const int fd = sparse_file(size);
+	bool ret;
+
+	msg.payload.inflight = (struct vhost_user_inflight){ .mmap_size = size,
+		.num_queues = 1,
+		.queue_size = 1 };
+	msg.fds[msg.nfds++] = fd;
+	ret = served(fe, &msg);
+	close(fd);
+	return ret;
+}
+
+static void
+inflight_regions_are_left_for_others(void **state)
+{
+	unsigned int n = 0;
+	int fd;
+
+	(void)state;
+	for (unsigned int i = 0; i < HOGS; i++) {
+		connect_with_inflight(&hogs[i], path);
+		fd = get_region(&hogs[i], RINGS, INFLIGHT_RING_SIZE);
+		n += fd >= 0;
+		close(fd);
+	}
+	assert_int_equal(n, VHOST_BUDGET_INFLIGHT / 2 / INFLIGHT_REGION - 1);
+	/* Whoever made them, and what takes the place of another is no more. */
+	assert_false(set_region(&hogs[HOGS - 1], INFLIGHT_REGION));
+	assert_true(set_region(&hogs[0], INFLIGHT_REGION));
+	fd = get_region(&hogs[0], RINGS, INFLIGHT_RING_SIZE);
+	assert_true(fd >= 0);
+	close(fd);
+	for (unsigned int i = 0; i < HOGS; i++)
+		assert_true(is_connected(&hogs[i]));
+
+	/* The largest that there can be. */
+	connect_with_inflight(&neighbour, other_path);
+	fd = get_region(&neighbour, RINGS, VHOST_VRING_SIZE_MAX);
+	assert_true(fd >= 0);
+	close(fd);
+	fe_fini(&neighbour);
+	for (unsigned int i = 0; i < HOGS; i++)
+		fe_fini(&hogs[i]);
+}
+
+static void
+no_inflight_region_is_more_than_is_left(void **state)
+{
+	struct frontend *fe = &hogs[0];
+
+	(void)state;
+	connect_with_inflight(fe, path);
+	assert_true(set_region(fe, VHOST_BUDGET_INFLIGHT / 2));
+	assert_false(set_region(fe, VHOST_BUDGET_INFLIGHT / 2 + 4096));
+	assert_true(is_connected(fe));
+	fe_fini(fe);
+}
+
 /* --- Descriptors --------------------------------------------------------------------------- */
 
 static struct rlimit limit_before;
@@ -443,6 +539,10 @@ main(void)
 		cmocka_unit_test_setup_teardown(address_space_is_left_for_others, setup, teardown),
 		cmocka_unit_test_setup_teardown(address_space_comes_back, setup, teardown),
 		cmocka_unit_test_setup_teardown(mappings_are_left_for_others, setup, teardown),
+		cmocka_unit_test_setup_teardown(inflight_regions_are_left_for_others, setup,
+			teardown),
+		cmocka_unit_test_setup_teardown(no_inflight_region_is_more_than_is_left, setup,
+			teardown),
 		cmocka_unit_test_setup_teardown(descriptors_are_left_for_others, limit_descriptors,
 			unlimit_descriptors),
 		cmocka_unit_test_setup_teardown(a_device_may_have_all_its_queues, limit_as_usual,
