@@ -23,6 +23,7 @@
 #include "unit_sockets.h"
 #include "vdpa_driver.h"
 #include "vhost_user_dispatch.h"
+#include "vhost_user_socket.h"
 
 #define FEATURE(bit) (UINT64_C(1) << (bit))
 #define F_V1 FEATURE(VIRTIO_F_VERSION_1)
@@ -378,6 +379,44 @@ front_end_is_told_of_configuration_changes(void **state)
 	assert_int_equal(rte_vhost_driver_unregister(path), 0);
 }
 
+static void
+change_configuration(void *arg)
+{
+	int *ret = arg;
+
+	*ret = rte_vhost_backend_config_change(app.vid, true);
+}
+
+/* As an application's callback or a driver does: the front end may be waiting for that itself. */
+static void
+configuration_changes_are_not_waited_for_in_the_event_loop(void **state)
+{
+	struct vhost_user_message msg;
+	struct frontend fe;
+	int fds[2], ret;
+
+	(void)state;
+	serve(path, 0);
+	fe_init(&fe, fe_connect(path), NULL);
+	assert_int_equal(fe_set_u64(&fe, VHOST_USER_SET_PROTOCOL_FEATURES,
+				 FEATURE(VHOST_USER_PF_REPLY_ACK) |
+					 FEATURE(VHOST_USER_PF_BACKEND_REQ)),
+		0);
+	sem_wait(&app.connected);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
+	assert_int_equal(fe_set_backend_fd(&fe, fds[1]), 0);
+	close(fds[1]);
+	fe_get_u64(&fe, VHOST_USER_GET_FEATURES);
+	event_loop_run(vhost_user_event_loop(), change_configuration, &ret);
+	assert_int_equal(ret, 0);
+	assert_int_equal(vhost_user_receive(fds[0], &msg), 1);
+	assert_int_equal(msg.header.request, VHOST_USER_BACKEND_CONFIG_CHANGE);
+	assert_int_equal(msg.header.flags, VHOST_USER_VERSION);
+	close(fds[0]);
+	fe_fini(&fe);
+	assert_int_equal(rte_vhost_driver_unregister(path), 0);
+}
+
 /* What the descriptor says of blocking is the front end's to change at any time. */
 static void
 front_end_that_does_not_read_blocks_nobody(void **state)
@@ -444,6 +483,8 @@ main(void)
 		cmocka_unit_test_setup(linear_buffers_rule_out_segmentation, setup),
 		cmocka_unit_test_setup(vdpa_device_decides_the_offer_and_may_leave, setup),
 		cmocka_unit_test_setup(front_end_is_told_of_configuration_changes, setup),
+		cmocka_unit_test_setup(configuration_changes_are_not_waited_for_in_the_event_loop,
+			setup),
 		cmocka_unit_test_setup(front_end_that_does_not_read_blocks_nobody, setup),
 		cmocka_unit_test_setup(what_cannot_be_is_refused, setup),
 	};
