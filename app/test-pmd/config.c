@@ -23,6 +23,7 @@ config_init(void)
 		.topology = TOPOLOGY_PAIRED,
 		.nb_cores = 1,
 		.burst = BURST_DEFAULT,
+		.num_procs = 1,
 		.retry_count = 64,
 		.retry_delay = 1,
 		.flush_rx = true,

@@ -64,7 +64,9 @@ struct config {
 	uint32_t nb_cores;
 	uint64_t core_mask; /* 0 for all */
 	uint16_t burst;
-	bool retry; /* hand a full transmit queue its frames again */
+	uint16_t num_procs,
+		proc_id; /* processes that share the ports' queues, and which one this is */
+	bool retry;      /* hand a full transmit queue its frames again */
 	uint32_t retry_count;
 	uint32_t retry_delay; /* microseconds */
 	bool flush_rx;

@@ -91,6 +91,14 @@ peer_index(unsigned int index, unsigned int count)
 	}
 }
 
+/* Processes that share a port have a row of its queues each. */
+static bool
+queue_is_ours(uint16_t queue, uint16_t queues)
+{
+	return queue >= (uint32_t)queues * config.proc_id / config.num_procs &&
+		queue < (uint32_t)queues * (config.proc_id + 1) / config.num_procs;
+}
+
 static unsigned int
 queues_of(const struct port *rx, const struct port *tx, unsigned int flags)
 {
@@ -130,13 +138,32 @@ plan_streams(struct plan *plan)
 				.tx_queue = q % tx->txq,
 			};
 
-			if (q >= queues_of(port_find(rx_port), tx, flags))
+			if (!queue_is_ours(q, queues_of(port_find(rx_port), tx, flags)))
 				continue;
 			stream.group = group_of(plan, &stream, &groups);
 			plan->streams[plan->stream_count++] = stream;
 		}
 	}
 	return groups;
+}
+
+/* A stream that goes from a port to another stays among the queues of one process. */
+static int
+check_shares(const struct plan *plan)
+{
+	const uint16_t queues = port_find(plan->ports[0])->rxq;
+
+	for (unsigned int i = 0; i < plan->port_count && config.num_procs > 1; i++) {
+		const struct port *port = port_find(plan->ports[i]);
+
+		if (port->rxq == queues && port->txq == queues)
+			continue;
+		printf("Ports that processes share need as many queues as each other, of both "
+		       "kinds: port %u has %u to receive and %u to transmit\n",
+			plan->ports[i], port->rxq, port->txq);
+		return -1;
+	}
+	return 0;
 }
 
 static int
@@ -156,6 +183,8 @@ plan_make(struct plan *plan)
 
 		queues += RTE_MAX(port->rxq, port->txq);
 	}
+	if (check_shares(plan) < 0)
+		return -1;
 	/* A port's own receive queues, or its peer's transmit queues: twice the sum holds both. */
 	plan->streams = calloc(2 * (size_t)queues, sizeof(*plan->streams));
 	if (plan->streams == NULL) {
@@ -163,6 +192,12 @@ plan_make(struct plan *plan)
 		return -1;
 	}
 	groups = plan_streams(plan);
+	if (groups == 0) {
+		printf("No queue is left for process %u of %u: ports need more, see --rxq and --txq\n",
+			config.proc_id, config.num_procs);
+		free(plan->streams);
+		return -1;
+	}
 	RTE_LCORE_FOREACH_WORKER(lcore) {
 		if (config.core_mask != 0 && (lcore >= 64 || (config.core_mask >> lcore & 1) == 0))
 			continue;
@@ -386,15 +421,17 @@ flush_queues(const struct plan *plan)
 	struct rte_mbuf *pkts[BURST_MAX];
 
 	for (unsigned int i = 0; i < plan->port_count; i++) {
-		for (uint16_t q = 0; q < port_find(plan->ports[i])->rxq; q++) {
+		const uint16_t queues = port_find(plan->ports[i])->rxq;
+
+		for (uint16_t q = 0; q < queues; q++) {
 			uint16_t count;
 			/* A peer that never stops sending does not keep us from starting. */
-			unsigned int bursts = 64;
+			unsigned int bursts = queue_is_ours(q, queues) ? 64 : 0;
 
-			do {
+			for (count = 1; count != 0 && bursts != 0; bursts--) {
 				count = rte_eth_rx_burst(plan->ports[i], q, pkts, BURST_MAX);
 				rte_pktmbuf_free_bulk(pkts, count);
-			} while (count != 0 && --bursts != 0);
+			}
 		}
 	}
 }

@@ -110,6 +110,10 @@ static const struct option_row rows[] = {
 		.help = "lcores that forward" },
 	{ "coremask", "MASK", KIND_MASK, 0, &config.core_mask,
 		.help = "which lcores those may be" },
+	{ "num-procs", "N", KIND_U16, 0, &config.num_procs, 1, QUEUES_MAX,
+		.help = "processes among which the queues of each port are divided" },
+	{ "proc-id", "N", KIND_U16, 0, &config.proc_id, 0, QUEUES_MAX - 1,
+		.help = "which of them this one is, from 0 on" },
 	{ "nb-ports", "N", KIND_U32, 0, &config.nb_ports, 1, RTE_MAX_ETHPORTS,
 		.help = "ports that forward, from the first on" },
 	{ "portmask", "MASK", KIND_MASK, 0, &config.port_mask, .help = "which ports those may be" },
@@ -326,6 +330,11 @@ options_check(void)
 {
 	unsigned int workers = rte_lcore_count() - 1;
 
+	if (config.proc_id >= config.num_procs) {
+		fprintf(stderr, "Option --proc-id: %u is not below the %u of --num-procs\n",
+			config.proc_id, config.num_procs);
+		return -1;
+	}
 	if (workers == 0) {
 		config.nb_cores = 0;
 		return 0;

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include <rte_eal.h>
 #include <rte_errno.h>
 #include <rte_lcore.h>
 #include <rte_mbuf.h>
@@ -31,13 +32,33 @@ mbufs_wanted(void)
 	return (uint32_t)RTE_MIN(RTE_MAX(wanted, MBUFS_DEFAULT), UINT32_MAX / 2);
 }
 
+/* Whoever joins the primary process, the distribution's testpmd or this one, finds it by this name. */
+static void
+pool_name(int socket, char *name, size_t size)
+{
+	snprintf(name, size, "mb_pool_%d", socket);
+}
+
+/* The primary's. */
+static struct rte_mempool *
+pool_find(int socket)
+{
+	char name[RTE_MEMPOOL_NAMESIZE];
+
+	pool_name(socket, name, sizeof(name));
+	pools[socket] = rte_mempool_lookup(name);
+	if (pools[socket] == NULL)
+		printf("The primary process has no mbuf pool %s: start ports there first\n", name);
+	return pools[socket];
+}
+
 static struct rte_mempool *
 pool_new(int socket, uint32_t mbufs)
 {
 	uint32_t cache = RTE_MIN(config.mbuf_cache, mbufs * 2 / 3);
 	char name[RTE_MEMPOOL_NAMESIZE];
 
-	snprintf(name, sizeof(name), "mb_pool_%d", socket);
+	pool_name(socket, name, sizeof(name));
 	return rte_pktmbuf_pool_create(name, mbufs, cache, 0, (uint16_t)config.mbuf_size, socket);
 }
 
@@ -53,6 +74,8 @@ pool_get(int socket)
 		socket = (int)rte_lcore_to_socket_id(rte_get_main_lcore());
 	if (pools[socket] != NULL)
 		return pools[socket];
+	if (rte_eal_process_type() == RTE_PROC_SECONDARY)
+		return pool_find(socket);
 	for (mbufs = wanted; pool == NULL && mbufs >= least; mbufs /= 2)
 		pool = pool_new(socket, mbufs);
 	if (pool == NULL) {
@@ -85,7 +108,8 @@ void
 pools_free(void)
 {
 	for (unsigned int i = 0; i < RTE_MAX_NUMA_NODES; i++) {
-		rte_mempool_free(pools[i]);
+		if (rte_eal_process_type() == RTE_PROC_PRIMARY)
+			rte_mempool_free(pools[i]);
 		pools[i] = NULL;
 	}
 }

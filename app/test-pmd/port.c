@@ -10,6 +10,7 @@
 #include <rte_bus.h>
 #include <rte_dev.h>
 #include <rte_devargs.h>
+#include <rte_eal.h>
 #include <rte_errno.h>
 
 #include "forward.h"
@@ -65,6 +66,12 @@ port_event_fd(void)
 	return events.fd;
 }
 
+static bool
+is_secondary(void)
+{
+	return rte_eal_process_type() == RTE_PROC_SECONDARY;
+}
+
 /* Take in a port that EAL has probed. */
 static int
 port_add(uint16_t id)
@@ -78,7 +85,8 @@ port_add(uint16_t id)
 			rte_strerror(-ret));
 		return -1;
 	}
-	ret = rte_eth_dev_owner_set(id, &owner);
+	/* One of a secondary process is the primary's already. */
+	ret = is_secondary() ? 0 : rte_eth_dev_owner_set(id, &owner);
 	if (ret != 0) {
 		printf("Port %u: it belongs to something else (%s); it is left out\n", id,
 			rte_strerror(-ret));
@@ -103,8 +111,13 @@ ports_init(void)
 	}
 	rte_eth_dev_callback_register(RTE_ETH_ALL, RTE_ETH_EVENT_INTR_LSC, port_event, NULL);
 	rte_eth_dev_callback_register(RTE_ETH_ALL, RTE_ETH_EVENT_INTR_RMV, port_event, NULL);
-	RTE_ETH_FOREACH_DEV(id)
+	/* With those that a primary process owns. */
+	for (id = rte_eth_find_next(0); is_secondary() && id < RTE_MAX_ETHPORTS;
+		id = rte_eth_find_next(id + 1))
 		port_add(id);
+	RTE_ETH_FOREACH_DEV(id)
+		if (!ports[id].present)
+			port_add(id);
 	return 0;
 }
 
@@ -122,9 +135,9 @@ port_start(uint16_t id)
 		printf("Port %u is closed: 'port detach %u' and attach its device again\n", id, id);
 		return -1;
 	}
-	if (port_setup(id, port) < 0)
+	if ((is_secondary() ? port_adopt(id, port) : port_setup(id, port)) < 0)
 		return -1;
-	ret = rte_eth_dev_start(id);
+	ret = is_secondary() ? 0 : rte_eth_dev_start(id);
 	if (ret != 0) {
 		printf("Port %u: the device does not start (%s)\n", id, rte_strerror(-ret));
 		return -1;
@@ -152,7 +165,7 @@ port_stop(uint16_t id)
 		return -1;
 	}
 	port_unwatch(id);
-	ret = rte_eth_dev_stop(id);
+	ret = is_secondary() ? 0 : rte_eth_dev_stop(id);
 	if (ret != 0) {
 		printf("Port %u: the device does not stop (%s)\n", id, rte_strerror(-ret));
 		return -1;
@@ -232,7 +245,8 @@ port_detach_device(const char *name)
 		if (strcmp(ports[id].device, name) == 0 && !ports[id].closed)
 			port_close(id);
 	}
-	ret = rte_dev_remove(device);
+	/* Removed from one process, a device is removed from all: that is the primary's to do. */
+	ret = is_secondary() ? 0 : rte_dev_remove(device);
 	if (ret != 0) {
 		printf("%s: the bus does not let go of the device (%s)\n", name,
 			rte_strerror(-ret));
@@ -266,6 +280,26 @@ port_of_device(const char *name)
 	return -1;
 }
 
+/* Of a secondary process: a port that the primary has attached in the meantime. */
+static int
+port_attach_present(const char *name)
+{
+	uint16_t id;
+
+	if (rte_eth_dev_get_port_by_name(name, &id) != 0) {
+		printf("%s: no port of the primary process, which has to attach it first\n", name);
+		return -1;
+	}
+	if (port_find(id) != NULL) {
+		printf("Port %u is attached already\n", id);
+		return -1;
+	}
+	if (port_add(id) < 0)
+		return -1;
+	printf("Port %u is attached. Now total ports is %u\n", id, port_count());
+	return 0;
+}
+
 int
 port_attach(const char *devargs)
 {
@@ -273,6 +307,8 @@ port_attach(const char *devargs)
 	uint16_t id;
 	int ret;
 
+	if (is_secondary())
+		return port_attach_present(devargs);
 	printf("Attaching a new port...\n");
 	ret = rte_dev_probe(devargs);
 	if (ret < 0) {

@@ -221,3 +221,28 @@ port_setup(uint16_t id, struct port *port)
 		printf("Port %u: promiscuous mode is not to be had (%s)\n", id, rte_strerror(-ret));
 	return 0;
 }
+
+int
+port_adopt(uint16_t id, struct port *port)
+{
+	struct rte_eth_rxq_info rx = { 0 };
+	struct rte_eth_txq_info tx = { 0 };
+	struct rte_eth_conf conf;
+
+	if (rte_eth_dev_info_get(id, &port->info) != 0 || rte_eth_dev_conf_get(id, &conf) != 0 ||
+		port->info.nb_rx_queues == 0 || port->info.nb_tx_queues == 0) {
+		printf("Port %u: the primary process has not set it up: start it there, then here\n",
+			id);
+		return -1;
+	}
+	/* Not every driver tells. */
+	rte_eth_rx_queue_info_get(id, 0, &rx);
+	rte_eth_tx_queue_info_get(id, 0, &tx);
+	port->rxq = port->info.nb_rx_queues;
+	port->txq = port->info.nb_tx_queues;
+	port->rxd = rx.nb_desc;
+	port->txd = tx.nb_desc;
+	port->rx_offloads = conf.rxmode.offloads;
+	port->tx_offloads = conf.txmode.offloads;
+	return pool_get(port->socket) != NULL ? 0 : -1;
+}

@@ -9,6 +9,9 @@
 /** Configure the device and its queues from the configuration; 0, or -1 after a line on why. */
 int port_setup(uint16_t id, struct port *port);
 
+/** Learn how the primary process has set up the device, which it has started; 0, or -1 likewise. */
+int port_adopt(uint16_t id, struct port *port);
+
 /** Whether frames of that many segments may be transmitted on it. */
 bool port_takes_segments(const struct port *port, unsigned int segments);
 

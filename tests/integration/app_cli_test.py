@@ -58,6 +58,7 @@ def bad_options_are_one_line_and_status_1(w: Workspace) -> None:
         "--txpkts=7": "at least 42",
         "--forward-mode=warp": "one of io mac",
         "--nb-cores=99": "give it more with -l",
+        "--proc-id=1": "1 is not below the 1 of --num-procs",
         "--vdpa=nothing": "DEVICE=SOCKET",
         "extra": "is no option",
     }
