@@ -10,7 +10,8 @@ import os
 
 from virtio_lab import (DEVICES, RESTARTS, Monitor, announces_itself, filters_reach_the_device,
                         link_follows_the_cable)
-from virtio_pci_lab import end_after_removal, expect_removal, frames_cross, on_pci
+from virtio_pci_lab import (end_after_removal, expect_removal, frames_cross, on_pci,
+                            secondary_moves_frames)
 
 from harness.result import check
 from harness.runner import run
@@ -32,6 +33,10 @@ def starts_again(workspace: Workspace) -> None:
     testpmd.command("start tx_first")
     testpmd.until("frames", lambda: testpmd.port_stats(1).rx_packets > 1000)
     testpmd.quit()
+
+
+def secondary_process(workspace: Workspace) -> None:
+    secondary_moves_frames(workspace, DEVICES[:2])
 
 
 def frames_wake_a_sleeper(workspace: Workspace) -> None:
@@ -77,5 +82,5 @@ def device_and_port_agree(workspace: Workspace) -> None:
 
 
 if __name__ == "__main__":
-    run(frames_cross_split_and_packed, starts_again, frames_wake_a_sleeper, arguments_are_heeded,
-        device_and_port_agree)
+    run(frames_cross_split_and_packed, starts_again, secondary_process, frames_wake_a_sleeper,
+        arguments_are_heeded, device_and_port_agree)

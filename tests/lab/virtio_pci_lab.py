@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """What tests of the driver for virtio devices on PCI share."""
+import signal
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "integration"))
 
+from harness.multiprocess import SharedMemory  # noqa: E402
 from harness.numbered import run_numbered  # noqa: E402
 from harness.result import check  # noqa: E402
 from harness.testpmd import START_SECONDS, Testpmd, distribution, ours  # noqa: E402
@@ -13,11 +15,11 @@ from virtio_lab import FRAMES, our_drivers  # noqa: E402
 
 
 def on_pci(workspace: Workspace, program: Path, core: int, devices: list[str], args: list[str] = (),
-           eal: list[str] = ()) -> Testpmd:
+           eal: list[str] = (), **options) -> Testpmd:
     """A testpmd on PCI devices, each an address and perhaps arguments; that of the distribution
     loads our driver."""
     testpmd = Testpmd(workspace, "testpmd", program, core, [], args,
-                      [*our_drivers(workspace, program), *eal], mbufs=4096, pci=devices)
+                      [*our_drivers(workspace, program), *eal], mbufs=4096, pci=devices, **options)
     for device in devices:
         check(f"{device.split(',')[0]}: driver net_virtio of dpdk-vdpa" in testpmd.text,
               f"our driver on {device}")
@@ -40,6 +42,27 @@ def frames_cross(workspace: Workspace, one: str, other: str, ways: tuple[str, st
     check(result.received == result.sent == FRAMES, f"{FRAMES} frames back, got {result}")
     sender.quit()
     forwarder.quit()
+
+
+def secondary_moves_frames(workspace: Workspace, devices: list[str]) -> None:
+    """A process that finds two ports made and started by another one has frames go round over the hub
+    between them, until it is killed; then the primary does."""
+    shared = SharedMemory(workspace)
+    primary = on_pci(workspace, ours(), 0, devices, shared=shared)
+    secondary = on_pci(workspace, ours(), 1, devices, shared=shared, secondary=True)
+    secondary.command("start tx_first")
+    for port in (0, 1):
+        primary.until("frames of the secondary process",
+                      lambda at=port: primary.port_stats(at).rx_packets > 100)
+    check("Link status: up" in secondary.command("show port info 0"), "the link to be up")
+    secondary.signal(signal.SIGKILL)
+    secondary.wait()
+    primary.command("port stop all")
+    primary.command("port start all")
+    before = primary.port_stats(1).rx_packets
+    primary.command("start tx_first")
+    primary.until("frames", lambda: primary.port_stats(1).rx_packets > before + 100)
+    primary.quit()
 
 
 def expect_removal(testpmd: Testpmd, begin: int, port: int, left: int) -> None:

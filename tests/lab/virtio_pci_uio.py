@@ -10,8 +10,10 @@
 """Virtio devices on PCI by physical addresses, without an IOMMU: legacy and modern, split and packed, with
 several queue pairs, and pulled out without a word."""
 from virtio_lab import DEVICES, FRAMES, Monitor
-from virtio_pci_lab import end_after_removal, expect_removal, frames_cross, on_pci
+from virtio_pci_lab import (end_after_removal, expect_removal, frames_cross, on_pci,
+                            secondary_moves_frames)
 
+from harness.multiprocess import SharedMemory
 from harness.numbered import run_numbered
 from harness.result import check
 from harness.runner import run
@@ -26,6 +28,23 @@ def several_queue_pairs(workspace: Workspace) -> None:
     check(result.received == result.sent == 2 * FRAMES,
           f"{FRAMES} frames back on each of two queues, got {result}")
     testpmd.quit()
+
+
+def secondary_has_a_queue(workspace: Workspace) -> None:
+    """Two processes on a port, with a queue pair each."""
+    shared = SharedMemory(workspace)
+    args = ["--rxq=2", "--txq=2", "--num-procs=2"]
+    primary = on_pci(workspace, ours(), 0, [DEVICES[4]], [*args, "--proc-id=0"], shared=shared)
+    secondary = on_pci(workspace, ours(), 1, [DEVICES[4]], [*args, "--proc-id=1"], shared=shared,
+                       secondary=True)
+    for queue, testpmd in enumerate((primary, secondary)):
+        testpmd.command("start tx_first")
+        primary.until(f"frames on queue {queue}",
+                      lambda: primary.xstats()[f"rx_q{queue}_packets"] > 100)
+    secondary.quit()
+    before = primary.xstats()["rx_q0_packets"]
+    primary.until("more frames", lambda: primary.xstats()["rx_q0_packets"] > before + 100)
+    primary.quit()
 
 
 def pulled_without_a_word(workspace: Workspace) -> None:
@@ -50,4 +69,9 @@ if __name__ == "__main__":
         ("modern", lambda workspace: frames_cross(
             workspace, DEVICES[2], DEVICES[3], ("modern PCI", "modern PCI"), "packed, mergeable",
             ours)),
-        several_queue_pairs, pulled_without_a_word)
+        several_queue_pairs, secondary_has_a_queue,
+        ("legacy_in_a_secondary_process", lambda workspace: secondary_moves_frames(
+            workspace, DEVICES[:2])),
+        ("modern_in_a_secondary_process", lambda workspace: secondary_moves_frames(
+            workspace, DEVICES[2:4])),
+        pulled_without_a_word)

@@ -88,6 +88,8 @@ finds_all_four(void **state)
 	assert_ptr_equal(layout.isr.addr, memory + 0x1000);
 	assert_ptr_equal(layout.device.addr, memory + 0x2000);
 	assert_ptr_equal(layout.notify.addr, memory + 0x3000);
+	assert_int_equal(layout.notify.bar, 4);
+	assert_int_equal(layout.notify.offset, 0x3000);
 	assert_int_equal(layout.notify.len, 0x1000);
 	assert_int_equal(layout.notify_multiplier, 4);
 }

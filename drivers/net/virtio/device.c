@@ -80,3 +80,29 @@ virtio_device_link(struct virtio_device *dev, bool up)
 	if (rte_eth_linkstatus_set(dev->eth, &link) == 0 && dev->eth->data->dev_conf.intr_conf.lsc)
 		rte_eth_dev_callback_process(dev->eth, RTE_ETH_EVENT_INTR_LSC, NULL);
 }
+
+/* FNV-1a: any mixture would do. */
+static uint64_t
+mix(uint64_t hash, const void *data, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		hash = (hash ^ ((const uint8_t *)data)[i]) * UINT64_C(0x100000001b3);
+	return hash;
+}
+
+uint64_t
+virtio_device_layout(void)
+{
+	static const char version[] = "dpdk-vdpa " VDPA_VERSION;
+	const uint64_t sizes[] = {
+		sizeof(struct virtio_device),
+		sizeof(struct virtio_queue),
+		offsetof(struct virtio_device, queues),
+		offsetof(struct virtio_queue, count),
+		offsetof(struct virtio_queue, burst_id),
+		offsetof(struct virtio_queue, offloads),
+	};
+
+	return mix(mix(UINT64_C(0xcbf29ce484222325), version, sizeof(version)), sizes,
+		sizeof(sizes));
+}

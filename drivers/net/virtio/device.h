@@ -77,10 +77,16 @@ struct virtio_rss {
 
 struct virtio_transport_ops;
 
+/** What is only the primary process's says so: secondary ones see the rest as it does. */
 struct virtio_device {
+	uint64_t layout; /**< virtio_device_layout(), once the port can be used */
+
+	/* The primary's. */
 	const struct virtio_transport_ops *transport;
 	struct rte_eth_dev *eth;
 	const char *name; /**< of the vdev, for the log */
+
+	uint16_t port_id;
 
 	uint64_t
 		offered; /**< features that may be asked for: what the port's abilities follow from */
@@ -144,6 +150,9 @@ void virtio_device_halt(struct virtio_device *dev);
 
 /** Tell the network where the port is now, with a frame of reverse ARP. The device is to run. */
 void virtio_device_announce(struct virtio_device *dev);
+
+/** A number for how this build of the driver lays out what processes share. */
+uint64_t virtio_device_layout(void);
 
 /** Tell the application that the link came or went, if it changed. No lock may be held. */
 void virtio_device_link(struct virtio_device *dev, bool up);

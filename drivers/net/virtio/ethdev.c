@@ -8,6 +8,8 @@
 #include "ethdev.h"
 #include "log.h"
 #include "offload.h"
+#include "process.h"
+#include "secondary.h"
 #include "transport.h"
 
 /* What each offload of the application asks of the device: it is offered if all bits are. */
@@ -230,6 +232,7 @@ dev_start(struct rte_eth_dev *eth)
 		return ret;
 	}
 	set_queue_states(eth, true);
+	virtio_process_tell_setup(dev);
 	return 0;
 }
 
@@ -254,6 +257,7 @@ dev_close(struct rte_eth_dev *eth)
 {
 	struct virtio_device *dev = virtio_ethdev_device(eth);
 
+	virtio_process_forget(dev);
 	if (eth->data->dev_started)
 		dev_stop(eth);
 	virtio_ethdev_release_queues(eth);
@@ -443,18 +447,80 @@ static const struct eth_dev_ops ops = {
 	.tx_done_cleanup = virtio_ethdev_tx_done_cleanup,
 };
 
-void
-virtio_ethdev_init(struct rte_eth_dev *eth, struct virtio_device *dev)
+/* What is the primary's to do. Nothing was changed by ethdev before it asks for this. */
+static int
+start_elsewhere(struct rte_eth_dev *eth)
 {
-	dev->eth = eth;
-	dev->wanted = dev->offered & ~OFFLOAD_FEATURES;
-	eth->dev_ops = &ops;
-	eth->rx_pkt_burst = virtio_rx_burst;
-	eth->tx_pkt_burst = virtio_tx_burst;
+	VIRTIO_LOG(ERR, "%s: the primary process starts the port, not this one", eth->data->name);
+	return -ENOTSUP;
+}
+
+static int
+close_here(struct rte_eth_dev *eth)
+{
+	struct virtio_secondary *s = eth->process_private;
+
+	s->close(s, eth);
+	return 0;
+}
+
+/* As the primary saw it last. */
+static int
+link_is_known(struct rte_eth_dev *eth, int wait)
+{
+	(void)eth;
+	(void)wait;
+	return 0;
+}
+
+/* Looks at what is in shared memory, and bursts. Of all else ethdev says that it is not to be had. */
+static const struct eth_dev_ops secondary_ops = {
+	.dev_start = start_elsewhere,
+	.dev_close = close_here,
+	.dev_infos_get = dev_infos_get,
+	.link_update = link_is_known,
+	.rss_hash_conf_get = virtio_ethdev_rss_get,
+	.reta_query = virtio_ethdev_reta_query,
+	.get_monitor_addr = virtio_ethdev_monitor_addr,
+	.stats_get = virtio_ethdev_stats_get,
+	.stats_reset = virtio_ethdev_stats_reset,
+	.xstats_get = virtio_ethdev_xstats_get,
+	.xstats_get_names = virtio_ethdev_xstats_names,
+	.xstats_reset = virtio_ethdev_stats_reset,
+	.rxq_info_get = virtio_ethdev_rxq_info,
+	.txq_info_get = virtio_ethdev_txq_info,
+	.rx_burst_mode_get = virtio_ethdev_rx_burst_mode,
+	.tx_burst_mode_get = virtio_ethdev_tx_burst_mode,
+	.tx_done_cleanup = virtio_secondary_tx_done_cleanup,
+};
+
+static void
+set_functions(struct rte_eth_dev *eth)
+{
 	eth->tx_pkt_prepare = virtio_tx_prepare;
 	eth->rx_queue_count = virtio_ethdev_rx_count;
 	eth->rx_descriptor_status = virtio_ethdev_rx_status;
 	eth->tx_descriptor_status = virtio_ethdev_tx_status;
+}
+
+void
+virtio_ethdev_init_secondary(struct rte_eth_dev *eth)
+{
+	eth->dev_ops = &secondary_ops;
+	set_functions(eth);
+}
+
+void
+virtio_ethdev_init(struct rte_eth_dev *eth, struct virtio_device *dev)
+{
+	dev->eth = eth;
+	dev->port_id = eth->data->port_id;
+	dev->layout = virtio_device_layout();
+	dev->wanted = dev->offered & ~OFFLOAD_FEATURES;
+	eth->dev_ops = &ops;
+	eth->rx_pkt_burst = virtio_rx_burst;
+	eth->tx_pkt_burst = virtio_tx_burst;
+	set_functions(eth);
 	dev->max_macs = RTE_MAX(dev->max_macs, 1);
 	dev->macs[0] = dev->mac;
 	eth->data->mac_addrs = dev->macs;

@@ -18,6 +18,9 @@
  */
 void virtio_ethdev_init(struct rte_eth_dev *eth, struct virtio_device *dev);
 
+/** The same in a secondary process, for a port that is the primary's; all but its bursts. */
+void virtio_ethdev_init_secondary(struct rte_eth_dev *eth);
+
 static inline struct virtio_device *
 virtio_ethdev_device(const struct rte_eth_dev *eth)
 {

@@ -122,6 +122,8 @@ virtio_ethdev_rx_queue_setup(struct rte_eth_dev *eth, uint16_t id, uint16_t desc
 	if (q == NULL)
 		return -ENOMEM;
 	q->pool = pool;
+	snprintf(q->pool_ops, sizeof(q->pool_ops), "%s",
+		rte_mempool_get_ops(pool->ops_index)->name);
 	q->offloads = conf->offloads | eth->data->dev_conf.rxmode.offloads;
 	q->stopped = conf->rx_deferred_start;
 	q->batch = RTE_MIN(RX_BATCH, RTE_MAX(q->size / 4, 1));
@@ -245,7 +247,7 @@ static int
 set_interrupt(struct virtio_queue *q, bool enable)
 {
 	/* The ring is rewritten when a device comes back; then its owner sets this up anew. */
-	if (!virtio_queue_enter(q)) {
+	if (!virtio_queue_enter(q, virtio_process)) {
 		q->flags = (uint8_t)(enable ? q->flags | VIRTIO_QUEUE_INTERRUPT :
 					      q->flags & ~VIRTIO_QUEUE_INTERRUPT);
 		return 0;
@@ -319,7 +321,7 @@ virtio_ethdev_tx_done_cleanup(void *queue, uint32_t count)
 	uint16_t before;
 
 	(void)count;
-	if (!virtio_queue_enter(q))
+	if (!virtio_queue_enter(q, virtio_process))
 		return 0;
 	before = q->free;
 	virtio_tx_reclaim(q);

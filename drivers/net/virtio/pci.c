@@ -223,9 +223,10 @@ tell_failures(void *arg)
 
 		if (q != NULL && virtio_queue_failed(q))
 			VIRTIO_LOG(ERR,
-				"%s: queue %u: the device returned %s (%u): it stands still until "
-				"the port is reset or started anew",
-				dev->name, i, q->failure, q->failure_value);
+				"%s: queue %u: %s %s (%u): it stands still until the port is reset "
+				"or started anew",
+				dev->name, i, virtio_queue_culprit(q, "the device returned"),
+				q->failure, q->failure_value);
 	}
 	rte_eth_dev_callback_process(dev->eth, RTE_ETH_EVENT_INTR_RESET, NULL);
 }

@@ -58,12 +58,12 @@ struct virtio_pci_registers {
 };
 
 struct virtio_pci {
-	struct virtio_device dev; /* first: the port's dev_private */
-	struct rte_pci_device *bus;
-	const struct virtio_pci_registers *regs;
+	struct virtio_device dev;                /* first: the port's dev_private */
+	struct rte_pci_device *bus;              /**< the primary's */
+	const struct virtio_pci_registers *regs; /**< the primary's */
 	union {
 		struct virtio_pci_layout modern;
-		struct rte_pci_ioport legacy;
+		struct rte_pci_ioport legacy; /**< the primary's */
 	};
 	struct virtio_pci_control control;
 	uint64_t device_features;
@@ -71,6 +71,7 @@ struct virtio_pci {
 	uint16_t hw_pairs; /**< that the device has, and so where its control queue is */
 	bool msix;         /**< enabled: a legacy device's configuration moves */
 	bool interrupts;
+	bool is_legacy;
 	bool gone;    /**< unplugged: registers read as ones */
 	bool running; /**< changes under the lock */
 };
@@ -94,6 +95,9 @@ void virtio_pci_legacy_init(void);
 void virtio_pci_legacy_close(struct virtio_pci *pci);
 void virtio_pci_modern_notify(struct virtio_queue *q);
 void virtio_pci_legacy_notify(struct virtio_queue *q);
+/** Map the ports of a legacy device. @return 0, or a negative errno after one line of why */
+int virtio_pci_legacy_map(struct rte_pci_device *bus, struct rte_pci_ioport *ports);
+void virtio_pci_legacy_ring(struct rte_pci_ioport *ports, const struct virtio_queue *q);
 
 /* pci_interrupt.c */
 

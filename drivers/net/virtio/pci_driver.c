@@ -10,6 +10,7 @@
 #include "log.h"
 #include "pci.h"
 #include "pci_args.h"
+#include "secondary.h"
 
 #define VENDOR_VIRTIO 0x1af4
 #define DEVICE_NET_TRANSITIONAL 0x1000
@@ -28,9 +29,27 @@ make_port(struct rte_eth_dev *eth)
 	if (ret == 0) {
 		virtio_ethdev_init(eth, &pci->dev);
 		eth->data->dev_flags |= RTE_ETH_DEV_INTR_RMV;
+		virtio_process_offer(&pci->dev);
 		if (!(pci->dev.offered & VIRTIO_FEATURE(VIRTIO_NET_F_STATUS)))
 			eth->data->dev_flags &= ~RTE_ETH_DEV_INTR_LSC;
 	}
+	return ret;
+}
+
+/* A device that the primary leaves alone is none of this process's either: positive, as above. */
+static int
+probe_in_secondary(struct rte_pci_device *bus)
+{
+	struct rte_eth_dev *eth = rte_eth_dev_pci_allocate(bus, 0);
+	int ret;
+
+	if (eth == NULL) {
+		VIRTIO_LOG(NOTICE, "%s: the primary process does not use it", bus->name);
+		return 1;
+	}
+	ret = virtio_pci_attach(eth);
+	if (ret < 0)
+		rte_eth_dev_release_port(eth);
 	return ret;
 }
 
@@ -49,10 +68,8 @@ probe(struct rte_pci_driver *driver, struct rte_pci_device *bus)
 	if (args.vdpa)
 		return 1;
 	VIRTIO_LOG(NOTICE, "%s: driver net_virtio of dpdk-vdpa " VDPA_VERSION, bus->name);
-	if (rte_eal_process_type() != RTE_PROC_PRIMARY) {
-		VIRTIO_LOG(ERR, "%s: only the primary process can use this port", bus->name);
-		return -ENOTSUP;
-	}
+	if (rte_eal_process_type() != RTE_PROC_PRIMARY)
+		return probe_in_secondary(bus);
 	ret = virtio_queue_init();
 	if (ret == 0)
 		ret = rte_pci_map_device(bus);
@@ -84,7 +101,10 @@ remove_device(struct rte_pci_device *bus)
 {
 	struct rte_eth_dev *eth = rte_eth_dev_allocated(bus->name);
 
-	return eth == NULL ? 0 : rte_eth_dev_close(eth->data->port_id);
+	/* In a secondary process, a port that was closed can still be found. */
+	if (eth == NULL || eth->state == RTE_ETH_DEV_UNUSED)
+		return 0;
+	return rte_eth_dev_close(eth->data->port_id);
 }
 
 static const struct rte_pci_id ids[] = {

@@ -68,8 +68,12 @@ consider(const uint8_t *config, uint8_t at, const struct virtio_pci_bar *bars,
 		cap.cap.offset % rule->align != 0 ||
 		(uint64_t)cap.cap.offset + cap.cap.length > bar->len)
 		return;
-	window->addr = bar->addr + cap.cap.offset;
-	window->len = cap.cap.length;
+	*window = (struct virtio_pci_window){
+		.addr = bar->addr + cap.cap.offset,
+		.len = cap.cap.length,
+		.offset = cap.cap.offset,
+		.bar = cap.cap.bar,
+	};
 	if (rule->type == VIRTIO_PCI_CAP_NOTIFY_CFG)
 		layout->notify_multiplier = cap.notify_off_multiplier;
 }

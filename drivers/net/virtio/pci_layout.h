@@ -26,6 +26,8 @@ struct virtio_pci_bar {
 struct virtio_pci_window {
 	volatile uint8_t *addr; /**< NULL: the device has none */
 	uint32_t len;
+	uint32_t offset; /**< of addr in its BAR */
+	uint8_t bar;
 };
 
 struct virtio_pci_layout {

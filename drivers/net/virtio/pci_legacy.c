@@ -162,10 +162,15 @@ static const struct virtio_pci_registers legacy_registers = {
 };
 
 void
+virtio_pci_legacy_ring(struct rte_pci_ioport *ports, const struct virtio_queue *q)
+{
+	rte_pci_ioport_write(ports, &q->index, sizeof(q->index), VIRTIO_PCI_QUEUE_NOTIFY);
+}
+
+void
 virtio_pci_legacy_notify(struct virtio_queue *q)
 {
-	rte_pci_ioport_write(&virtio_pci_of(q->dev)->legacy, &q->index, sizeof(q->index),
-		VIRTIO_PCI_QUEUE_NOTIFY);
+	virtio_pci_legacy_ring(&virtio_pci_of(q->dev)->legacy, q);
 }
 
 static bool ports_refused;
@@ -183,21 +188,32 @@ virtio_pci_legacy_init(void)
 }
 
 int
-virtio_pci_legacy_open(struct virtio_pci *pci)
+virtio_pci_legacy_map(struct rte_pci_device *bus, struct rte_pci_ioport *ports)
 {
-	if (ports_refused && pci->bus->kdrv != RTE_PCI_KDRV_VFIO) {
+	if (ports_refused && bus->kdrv != RTE_PCI_KDRV_VFIO) {
 		VIRTIO_LOG(ERR,
 			"%s: the ports of a legacy device need root (CAP_SYS_RAWIO) without VFIO",
-			pci->dev.name);
+			bus->name);
 		return -EPERM;
 	}
-	if (rte_pci_ioport_map(pci->bus, 0, &pci->legacy) != 0) {
+	if (rte_pci_ioport_map(bus, 0, ports) != 0) {
 		VIRTIO_LOG(ERR,
 			"%s: the device has no virtio 1 registers, and its BAR 0 cannot be used as "
 			"the ports of a legacy one",
-			pci->dev.name);
+			bus->name);
 		return -ENODEV;
 	}
+	return 0;
+}
+
+int
+virtio_pci_legacy_open(struct virtio_pci *pci)
+{
+	const int ret = virtio_pci_legacy_map(pci->bus, &pci->legacy);
+
+	if (ret < 0)
+		return ret;
+	pci->is_legacy = true;
 	pci->regs = &legacy_registers;
 	pci->dev.ring_align = VIRTIO_PCI_VRING_ALIGN;
 	pci->dev.ring_sizes_fixed = true;

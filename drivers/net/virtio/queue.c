@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 #include <errno.h>
-#include <linux/membarrier.h>
 #include <sched.h>
 #include <string.h>
-#include <sys/syscall.h>
-#include <unistd.h>
+#include <time.h>
 
 #include <rte_errno.h>
 #include <rte_malloc.h>
@@ -14,22 +12,18 @@
 #include "datapath.h"
 #include "device.h"
 #include "log.h"
+#include "membarrier.h"
 #include "queue.h"
 #include "rte_vdpa_compat.h"
+#include "secondary.h"
 #include "transport.h"
 
 bool virtio_queue_fence;
 
-static int
-membarrier(int cmd)
-{
-	return (int)syscall(SYS_membarrier, cmd, 0, 0);
-}
-
 int
 virtio_queue_init(void)
 {
-	if (membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED) != 0) {
+	if (virtio_membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED) != 0) {
 		VIRTIO_LOG(INFO, "membarrier(2) is not allowed here: every burst pays for a fence");
 		virtio_queue_fence = true;
 	}
@@ -126,6 +120,13 @@ drain(struct virtio_queue *q)
 {
 	uint32_t pos = q->flags & VIRTIO_QUEUE_PACKED ? q->tail : q->tail & q->mask;
 
+	if (q->torn) {
+		VIRTIO_LOG(WARNING, "%s: queue %u: up to %u mbufs are lost", q->dev->name, q->index,
+			q->size);
+		q->torn = false;
+		q->merging = NULL;
+		return;
+	}
 	for (uint32_t n = q->size - q->free; n > 0; n--) {
 		rte_pktmbuf_free(q->mbufs[pos]);
 		pos = pos + 1 == q->size ? 0 : pos + 1;
@@ -241,6 +242,53 @@ virtio_queue_run(struct virtio_queue *q)
 }
 
 void
+virtio_queue_abandon(struct virtio_queue *q)
+{
+	const uint32_t process = q->in_burst;
+
+	q->torn = true;
+	__atomic_store_n(&q->in_burst, 0, __ATOMIC_RELEASE);
+	virtio_queue_fail(q, "died inside a burst, with process id",
+		(uint32_t)virtio_process_pid(process));
+}
+
+/* A burst takes no time, unless somebody holds its process still. */
+static void
+complain_of_wait(const struct virtio_queue *q, uint32_t process)
+{
+	VIRTIO_LOG(WARNING,
+		"%s: queue %u: process %d stands still inside a burst, which has to end: "
+		"let it go on, or end it",
+		q->dev->name, q->index, virtio_process_pid(process));
+}
+
+static void
+await_burst(struct virtio_queue *q)
+{
+	const time_t patience = 1;
+	time_t until = 0, now;
+	uint32_t process;
+
+	/* Pairs with the release in virtio_queue_leave(): what the burst did is seen. */
+	while ((process = __atomic_load_n(&q->in_burst, __ATOMIC_ACQUIRE)) != 0) {
+		sched_yield();
+		if (process == VIRTIO_PROCESS_PRIMARY)
+			continue;
+		/* Looked at again: it may have left before it died. */
+		if (!virtio_process_lives(process) &&
+			__atomic_load_n(&q->in_burst, __ATOMIC_ACQUIRE) == process)
+			virtio_queue_abandon(q);
+		now = time(NULL);
+		if (until == 0)
+			until = now + patience;
+		if (now > until) {
+			complain_of_wait(q, process);
+			until = INT64_MAX;
+		}
+	}
+}
+
+void
 virtio_queues_quiesce(struct virtio_queue *const *queues, uint16_t n)
 {
 	for (uint16_t i = 0; i < n; i++)
@@ -253,12 +301,12 @@ virtio_queues_quiesce(struct virtio_queue *const *queues, uint16_t n)
 	 */
 	rte_smp_mb();
 	if (!virtio_queue_fence)
-		membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED);
+		virtio_membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED);
+	virtio_process_barrier();
 
 	for (uint16_t i = 0; i < n; i++)
-		/* Pairs with the release in virtio_queue_leave(): what the burst did is seen. */
-		while (queues[i] != NULL && __atomic_load_n(&queues[i]->in_burst, __ATOMIC_ACQUIRE))
-			sched_yield();
+		if (queues[i] != NULL)
+			await_burst(queues[i]);
 }
 
 void
@@ -286,6 +334,8 @@ virtio_queue_inject(struct virtio_queue *q, struct rte_mbuf **pkts, uint16_t n)
 	if (!was_running)
 		return 0;
 	virtio_queues_quiesce(&q, 1);
+	if (virtio_queue_failed(q))
+		return 0;
 	n = q->burst(q, pkts, n);
 	if (!virtio_queue_failed(q))
 		virtio_queue_run(q);
@@ -303,14 +353,19 @@ virtio_queue_fail(struct virtio_queue *q, const char *what, uint32_t value)
 	snprintf(&q->failure[1], sizeof(q->failure) - 1, "%s", &what[1]);
 	/* Pairs with the acquire in virtio_queue_failed(): the first letter says that all is there. */
 	__atomic_store_n(&q->failure[0], what[0], __ATOMIC_RELEASE);
-	q->dev->transport->queue_failed(q);
+	/* A secondary process tells after the burst. */
+	if (virtio_process == VIRTIO_PROCESS_PRIMARY)
+		q->dev->transport->queue_failed(q);
 }
 
 void
 virtio_queue_notify(struct virtio_queue *q)
 {
 	q->count.kicks++;
-	q->dev->transport->notify(q);
+	if (likely(virtio_process == VIRTIO_PROCESS_PRIMARY))
+		q->dev->transport->notify(q);
+	else
+		virtio_secondary_notify(q);
 }
 
 /*
@@ -399,33 +454,84 @@ virtio_queue_drop(struct virtio_queue *q, struct rte_mbuf *m)
 	rte_pktmbuf_free(m);
 }
 
-uint16_t
-virtio_rx_burst(void *queue, struct rte_mbuf **pkts, uint16_t n)
+/* What every burst is, whoever calls it and whatever it runs. */
+static __rte_always_inline uint16_t
+receive(struct virtio_queue *q, struct rte_mbuf **pkts, uint16_t n, virtio_burst_t burst)
 {
-	struct virtio_queue *q = queue;
-
-	if (unlikely(!virtio_queue_enter(q)))
-		return 0;
-	n = q->burst(q, pkts, n);
+	n = burst(q, pkts, n);
 	if (n > 0)
 		count_sizes(q, pkts, n, false);
 	virtio_queue_leave(q);
 	return n;
 }
 
-uint16_t
-virtio_tx_burst(void *queue, struct rte_mbuf **pkts, uint16_t n)
+static __rte_always_inline uint16_t
+transmit(struct virtio_queue *q, struct rte_mbuf **pkts, uint16_t n, virtio_burst_t burst)
 {
-	struct virtio_queue *q = queue;
 	uint16_t sent;
 
-	if (unlikely(!virtio_queue_enter(q)))
-		return 0;
 	/* Ours to look at until they are sent; those that are not are taken back. */
 	count_sizes(q, pkts, n, false);
-	sent = q->burst(q, pkts, n);
+	sent = burst(q, pkts, n);
 	if (unlikely(sent < n))
 		count_sizes(q, pkts + sent, n - sent, true);
 	virtio_queue_leave(q);
 	return sent;
+}
+
+uint16_t
+virtio_rx_burst(void *queue, struct rte_mbuf **pkts, uint16_t n)
+{
+	struct virtio_queue *q = queue;
+
+	if (unlikely(!virtio_queue_enter(q, VIRTIO_PROCESS_PRIMARY)))
+		return 0;
+	return receive(q, pkts, n, q->burst);
+}
+
+uint16_t
+virtio_tx_burst(void *queue, struct rte_mbuf **pkts, uint16_t n)
+{
+	struct virtio_queue *q = queue;
+
+	if (unlikely(!virtio_queue_enter(q, VIRTIO_PROCESS_PRIMARY)))
+		return 0;
+	return transmit(q, pkts, n, q->burst);
+}
+
+/* The application has not set up the queue yet, or there is nothing to do. */
+static bool
+is_idle(const struct virtio_queue *q)
+{
+	return q == NULL || (virtio_queue_waiting(q, 1) == 0 && q->free < q->batch);
+}
+
+/*
+ * A process that polls may be killed at any moment. It claims the queue only when there is something
+ * to do, so that most of these moments are no harm to the queue.
+ */
+uint16_t
+virtio_secondary_rx_burst(void *queue, struct rte_mbuf **pkts, uint16_t n)
+{
+	struct virtio_queue *q = queue;
+
+	if (is_idle(q) || unlikely(!virtio_queue_enter(q, virtio_process)))
+		return 0;
+	n = receive(q, pkts, n, virtio_burst_here(q));
+	if (unlikely(virtio_queue_failed(q)))
+		virtio_secondary_tell_failure(q);
+	return n;
+}
+
+uint16_t
+virtio_secondary_tx_burst(void *queue, struct rte_mbuf **pkts, uint16_t n)
+{
+	struct virtio_queue *q = queue;
+
+	if (unlikely(q == NULL || !virtio_queue_enter(q, virtio_process)))
+		return 0;
+	n = transmit(q, pkts, n, virtio_burst_here(q));
+	if (unlikely(virtio_queue_failed(q)))
+		virtio_secondary_tell_failure(q);
+	return n;
 }

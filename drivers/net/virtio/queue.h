@@ -17,7 +17,8 @@
  *
  * Claiming. A burst runs with @c in_burst set and starts only while @c running is. To change a
  * ring, the control path clears @c running, makes every core see that, and waits for @c in_burst
- * to go. The price is the control path's (a membarrier(2)), not the data path's.
+ * to go. The price is the control path's (a membarrier(2)), not the data path's. @c in_burst says
+ * which process it is that the burst runs in: one that died in there is not waited for.
  */
 
 #ifndef VIRTIO_QUEUE_H
@@ -33,8 +34,10 @@
 #include <rte_branch_prediction.h>
 #include <rte_common.h>
 #include <rte_mbuf.h>
+#include <rte_mempool.h>
 
 #include "dma.h"
+#include "process.h"
 
 #define VIRTIO_QUEUE_SIZE_MAX 32768
 #define VIRTIO_QUEUE_SIZE_MIN 2
@@ -137,7 +140,7 @@ struct __rte_cache_aligned virtio_queue {
 
 	/* Second line: written by bursts. */
 	uint32_t running __rte_cache_aligned;
-	uint32_t in_burst;
+	uint32_t in_burst;  /**< number of the process that is; 0: none */
 	uint16_t head;      /**< next descriptor; split: free running, packed: position */
 	uint16_t tail;      /**< first descriptor that is not back; likewise */
 	uint16_t free;      /**< descriptors that are neither posted nor waiting */
@@ -166,15 +169,18 @@ struct __rte_cache_aligned virtio_queue {
 	uint16_t index;                 /**< virtqueue number: pair * 2, + 1 for transmit */
 	bool stopped;                   /**< by the application, queue by queue */
 	uint8_t burst_id;               /**< of what burst does, in any process; 0: it is not set */
+	bool torn; /**< somebody died inside a burst: nothing is known of what is in the ring */
 	uint32_t failure_value;
 	/** What the device did wrong, or empty; the queue stands still until it is reset. */
 	char failure[VIRTIO_FAILURE_MAX];
 	struct virtio_device *dev;
 	struct virtio_queue_counters count_base; /**< as of the last reset of statistics */
 	struct virtio_dma ring; /**< the ring, and for transmit the tables behind it */
-	uint16_t nb_segs_max;   /**< transmit: segments of a frame that the ring can carry */
-	uint16_t room;      /**< receive: data_off of frames, with room for the header in front */
-	uint16_t data_room; /**< receive: bytes of a buffer from its buf_addr on */
+	char pool_ops
+		[RTE_MEMPOOL_OPS_NAMESIZE]; /**< what the primary calls the operations of pool */
+	uint16_t nb_segs_max; /**< transmit: segments of a frame that the ring can carry */
+	uint16_t room;        /**< receive: data_off of frames, with room for the header in front */
+	uint16_t data_room;   /**< receive: bytes of a buffer from its buf_addr on */
 	uint64_t offloads;
 };
 
@@ -222,13 +228,26 @@ void virtio_queue_drop(struct virtio_queue *q, struct rte_mbuf *m);
 int virtio_queue_init(void);
 
 /** True when bursts must order their claim themselves, because the kernel cannot. */
-extern bool virtio_queue_fence;
+extern bool virtio_queue_fence __attribute__((visibility("hidden")));
 
 /**
  * The device broke the rules: count it, stop the queue until it is reset, and wake the control
  * path. Called inside a burst.
  */
 void virtio_queue_fail(struct virtio_queue *q, const char *what, uint32_t value);
+
+/**
+ * The process that the burst is of is no more. Forget it, and fail the queue: its mbufs are not given
+ * back, as nobody can tell whose they are. The device's lock is held.
+ */
+void virtio_queue_abandon(struct virtio_queue *q);
+
+/** Who did what q->failure says, where @a device is what the device is called. */
+static inline const char *
+virtio_queue_culprit(const struct virtio_queue *q, const char *device)
+{
+	return q->torn ? "a secondary process" : device;
+}
 
 /** True if it did. What q->failure and q->failure_value say can then be read. */
 static inline bool
@@ -241,16 +260,21 @@ virtio_queue_failed(const struct virtio_queue *q)
 uint16_t virtio_rx_burst(void *queue, struct rte_mbuf **pkts, uint16_t n);
 uint16_t virtio_tx_burst(void *queue, struct rte_mbuf **pkts, uint16_t n);
 
+/** The same in a secondary process. */
+uint16_t virtio_secondary_rx_burst(void *queue, struct rte_mbuf **pkts, uint16_t n);
+uint16_t virtio_secondary_tx_burst(void *queue, struct rte_mbuf **pkts, uint16_t n);
+
 /**
- * Claim the queue for a burst. @return false, with nothing claimed, if it is not running.
+ * Claim the queue for a burst of this process, which is virtio_process. @return false, with nothing
+ * claimed, if it is not running.
  *
  * The store must be visible to the control path before running is read. That is a store followed
  * by a load, which only a full fence orders; virtio_queues_quiesce() executes it on our behalf.
  */
 static __rte_always_inline bool
-virtio_queue_enter(struct virtio_queue *q)
+virtio_queue_enter(struct virtio_queue *q, uint32_t process)
 {
-	__atomic_store_n(&q->in_burst, 1, __ATOMIC_RELAXED);
+	__atomic_store_n(&q->in_burst, process, __ATOMIC_RELAXED);
 	if (unlikely(virtio_queue_fence))
 		__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	else

@@ -65,6 +65,13 @@ struct virtio_transport_ops {
 	/** Ring a queue's doorbell. Called by bursts. */
 	void (*notify)(struct virtio_queue *q);
 
+	/**
+	 * A descriptor that rings a queue's doorbell when it is written to as an eventfd, for other
+	 * processes: the same as long as the device is there. -1: the device has no such queue.
+	 * Optional. Not locked.
+	 */
+	int (*doorbell_fd)(struct virtio_device *dev, uint16_t index);
+
 	/** A burst found the device breaking the rules. Called by bursts; q->failure says how. */
 	void (*queue_failed)(struct virtio_queue *q);
 };

@@ -363,12 +363,11 @@ user_set_mtu(struct virtio_device *dev, uint16_t mtu)
 static int
 user_queue_setup(struct virtio_queue *q)
 {
-	q->kickfd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	q->kickfd = user_of(q->dev)->doorbells[q->index];
 	q->callfd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-	if (q->kickfd >= 0 && q->callfd >= 0)
+	if (q->callfd >= 0)
 		return 0;
-	VIRTIO_LOG(ERR, "%s: no eventfds for queue %u: %s", q->dev->name, q->index,
-		strerror(errno));
+	VIRTIO_LOG(ERR, "%s: no eventfd for queue %u: %s", q->dev->name, q->index, strerror(errno));
 	return -errno;
 }
 
@@ -383,8 +382,6 @@ virtio_user_unmap_doorbell(struct virtio_queue *q)
 static void
 user_queue_release(struct virtio_queue *q)
 {
-	if (q->kickfd >= 0)
-		close(q->kickfd);
 	if (q->callfd >= 0)
 		close(q->callfd);
 	virtio_user_unmap_doorbell(q);
@@ -399,6 +396,14 @@ user_notify(struct virtio_queue *q)
 		rte_write16(q->index, q->doorbell);
 	else
 		eventfd_write(q->kickfd, 1);
+}
+
+static int
+user_doorbell_fd(struct virtio_device *dev, uint16_t index)
+{
+	const struct virtio_user *u = user_of(dev);
+
+	return index < u->doorbell_count ? u->doorbells[index] : -1;
 }
 
 static void
@@ -426,6 +431,7 @@ static const struct virtio_transport_ops user_ops = {
 	.set_mtu = user_set_mtu,
 	.set_mac = user_set_mac,
 	.notify = user_notify,
+	.doorbell_fd = user_doorbell_fd,
 	.queue_failed = user_queue_failed,
 };
 
@@ -443,7 +449,10 @@ lose(struct virtio_user *u, const char *why)
 	show_link(u);
 }
 
-/* A queue whose back end broke the rules costs that back end its connection. */
+/*
+ * A queue whose back end broke the rules costs that back end its connection. So does one that a
+ * process died in: with a new connection come new rings.
+ */
 static bool
 failed_queue(struct virtio_user *u)
 {
@@ -455,8 +464,9 @@ failed_queue(struct virtio_user *u)
 
 		if (!virtio_queue_failed(q))
 			continue;
-		VIRTIO_LOG(ERR, "%s: queue %u: the back end returned %s (%u)", u->dev.name, i,
-			q->failure, q->failure_value);
+		VIRTIO_LOG(ERR, "%s: queue %u: %s %s (%u)", u->dev.name, i,
+			virtio_queue_culprit(q, "the back end returned"), q->failure,
+			q->failure_value);
 		failed = true;
 	}
 	unlock(u);
@@ -545,7 +555,7 @@ control_main(void *arg)
 		if (__atomic_load_n(&u->quit, __ATOMIC_ACQUIRE))
 			break;
 		if (u->connected && failed_queue(u))
-			lose(u, "broke the rules and is left");
+			lose(u, "is left for a queue that failed");
 		else if (u->connected)
 			check(u, fds[1].revents != 0);
 		else if (fds[1].revents != 0 || (retry && fds[0].revents == 0))
@@ -663,6 +673,33 @@ choose_backend(struct virtio_user *u)
 	return 0;
 }
 
+/*
+ * One for each queue that there may ever be, before there are queues: secondary processes get them
+ * once, when they come.
+ */
+static int
+make_doorbells(struct virtio_user *u)
+{
+	while (u->doorbell_count < 2 * u->args.queues) {
+		const int fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+
+		if (fd < 0) {
+			VIRTIO_LOG(ERR, "%s: no eventfds for the doorbells of %u queue pairs: %s",
+				u->dev.name, u->args.queues, strerror(errno));
+			return -errno;
+		}
+		u->doorbells[u->doorbell_count++] = fd;
+	}
+	return 0;
+}
+
+static void
+close_doorbells(struct virtio_user *u)
+{
+	while (u->doorbell_count > 0)
+		close(u->doorbells[--u->doorbell_count]);
+}
+
 int
 virtio_user_create(struct virtio_user *u)
 {
@@ -689,6 +726,9 @@ virtio_user_create(struct virtio_user *u)
 		ret = -ENOMEM;
 		goto fail_memory;
 	}
+	ret = make_doorbells(u);
+	if (ret < 0)
+		goto fail_memory;
 	ret = u->backend->open(u);
 	if (ret < 0)
 		goto fail_memory;
@@ -709,6 +749,7 @@ fail_open:
 	u->backend->disconnect(u);
 	u->backend->close(u);
 fail_memory:
+	close_doorbells(u);
 	if (u->wakefd >= 0)
 		close(u->wakefd);
 	free(u->memory);
@@ -726,6 +767,7 @@ virtio_user_destroy(struct virtio_user *u)
 	rte_thread_join(u->thread, NULL);
 	u->backend->disconnect(u);
 	u->backend->close(u);
+	close_doorbells(u);
 	close(u->wakefd);
 	free(u->memory);
 	pthread_mutex_destroy(&u->dev.lock);

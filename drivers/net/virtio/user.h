@@ -58,7 +58,10 @@ struct virtio_user {
 
 	int patience_ms;     /**< VIRTIO_USER_PATIENCE_MS */
 	int64_t deadline_ms; /**< of what goes on under the lock, by CLOCK_MONOTONIC */
-	int retry_ms;        /**< until the next attempt to find a back end */
+	int doorbells[2 * VIRTIO_PAIRS_MAX]; /**< eventfds by virtqueue number */
+	uint16_t doorbell_count;
+
+	int retry_ms; /**< until the next attempt to find a back end */
 	int wakefd;
 	rte_thread_t thread;
 	bool mem_events;

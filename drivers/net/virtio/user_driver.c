@@ -7,9 +7,30 @@
 
 #include "ethdev.h"
 #include "log.h"
+#include "secondary.h"
 #include "user.h"
 
 RTE_LOG_REGISTER_SUFFIX(virtio_logtype, driver, NOTICE);
+
+/* Its arguments are the primary's. */
+static int
+probe_in_secondary(struct rte_vdev_device *vdev)
+{
+	const char *name = rte_vdev_device_name(vdev);
+	struct rte_eth_dev *eth = rte_eth_dev_attach_secondary(name);
+	int ret;
+
+	if (eth == NULL) {
+		VIRTIO_LOG(ERR, "%s: the primary process has no such port, and others make none",
+			name);
+		return -ENODEV;
+	}
+	eth->device = &vdev->device;
+	ret = virtio_user_attach(eth);
+	if (ret < 0)
+		rte_eth_dev_release_port(eth);
+	return ret;
+}
 
 static int
 probe(struct rte_vdev_device *vdev)
@@ -21,10 +42,8 @@ probe(struct rte_vdev_device *vdev)
 	int ret;
 
 	VIRTIO_LOG(NOTICE, "%s: driver net_virtio_user of dpdk-vdpa " VDPA_VERSION, name);
-	if (rte_eal_process_type() != RTE_PROC_PRIMARY) {
-		VIRTIO_LOG(ERR, "%s: only the primary process can use this port", name);
-		return -ENOTSUP;
-	}
+	if (rte_eal_process_type() != RTE_PROC_PRIMARY)
+		return probe_in_secondary(vdev);
 	ret = virtio_user_args_parse(name, rte_vdev_device_args(vdev), &args);
 	if (ret < 0)
 		return ret;
@@ -47,6 +66,7 @@ probe(struct rte_vdev_device *vdev)
 		return ret;
 	}
 	virtio_ethdev_init(eth, &u->dev);
+	virtio_process_offer(&u->dev);
 	rte_eth_dev_probing_finish(eth);
 	return 0;
 }
@@ -56,7 +76,10 @@ remove_device(struct rte_vdev_device *vdev)
 {
 	struct rte_eth_dev *eth = rte_eth_dev_allocated(rte_vdev_device_name(vdev));
 
-	return eth == NULL ? 0 : rte_eth_dev_close(eth->data->port_id);
+	/* In a secondary process, a port that was closed can still be found. */
+	if (eth == NULL || eth->state == RTE_ETH_DEV_UNUSED)
+		return 0;
+	return rte_eth_dev_close(eth->data->port_id);
 }
 
 static struct rte_vdev_driver driver = {

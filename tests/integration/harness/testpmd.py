@@ -7,6 +7,7 @@ import time
 from dataclasses import dataclass, fields
 from pathlib import Path
 
+from .multiprocess import SharedMemory
 from .process import Process
 from .result import Failure
 from .workspace import Workspace, built, installed, sanitized
@@ -49,13 +50,16 @@ class Testpmd(Process):
     args   testpmd's own options
     eal    more EAL options, such as ["-d", FILE]
     pci    PCI devices to use, each an address and perhaps arguments; none are without
+    shared memory that it shares with other processes, of which secondary ones come later
     """
 
     def __init__(self, workspace: Workspace, name: str, program: Path, core: int,
                  vdevs: list[str], args: list[str] = (), eal: list[str] = (),
                  mbufs: int = 16384, huge: bool | None = None, netns: int | None = None,
-                 env: dict | None = None, wait: bool = True, pci: list[str] = ()):
-        common = workspace.eal_args(core, name, huge=huge)
+                 env: dict | None = None, wait: bool = True, pci: list[str] = (),
+                 shared: SharedMemory | None = None, secondary: bool = False):
+        common = (shared.eal_args(core, secondary) if shared else
+                  workspace.eal_args(core, name, huge=huge))
         if pci:
             common.remove("--no-pci")
         argv = [program, *common, *eal]

@@ -21,6 +21,10 @@ BUILD_DIR = Path(os.environ.get("VDPA_BUILD") or SOURCE_ROOT / "build")
 SANITIZE = os.environ.get("VDPA_SANITIZE", "none")
 HUGEPAGE_DIR = Path("/sys/kernel/mm/hugepages/hugepages-2048kB")
 MEMORY_MB = 128
+CLONE_NEWNS = 0x20000
+MS_REC = 0x4000
+MS_PRIVATE = 1 << 18
+MNT_DETACH = 2
 # Where EAL makes a directory for each file prefix, which it never removes.
 RUNTIME_DIR = Path(os.environ.get("RUNTIME_DIRECTORY") or
                    ("/var/run" if os.geteuid() == 0 else
@@ -76,6 +80,7 @@ class Workspace:
         self._processes: list[Process] = []
         self._namespaces: list[int] = []
         self._directories: list[Path] = []
+        self._mounts: list[Path] = []
         self._counter = 0
         if OTHERS_RUNTIME_DIR:
             os.environ["XDG_RUNTIME_DIR"] = str(self.dir)
@@ -88,6 +93,8 @@ class Workspace:
             process.kill()
         for fd in self._namespaces:
             os.close(fd)
+        for directory in self._mounts:
+            LIBC.umount2(bytes(directory), MNT_DETACH)
         for directory in self._directories:
             shutil.rmtree(directory, ignore_errors=True)
         if self.keep:
@@ -110,6 +117,24 @@ class Workspace:
         cache.mkdir(parents=True, exist_ok=True)
         directory = Path(tempfile.mkdtemp(dir=cache))
         self._directories.append(directory)
+        return directory
+
+    def remove_directory(self, directory: Path) -> None:
+        """Have a directory removed when the case ends, if it is there then."""
+        self._directories.append(directory)
+
+    def mount(self, kind: str, name: str) -> Path:
+        """Mount a file system of that kind, which nobody else sees, below this directory.
+
+        The mount namespace that it is in goes away with us and our children.
+        """
+        directory = self.path(name)
+        directory.mkdir()
+        if (LIBC.unshare(CLONE_NEWNS) != 0 or
+                LIBC.mount(b"none", b"/", None, MS_REC | MS_PRIVATE, None) != 0 or
+                LIBC.mount(b"nodev", bytes(directory), kind.encode(), 0, None) != 0):
+            raise Skip(f"this machine does not let us mount {kind}")
+        self._mounts.append(directory)
         return directory
 
     def unique(self, stem: str) -> str:
