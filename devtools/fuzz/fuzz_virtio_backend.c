@@ -194,7 +194,7 @@ share_memory(void)
 	int ret;
 
 	rte_mcfg_mem_read_lock();
-	ret = user->backend->share_memory(user, NULL, 0);
+	ret = user->backend->share_memory(user, NULL);
 	rte_mcfg_mem_read_unlock();
 	return ret;
 }

@@ -180,6 +180,7 @@ static void
 a_file_that_grows_is_told_in_pieces_while_rings_run(void **state)
 {
 	struct scripted_backend b = honest("file", false);
+	unsigned int removed, added;
 	uint32_t regions;
 
 	(void)state;
@@ -200,18 +201,37 @@ a_file_that_grows_is_told_in_pieces_while_rings_run(void **state)
 	check_pages(&b);
 	assert_int_equal(b.regions, regions);
 	assert_int_equal(asked(&b, VHOST_USER_SET_VRING_ENABLE), 2);
-	/* A region that is in use in part stays, and what comes back to it is known. */
+	/* A region that is in use in part stays.. */
+	removed = asked(&b, VHOST_USER_REM_MEM_REG);
 	more_change(5);
 	assert_int_equal(b.regions, regions);
+	assert_int_equal(asked(&b, VHOST_USER_REM_MEM_REG), removed);
+	assert_int_equal(asked(&b, VHOST_USER_SET_VRING_ENABLE), 2);
+	/* ..until there is other memory in its place. */
+	more_change(10);
+	check_pages(&b);
+	assert_int_equal(b.regions, regions);
+	assert_int_equal(asked(&b, VHOST_USER_REM_MEM_REG), removed + 1);
+	assert_int_equal(asked(&b, VHOST_USER_SET_VRING_ENABLE), 2 + 4);
+	assert_true(scripted_wait_enabled(&b, 2));
 	more_change(20);
 	check_pages(&b);
 	assert_int_equal(b.regions, regions + 1);
-	assert_int_equal(asked(&b, VHOST_USER_SET_VRING_ENABLE), 2);
 	/* Where rings may be anywhere, it is in one piece. */
 	assert_int_equal(rte_eth_dev_stop(port()), 0);
 	assert_int_equal(start(1, 0), 0);
 	check_pages(&b);
 	assert_int_equal(b.regions, regions);
+	exchange(&b, 0);
+	/* Where something else was while it stood still, all is told anew. */
+	assert_int_equal(rte_eth_dev_stop(port()), 0);
+	added = asked(&b, VHOST_USER_ADD_MEM_REG);
+	more_change(15);
+	more_change(20);
+	assert_int_equal(start(1, 0), 0);
+	check_pages(&b);
+	assert_int_equal(b.regions, regions);
+	assert_int_equal(asked(&b, VHOST_USER_ADD_MEM_REG), added + regions);
 	exchange(&b, 0);
 	remove_port();
 	scripted_stop(&b);

@@ -32,6 +32,13 @@ struct virtio_backend_memory {
 	struct virtio_backend_region regions[VIRTIO_BACKEND_REGIONS_MAX];
 };
 
+/** What happens to DPDK's memory: some has come, or is about to go. */
+struct virtio_backend_change {
+	const void *addr;
+	size_t len;
+	bool gone;
+};
+
 struct virtio_backend_ops {
 	const char *name;
 	uint64_t local_features; /**< what is done on this side, whatever the back end has */
@@ -66,11 +73,12 @@ struct virtio_backend_ops {
 	/** Agree on features. */
 	int (*set_features)(struct virtio_user *u, uint64_t features);
 	/**
-	 * Share all of DPDK's memory, whose lock is held, but for @a gone_len bytes at @a gone. What
+	 * Share all of DPDK's memory, whose lock is held, with or without what changes of it. What
 	 * was shared before and is not any more may be unmapped after this. Rings may run, and run
-	 * again afterwards, if they have to be paused for it.
+	 * again afterwards, if they have to be paused for it. @a change is NULL if nothing changes now;
+	 * memory_changed of virtio_user tells whether something did since the last time.
 	 */
-	int (*share_memory)(struct virtio_user *u, const void *gone, size_t gone_len);
+	int (*share_memory)(struct virtio_user *u, const struct virtio_backend_change *change);
 	/** Hand over a ring that was just reset. */
 	int (*setup_ring)(struct virtio_user *u, struct virtio_queue *q);
 	/** The back end does not touch the ring any more when this returns. */

@@ -212,14 +212,13 @@ add_list(const struct rte_memseg_list *list, void *arg)
  * DPDK may ever have memory, and what is there at a time is between us and the page tables.
  */
 static int
-vk_share_memory(struct virtio_user *u, const void *gone, size_t gone_len)
+vk_share_memory(struct virtio_user *u, const struct virtio_backend_change *change)
 {
 	struct vhost_kernel *v = state(u);
 	struct table t = { 0 };
 	int ret = 0;
 
-	(void)gone;
-	(void)gone_len;
+	(void)change;
 	if (v->shared)
 		return 0;
 	if (rte_memseg_list_walk_thread_unsafe(add_list, &t) < 0) {

@@ -521,28 +521,75 @@ pause_rings(struct virtio_user *u)
 	return ret;
 }
 
+/*
+ * Memory has come to where the back end has had some before, which it may hold on to (devices do that):
+ * it has to map it anew.
+ */
+static bool
+is_stale(const struct virtio_user *u, const struct virtio_backend_region *r,
+	const struct virtio_backend_change *change)
+{
+	const uint64_t addr = change != NULL ? (uintptr_t)change->addr : 0;
+
+	if (change == NULL || change->gone)
+		return u->memory_changed;
+	return u->memory_changed || (addr < r->addr + r->size && r->addr < addr + change->len);
+}
+
+static bool
+any_stale(const struct virtio_user *u, const struct virtio_backend_change *change)
+{
+	const struct virtio_backend_memory *shared = &state(u)->shared;
+
+	for (uint32_t i = 0; i < shared->n; i++)
+		if (is_stale(u, &shared->regions[i], change))
+			return true;
+	return false;
+}
+
 static int
-vu_share_memory(struct virtio_user *u, const void *gone, size_t gone_len)
+drop_stale(struct virtio_user *u, const struct virtio_backend_change *change)
+{
+	struct virtio_backend_memory *shared = &state(u)->shared;
+	int ret = 0;
+
+	for (uint32_t i = shared->n; i-- > 0 && ret == 0;) {
+		if (!is_stale(u, &shared->regions[i], change))
+			continue;
+		ret = tell_region(u, VHOST_USER_REM_MEM_REG, &shared->regions[i]);
+		shared->regions[i] = shared->regions[--shared->n];
+	}
+	return ret;
+}
+
+static int
+vu_share_memory(struct virtio_user *u, const struct virtio_backend_change *change)
 {
 	struct vhost_user *v = state(u);
 	const bool slots = has(u, PF(CONFIGURE_MEM_SLOTS));
+	const bool gone = change != NULL && change->gone;
 	const struct virtio_backend_memory *mem = u->memory;
-	int ret = virtio_user_memory_collect(u->dev.name, u->memory, gone, gone_len);
+	int ret = virtio_user_memory_collect(u->dev.name, u->memory, gone ? change->addr : NULL,
+		gone ? change->len : 0);
 	bool pause = u->running;
 
 	if (ret < 0)
 		return ret;
 	/* Rings are in one region each: they were set up when regions had not been cut yet. */
-	if (pause && slots && virtio_user_memory_go_on(&v->next, &v->shared, mem, v->slots)) {
+	if (pause && slots && !any_stale(u, change) &&
+		virtio_user_memory_go_on(&v->next, &v->shared, mem, v->slots)) {
 		mem = &v->next;
 		pause = false;
 	}
 	if (pause)
 		ret = pause_rings(u);
+	if (ret == 0 && slots)
+		ret = drop_stale(u, change);
 	if (ret == 0)
 		ret = slots ? set_slots(u, mem) : set_table(u, mem);
 	if (ret == 0 && pause)
 		ret = virtio_user_enable_pairs(u, u->enabled_pairs);
+	u->memory_changed = u->memory_changed && ret < 0;
 	return ret;
 }
 

@@ -324,9 +324,12 @@ vdpa_set_features(struct virtio_user *u, uint64_t features)
 }
 
 static int
-vdpa_share_memory(struct virtio_user *u, const void *gone, size_t gone_len)
+vdpa_share_memory(struct virtio_user *u, const struct virtio_backend_change *change)
 {
-	return vdpa_iova_update(u, &state(u)->iova, gone, gone_len);
+	const bool gone = change != NULL && change->gone;
+
+	return vdpa_iova_update(u, &state(u)->iova, gone ? change->addr : NULL,
+		gone ? change->len : 0);
 }
 
 static void

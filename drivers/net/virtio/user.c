@@ -218,7 +218,7 @@ bring_up(struct virtio_user *u)
 	if (ret == 0)
 		ret = be->set_status(u, status);
 	if (ret == 0)
-		ret = be->share_memory(u, NULL, 0);
+		ret = be->share_memory(u, NULL);
 	for (uint16_t i = 0; i < 2 * dev->pairs && ret == 0; i++)
 		ret = be->setup_ring(u, dev->queues[i]);
 	if (ret == 0)
@@ -567,11 +567,17 @@ control_main(void *arg)
 static void
 memory_event(enum rte_mem_event type, const void *addr, size_t len, void *arg)
 {
+	const struct virtio_backend_change change = {
+		.addr = addr,
+		.len = len,
+		.gone = type == RTE_MEM_EVENT_FREE,
+	};
 	struct virtio_user *u = arg;
-	const bool gone = type == RTE_MEM_EVENT_FREE;
 
 	lock(u);
-	if (u->running && u->backend->share_memory(u, gone ? addr : NULL, gone ? len : 0) < 0)
+	if (!u->running)
+		u->memory_changed = true;
+	else if (u->backend->share_memory(u, &change) < 0)
 		u->backend->give_up(u);
 	unlock(u);
 }

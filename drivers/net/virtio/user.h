@@ -55,6 +55,7 @@ struct virtio_user {
 	uint16_t enabled_pairs; /**< what the control queue asked for */
 	uint16_t mtu;           /**< what the application chose; 0 if it did not */
 	struct virtio_backend_memory *memory;
+	bool memory_changed; /**< since it was shared, while the device did not run */
 
 	int patience_ms;     /**< VIRTIO_USER_PATIENCE_MS */
 	int64_t deadline_ms; /**< of what goes on under the lock, by CLOCK_MONOTONIC */
