@@ -31,6 +31,7 @@ struct vhost_user_connection {
 	bool doomed;   /* to be closed when that is over */
 	uint32_t have; /* bytes of msg that have arrived, unless it was dispatched */
 	struct vhost_user_message msg;
+	struct vhost_user_ahead ahead;
 };
 
 /* All connections of the process; the event loop's. */
@@ -57,6 +58,7 @@ connection_close(struct vhost_user_connection *c)
 	vhost_user_iotlb_unwatch(c->dev);
 	if (c->have > 0)
 		vhost_user_message_close_fds(&c->msg);
+	vhost_user_ahead_close(&c->ahead);
 	hang_up(c->fd);
 	TAILQ_REMOVE(&s->connections, c, next);
 	s->nr_connections--;
@@ -80,6 +82,20 @@ vhost_user_is_held_up(struct vhost_user_socket *s, int fd)
 	return held_up;
 }
 
+/* Part of a message keeps all of its descriptors, and those of a later one are taken ahead. */
+static bool
+holds_too_much(struct vhost_user_connection *c)
+{
+	const int nfds = c->ahead.n + (c->have > 0 ? c->msg.nfds : 0);
+	char why[160];
+
+	if (nfds == 0 || vhost_budget_fds(c->socket->path, c->fd, 0, why, sizeof(why)))
+		return false;
+	VHOST_LOG(ERR, "%s: %s; closing the connection", c->dev->name, why);
+	vhost_count(&c->socket->counters.expelled);
+	return true;
+}
+
 /* Deal with a whole message, and close the connection if that is what it comes to. */
 static void
 connection_serve(struct vhost_user_connection *c)
@@ -89,6 +105,8 @@ connection_serve(struct vhost_user_connection *c)
 	if (vhost_user_is_too_early(c->dev, &c->msg)) {
 		event_source_remove(c->source);
 		c->source = NULL;
+		if (holds_too_much(c))
+			connection_close(c);
 		return;
 	}
 	c->have = 0;
@@ -106,20 +124,6 @@ connection_serve(struct vhost_user_connection *c)
 		vhost_count(&c->socket->counters.expelled);
 	if (ret != 0 || c->doomed)
 		connection_close(c);
-}
-
-/* Part of a message keeps all of its descriptors. */
-static bool
-part_is_too_much(struct vhost_user_connection *c)
-{
-	char why[160];
-
-	if (c->have == 0 || c->msg.nfds == 0 ||
-		vhost_budget_fds(c->socket->path, c->fd, 0, why, sizeof(why)))
-		return false;
-	VHOST_LOG(ERR, "%s: %s; closing the connection", c->dev->name, why);
-	vhost_count(&c->socket->counters.expelled);
-	return true;
 }
 
 static void
@@ -142,11 +146,11 @@ connection_readable(void *arg)
 {
 	struct vhost_user_connection *c = arg;
 	struct vhost_aside *former = vhost_aside_enter(c->socket->aside);
-	const int ret = vhost_user_receive_part(c->fd, &c->msg, &c->have);
+	const int ret = vhost_user_receive_safely(c->fd, &c->msg, &c->have, &c->ahead);
 
 	if (ret == 1) {
 		connection_serve(c);
-	} else if (ret != -EAGAIN || part_is_too_much(c)) {
+	} else if (ret != -EAGAIN || holds_too_much(c)) {
 		if (ret < 0 && ret != -EAGAIN)
 			tell_broken(c, ret);
 		connection_close(c);

@@ -93,25 +93,46 @@ vhost_user_message_close_fds(struct vhost_user_message *msg)
 	msg->nfds = 0;
 }
 
-/* Move the descriptors of one control message into msg; those that do not fit are closed. */
-static int
-collect_fds(struct vhost_user_message *msg, const struct cmsghdr *cmsg)
+void
+vhost_user_ahead_close(struct vhost_user_ahead *ahead)
 {
-	const size_t n = (cmsg->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+	while (ahead->n > 0)
+		vhost_user_close_fd(ahead->fds[--ahead->n]);
+}
+
+/* Move descriptors that were received into a list; those that do not fit are closed. */
+static int
+collect_fds(struct msghdr *mh, int *fds, int *nfds, int max)
+{
 	int ret = 0;
 
-	for (size_t i = 0; i < n; i++) {
-		int fd;
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(mh); c != NULL; c = CMSG_NXTHDR(mh, c)) {
+		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
+			continue;
+		for (size_t i = 0; CMSG_LEN(i * sizeof(int)) < c->cmsg_len; i++) {
+			int fd;
 
-		memcpy(&fd, CMSG_DATA(cmsg) + i * sizeof(int), sizeof(fd));
-		if (msg->nfds < VHOST_USER_MEM_TABLE_MAX) {
-			msg->fds[msg->nfds++] = fd;
-		} else {
-			vhost_user_close_fd(fd);
-			ret = -EPROTO;
+			memcpy(&fd, CMSG_DATA(c) + i * sizeof(int), sizeof(fd));
+			if (*nfds < max) {
+				fds[(*nfds)++] = fd;
+			} else {
+				vhost_user_close_fd(fd);
+				ret = -EPROTO;
+			}
 		}
 	}
-	return ret;
+	return mh->msg_flags & MSG_CTRUNC ? -EPROTO : ret;
+}
+
+static int
+receive_once(int sock, struct msghdr *mh, int flags)
+{
+	ssize_t n;
+
+	do
+		n = recvmsg(sock, mh, flags | MSG_CMSG_CLOEXEC);
+	while (n < 0 && errno == EINTR);
+	return n < 0 ? -errno : (int)n;
 }
 
 /* One recvmsg(2): bytes received, 0 at the end of the stream, or -errno. */
@@ -130,21 +151,70 @@ receive_bytes(int sock, struct vhost_user_message *msg, void *buf, size_t len, i
 		.msg_control = &control,
 		.msg_controllen = sizeof(control),
 	};
-	ssize_t n;
-	int ret = 0;
+	const int n = receive_once(sock, &mh, flags);
+	int ret;
 
-	do
-		n = recvmsg(sock, &mh, flags | MSG_CMSG_CLOEXEC);
-	while (n < 0 && errno == EINTR);
 	if (n < 0)
-		return -errno;
+		return n;
+	ret = collect_fds(&mh, msg->fds, &msg->nfds, VHOST_USER_MEM_TABLE_MAX);
+	return ret < 0 ? ret : n;
+}
 
-	for (struct cmsghdr *c = CMSG_FIRSTHDR(&mh); c != NULL; c = CMSG_NXTHDR(&mh, c))
-		if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS)
-			ret = collect_fds(msg, c) < 0 ? -EPROTO : ret;
-	if (mh.msg_flags & MSG_CTRUNC)
-		ret = -EPROTO;
-	return ret < 0 ? ret : (int)n;
+/*
+ * Take the descriptors that come next, of these bytes or of later ones: to look shows both.
+ *
+ * @return bytes that may be received without coming upon others; 0 at the end of the stream, or -errno
+ */
+static int
+look_ahead(int sock, void *buf, size_t len, struct vhost_user_ahead *ahead)
+{
+	/* With room for one more than there may be, so that too many are not taken for just enough. */
+	union {
+		char space[CMSG_SPACE((VHOST_USER_MEM_TABLE_MAX + 1) * sizeof(int))];
+		struct cmsghdr align;
+	} control;
+	struct iovec iov = { .iov_base = buf, .iov_len = len };
+	struct msghdr mh = {
+		.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = &control,
+		.msg_controllen = sizeof(control),
+	};
+	const int n = receive_once(sock, &mh, MSG_PEEK | MSG_DONTWAIT);
+	int ret;
+
+	if (n < 0)
+		return n;
+	ret = collect_fds(&mh, ahead->fds, &ahead->n, VHOST_USER_MEM_TABLE_MAX);
+	return ret < 0 ? ret : n;
+}
+
+/* Bytes that bring no descriptors but those that were taken, as above. */
+static int
+receive_what_is_known(int sock, struct vhost_user_message *msg, void *buf, size_t len,
+	struct vhost_user_ahead *ahead)
+{
+	struct iovec iov = { .iov_base = buf, .iov_len = len };
+	struct msghdr mh = { .msg_iov = &iov, .msg_iovlen = 1 };
+	int n;
+
+	/* With those of a later message taken, it does not go beyond the bytes that bring them. */
+	if (ahead->n == 0) {
+		n = look_ahead(sock, buf, len, ahead);
+		if (n <= 0)
+			return n;
+		iov.iov_len = (size_t)n;
+	}
+	n = receive_once(sock, &mh, MSG_DONTWAIT);
+	/* They belong to these bytes. */
+	if (n > 0 && (mh.msg_flags & MSG_CTRUNC) != 0) {
+		if (msg->nfds + ahead->n > VHOST_USER_MEM_TABLE_MAX)
+			return -EPROTO;
+		memcpy(&msg->fds[msg->nfds], ahead->fds, ahead->n * sizeof(ahead->fds[0]));
+		msg->nfds += ahead->n;
+		ahead->n = 0;
+	}
+	return n;
 }
 
 /* Bytes of header and payload that the message needs, as far as is known after `have` of them. */
@@ -155,7 +225,8 @@ bytes_wanted(const struct vhost_user_message *msg, uint32_t have)
 }
 
 static int
-receive_message(int sock, struct vhost_user_message *msg, uint32_t *have, int flags)
+receive_message(int sock, struct vhost_user_message *msg, uint32_t *have, int flags,
+	struct vhost_user_ahead *ahead)
 {
 	int ret;
 
@@ -163,8 +234,11 @@ receive_message(int sock, struct vhost_user_message *msg, uint32_t *have, int fl
 		msg->nfds = 0;
 
 	while (*have < bytes_wanted(msg, *have)) {
-		ret = receive_bytes(sock, msg, (char *)msg + *have,
-			bytes_wanted(msg, *have) - *have, flags);
+		void *buf = (char *)msg + *have;
+		const size_t len = bytes_wanted(msg, *have) - *have;
+
+		ret = ahead != NULL ? receive_what_is_known(sock, msg, buf, len, ahead) :
+				      receive_bytes(sock, msg, buf, len, flags);
 		if (ret == -EAGAIN)
 			return ret;
 		if (ret == 0 && *have > 0)
@@ -188,7 +262,14 @@ broken:
 int
 vhost_user_receive_part(int sock, struct vhost_user_message *msg, uint32_t *have)
 {
-	return receive_message(sock, msg, have, MSG_DONTWAIT);
+	return receive_message(sock, msg, have, MSG_DONTWAIT, NULL);
+}
+
+int
+vhost_user_receive_safely(int sock, struct vhost_user_message *msg, uint32_t *have,
+	struct vhost_user_ahead *ahead)
+{
+	return receive_message(sock, msg, have, MSG_DONTWAIT, ahead);
 }
 
 int
@@ -198,7 +279,7 @@ vhost_user_receive(int sock, struct vhost_user_message *msg)
 	uint32_t have = 0;
 	int ret;
 
-	while ((ret = receive_message(sock, msg, &have, 0)) == -EAGAIN) {
+	while ((ret = receive_message(sock, msg, &have, 0, NULL)) == -EAGAIN) {
 		if (have == 0)
 			return -EAGAIN;
 		poll(&pfd, 1, -1);

@@ -204,6 +204,12 @@ struct vhost_user_message {
 	int nfds;
 } __attribute__((packed, aligned(8)));
 
+/** Descriptors that were taken ahead of the message that they belong to. */
+struct vhost_user_ahead {
+	int fds[VHOST_USER_MEM_TABLE_MAX];
+	int n;
+};
+
 /**
  * Receive one whole message, waiting for it on a blocking socket. On a non-blocking one, a message
  * that has begun to arrive is waited for as well; a server that must not wait for its peers uses
@@ -236,6 +242,23 @@ int vhost_user_receive(int sock, struct vhost_user_message *msg);
  *   yet.
  */
 int vhost_user_receive_part(int sock, struct vhost_user_message *msg, uint32_t *have);
+
+/**
+ * The same for a thread that nobody may hold up.
+ *
+ * Descriptors for which there is no room, here or in the process, are closed by the kernel, in the thread
+ * that receives them; and who shares one may hold up whoever closes it (aside.h). So descriptors are taken
+ * while their message stays in the socket, which keeps all that came along. Those that are too many
+ * are left there, for whoever closes the socket.
+ *
+ * @param[in,out] ahead
+ *   Zeroed before the first call for a socket. To be given to vhost_user_ahead_close() in the end.
+ */
+int vhost_user_receive_safely(int sock, struct vhost_user_message *msg, uint32_t *have,
+	struct vhost_user_ahead *ahead);
+
+/** Close what belongs to a message that will not be received. */
+void vhost_user_ahead_close(struct vhost_user_ahead *ahead);
 
 /**
  * Send one whole message: header, @c header.size bytes of payload, and @c nfds descriptors, which

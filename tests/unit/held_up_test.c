@@ -35,6 +35,8 @@
 #define SAVE 0
 #define LOAD 1
 #define NO_FD 0x100
+/* SCM_MAX_FD of Linux. */
+#define FDS_SENT_MAX 253
 
 static void
 serve(void)
@@ -152,6 +154,58 @@ descriptor_of_a_message_that_is_not_read(void **state)
 	close(stuck.reader);
 	fe_assert_closed(&fe);
 	assert_served(other_path);
+	fe_fini(&fe);
+	end();
+	stuck_pipe_release(&stuck);
+	vhost_aside_settle();
+}
+
+/* With as many descriptors as Linux lets go along, of which the last one is for nothing else. */
+static void
+send_crowd(int sock, int fd, int last)
+{
+	struct vhost_user_message msg = fe_message(VHOST_USER_GET_FEATURES, 0);
+	union {
+		char space[CMSG_SPACE(FDS_SENT_MAX * sizeof(int))];
+		struct cmsghdr align;
+	} control = { 0 };
+	struct iovec iov = { .iov_base = &msg.header, .iov_len = sizeof(msg.header) };
+	const struct msghdr mh = { .msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = &control,
+		.msg_controllen = sizeof(control) };
+
+	control.align.cmsg_level = SOL_SOCKET;
+	control.align.cmsg_type = SCM_RIGHTS;
+	control.align.cmsg_len = CMSG_LEN(FDS_SENT_MAX * sizeof(int));
+	for (int i = 0; i < FDS_SENT_MAX; i++)
+		memcpy(CMSG_DATA(&control.align) + i * sizeof(int),
+			i < FDS_SENT_MAX - 1 ? &fd : &last, sizeof(int));
+	assert_int_equal(sendmsg(sock, &mh, 0), sizeof(msg.header));
+}
+
+/* What there is no room for is closed by the kernel, in whatever thread receives the message. */
+static void
+descriptors_that_find_no_room(void **state)
+{
+	struct rlimit former, limit;
+	struct stuck_pipe stuck;
+	struct frontend fe;
+
+	(void)state;
+	make_stuck(&stuck);
+	serve();
+	fe_init(&fe, fe_connect(path), NULL);
+	getrlimit(RLIMIT_NOFILE, &former);
+	limit = former;
+	limit.rlim_cur = unit_open_fds() + FDS_SENT_MAX / 2;
+	setrlimit(RLIMIT_NOFILE, &limit);
+	send_crowd(fe.sock, fe.memfd, stuck.reader);
+	close(stuck.reader);
+	fe_assert_closed(&fe);
+	assert_served(other_path);
+	assert_served(path);
+	setrlimit(RLIMIT_NOFILE, &former);
 	fe_fini(&fe);
 	end();
 	stuck_pipe_release(&stuck);
@@ -493,6 +547,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(descriptor_that_cannot_be_closed),
 		cmocka_unit_test(descriptor_of_a_message_that_is_not_read),
+		cmocka_unit_test(descriptors_that_find_no_room),
 		cmocka_unit_test(descriptors_without_end),
 		cmocka_unit_test(state_in_a_pipe_that_cannot_be_read),
 		cmocka_unit_test(state_in_a_pipe_that_blocks_after_all),

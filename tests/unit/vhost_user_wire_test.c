@@ -276,6 +276,54 @@ more_descriptors_than_fit_are_refused_and_closed(void **state)
 	assert_int_equal(next_fd(), before);
 }
 
+/* Whichever of them are there when one is received, and in whatever pieces they come. */
+static void
+descriptors_taken_ahead_stay_with_their_message(void **state)
+{
+	const int counts[] = { 0, 1, 0, 0, VHOST_USER_MEM_TABLE_MAX, 2, 0 };
+	struct pair *p = *state;
+	struct vhost_user_message out = message(VHOST_USER_SET_FEATURES, sizeof(uint64_t));
+	struct vhost_user_ahead ahead = { 0 };
+	struct vhost_user_message in;
+	const int before = next_fd();
+	uint32_t have = 0;
+
+	for (size_t first = HEADER_SIZE - 1; first <= HEADER_SIZE + 1; first++) {
+		for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]); i++) {
+			assert_int_equal(write(p->a, &out, first), first);
+			if (counts[i] > 0)
+				send_with_fds(p->a, (char *)&out + first, 1, counts[i]);
+			else
+				assert_int_equal(write(p->a, (char *)&out + first, 1), 1);
+			assert_int_equal(write(p->a, (char *)&out + first + 1,
+						 HEADER_SIZE + sizeof(uint64_t) - first - 1),
+				HEADER_SIZE + sizeof(uint64_t) - first - 1);
+		}
+		for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]); i++) {
+			have = 0;
+			assert_int_equal(vhost_user_receive_safely(p->b, &in, &have, &ahead), 1);
+			assert_memory_equal(&in, &out, HEADER_SIZE + sizeof(uint64_t));
+			assert_int_equal(in.nfds, counts[i]);
+			vhost_user_message_close_fds(&in);
+		}
+		have = 0;
+		assert_int_equal(vhost_user_receive_safely(p->b, &in, &have, &ahead), -EAGAIN);
+		assert_int_equal(ahead.n, 0);
+		assert_int_equal(next_fd(), before);
+	}
+
+	/* More than belong to any of them, at once and in pieces. */
+	send_with_fds(p->a, &out, 1, VHOST_USER_MEM_TABLE_MAX);
+	send_with_fds(p->a, (char *)&out + 1, 1, 1);
+	send_with_fds(p->a, (char *)&out + 2, 1, VHOST_USER_MEM_TABLE_MAX + 1);
+	for (int i = 0; i < 2; i++) {
+		have = 0;
+		assert_int_equal(vhost_user_receive_safely(p->b, &in, &have, &ahead), -EPROTO);
+		vhost_user_ahead_close(&ahead);
+		assert_int_equal(next_fd(), before);
+	}
+}
+
 static void
 descriptors_of_a_truncated_message_are_closed(void **state)
 {
@@ -348,6 +396,8 @@ main(void)
 		cmocka_unit_test_setup_teardown(payload_larger_than_any_is_refused, setup,
 			teardown),
 		cmocka_unit_test_setup_teardown(more_descriptors_than_fit_are_refused_and_closed,
+			setup, teardown),
+		cmocka_unit_test_setup_teardown(descriptors_taken_ahead_stay_with_their_message,
 			setup, teardown),
 		cmocka_unit_test_setup_teardown(descriptors_of_a_truncated_message_are_closed,
 			setup, teardown),
