@@ -11,12 +11,12 @@ import os
 from virtio_lab import (DEVICES, RESTARTS, Monitor, announces_itself, filters_reach_the_device,
                         link_follows_the_cable)
 from virtio_pci_lab import (end_after_removal, expect_removal, frames_cross, on_pci,
-                            secondary_moves_frames)
+                            secondary_moves_frames, sleeper_wakes)
 
 from harness.result import check
 from harness.runner import run
 from harness.testpmd import PROMPT, START_SECONDS, Testpmd, distribution, ours
-from harness.workspace import Workspace, built
+from harness.workspace import Workspace
 
 
 def frames_cross_split_and_packed(workspace: Workspace) -> None:
@@ -40,10 +40,7 @@ def secondary_process(workspace: Workspace) -> None:
 
 
 def frames_wake_a_sleeper(workspace: Workspace) -> None:
-    eal = [word for word in workspace.eal_args(0, "sleeper") if word != "--no-pci"]
-    said = workspace.run([built("tests/lab/sleeper"), *eal, "-a", DEVICES[0], "-a", DEVICES[1],
-                          "--", "50"], START_SECONDS)
-    check("woken 50 times" in said, f"each of 50 frames to wake the sleeper, got {said}")
+    sleeper_wakes(workspace, DEVICES[:2], 50)
 
 
 def arguments_are_heeded(workspace: Workspace) -> None:

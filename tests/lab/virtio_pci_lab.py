@@ -10,7 +10,7 @@ from harness.multiprocess import SharedMemory  # noqa: E402
 from harness.numbered import run_numbered  # noqa: E402
 from harness.result import check  # noqa: E402
 from harness.testpmd import START_SECONDS, Testpmd, distribution, ours  # noqa: E402
-from harness.workspace import Workspace  # noqa: E402
+from harness.workspace import Workspace, built  # noqa: E402
 from virtio_lab import FRAMES, our_drivers  # noqa: E402
 
 
@@ -63,6 +63,17 @@ def secondary_moves_frames(workspace: Workspace, devices: list[str]) -> None:
     primary.command("start tx_first")
     primary.until("frames", lambda: primary.port_stats(1).rx_packets > before + 100)
     primary.quit()
+
+
+def sleeper_wakes(workspace: Workspace, devices: list[str], rounds: int, *words: str) -> str:
+    """Frames wake a program that sleeps on the first device's receive queue; what it printed."""
+    eal = [word for word in workspace.eal_args(0, "sleeper") if word != "--no-pci"]
+    allowed = [word for device in devices for word in ("-a", device)]
+    said = workspace.run([built("tests/lab/sleeper"), *eal, *allowed, "--", str(rounds), *words],
+                         START_SECONDS)
+    check(f"woken {rounds} times" in said,
+          f"each of {rounds} frames to wake the sleeper, got {said}")
+    return said
 
 
 def expect_removal(testpmd: Testpmd, begin: int, port: int, left: int) -> None:

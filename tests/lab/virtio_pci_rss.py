@@ -1,109 +1,40 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-3-Clause
-# lab: --peer 'tests/lab/peers/tap_flows.py {name}'
+# lab: --peer 'tests/lab/peers/tap_flows.py {name} {name}b'
 # lab: --device virtio-net,netdev=tap:{name},queues=4,rss=on,driver=vfio-pci
+# lab: --device virtio-net,netdev=tap:{name}b,queues=4,rss=on,driver=vp-vdpa,ctrl_mac_addr=off
 # lab-timeout: 600
 """A virtio device with four queue pairs behind an IOMMU: the port's key, table and kinds of hash decide
 on which queue each frame of many flows arrives; and without RSS, all queues are in use."""
-import random
-
-from flows import DEFAULT_KEY, TCP, UDP, Spread, flows, self_test
+from rss_lab import ARGS, all_queues_are_in_use, queues_follow_key_and_table
 from virtio_lab import DEVICES
-from virtio_pci_lab import on_pci
+from virtio_pci_lab import on_pci, sleeper_wakes
 
-from harness.result import check
 from harness.runner import run
-from harness.testpmd import START_SECONDS, Testpmd, distribution
-from harness.workspace import Workspace, built
-
-QUEUES = 4
-BURST = 32
-TABLE = 128
-PORTS_COUNT = frozenset((version, protocol) for version in (4, 6) for protocol in (TCP, UDP))
-# Entries of the table that one command can name.
-ENTRIES = 8
+from harness.testpmd import Testpmd, distribution
+from harness.workspace import Workspace
 
 
 def start(workspace: Workspace, *args: str) -> Testpmd:
-    return on_pci(workspace, distribution(), 0, DEVICES[:1],
-                  [f"--rxq={QUEUES}", f"--txq={QUEUES}", "--forward-mode=rxonly", *args])
+    return on_pci(workspace, distribution(), 0, DEVICES[:1], [*ARGS, *args])
 
 
-def packets(testpmd: Testpmd, way: str) -> list[int]:
-    counters = testpmd.xstats(0)
-    return [counters[f"{way}_q{queue}_packets"] for queue in range(QUEUES)]
-
-
-def every_flow_once(testpmd: Testpmd) -> tuple[list[int], list[int]]:
-    """Have all flows sent; frames sent and received on each queue since the ones before."""
-    before = [packets(testpmd, way) for way in ("tx", "rx")]
-    # A frame sent is a frame back.
-    all_of_them = sum(before[1]) + len(flows())
-    testpmd.command(f"start tx_first {len(flows()) // (QUEUES * BURST)}")
-    testpmd.until("every flow to arrive",
-                  lambda: testpmd.port_stats(0).rx_packets >= all_of_them)
-    testpmd.command("stop")
-    after = [packets(testpmd, way) for way in ("tx", "rx")]
-    sent, received = ([late - early for early, late in zip(*counts)]
-                      for counts in zip(before, after))
-    check(sum(sent) == sum(received) == len(flows()),
-          f"{len(flows())} frames sent and received, got {sent} and {received}")
-    return sent, received
-
-
-def follows(testpmd: Testpmd, spread: Spread, when: str) -> None:
-    _, received = every_flow_once(testpmd)
-    expected = spread.counts(QUEUES)
-    check(received == expected, f"{when}: {expected} frames by queue, got {received}")
-
-
-def set_table(testpmd: Testpmd, table: list[int], entries: list[int]) -> None:
-    for at in range(0, len(entries), ENTRIES):
-        testpmd.command("port config 0 rss reta " + ",".join(
-            f"({entry},{table[entry]})" for entry in entries[at:at + ENTRIES]))
-
-
-def queues_follow_key_and_table(workspace: Workspace) -> None:
-    self_test()
-    choose = random.Random(2)
-    spread = Spread(DEFAULT_KEY, [entry % QUEUES for entry in range(TABLE)], PORTS_COUNT)
+def rss_decides(workspace: Workspace) -> None:
     testpmd = start(workspace)
-    testpmd.command("port config all rss all")
-    follows(testpmd, spread, "at first")
-    spread.key = choose.randbytes(len(DEFAULT_KEY))
-    # This leaves one kind of frames, and the next command the key.
-    testpmd.command(f"port config 0 rss-hash-key ipv4 {spread.key.hex()}")
-    testpmd.command("port config all rss all")
-    follows(testpmd, spread, "with another key")
-    changed = choose.sample(range(TABLE), TABLE // 2)
-    for entry in changed:
-        spread.table[entry] = choose.choice((0, 3, 3))
-    set_table(testpmd, spread.table, changed)
-    follows(testpmd, spread, "with another table")
-    testpmd.command("port stop 0")
-    testpmd.command("port start 0")
-    follows(testpmd, spread, "after a restart")
-    spread.kinds = frozenset()
-    testpmd.command("port config all rss ip")
-    follows(testpmd, spread, "with addresses alone")
+    queues_follow_key_and_table(testpmd)
     testpmd.quit()
 
 
 def all_queues_without_rss(workspace: Workspace) -> None:
     testpmd = start(workspace, "--disable-rss")
-    sent, received = every_flow_once(testpmd)
-    check(sent == [BURST] * QUEUES, f"{BURST} frames sent on each queue, got {sent}")
-    check(all(received), f"frames on each of {QUEUES} queues, got {received}")
+    all_queues_are_in_use(testpmd)
     testpmd.quit()
 
 
 def one_queue_of_many(workspace: Workspace) -> None:
     """The control queue is behind all that the device has, whether they are used or not."""
-    eal = [word for word in workspace.eal_args(0, "sleeper") if word != "--no-pci"]
-    said = workspace.run([built("tests/lab/sleeper"), *eal, "-a", DEVICES[0], "--", "20", "rss"],
-                         START_SECONDS)
-    check("woken 20 times" in said, f"each of 20 frames to wake the sleeper, got {said}")
+    sleeper_wakes(workspace, DEVICES[:1], 20, "rss")
 
 
 if __name__ == "__main__":
-    run(queues_follow_key_and_table, all_queues_without_rss, one_queue_of_many)
+    run(rss_decides, all_queues_without_rss, one_queue_of_many)

@@ -38,7 +38,11 @@ def knows_the_device(workspace: Workspace) -> None:
     testpmd.command(f"set eth-peer 0 {OTHER_MAC}")
     Numbered(testpmd).passes(FEW)
     testpmd.quit()
-    testpmd = start(workspace, DEVICE, MAC, mac=MAC)
+    # Or a write to its configuration, where there is no such queue.
+    testpmd = start(workspace, DEVICE, MAC, mac=MAC, cq=0)
+    Numbered(testpmd).passes(FEW)
+    testpmd.command(f"mac_addr set 0 {OTHER_MAC}")
+    testpmd.command(f"set eth-peer 0 {OTHER_MAC}")
     Numbered(testpmd).passes(FEW)
     testpmd.quit()
 
@@ -51,7 +55,7 @@ def reduced_unprivileged_without_hugepages(workspace: Workspace) -> None:
     """All at once: none of it has to do with the others."""
     os.chmod(DEVICE, 0o666)
     testpmd = start(workspace, DEVICE, MAC, program=unprivileged, huge=False, queues=4, packed_vq=1,
-                    queue_size=1024)
+                    queue_size=1024, mac=MAC)
     says_once(testpmd, "has 1 of the 4 queue pairs asked for", "has no packed rings",
               "have 256 entries and not the 1024 asked for")
     Numbered(testpmd).passes()

@@ -1,9 +1,9 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-3-Clause
-"""Usage: tap_flows.py INTERFACE
+"""Usage: tap_flows.py INTERFACE...
 
-On the host, for a guest whose device is on this tap interface, which has several queues: each frame that
-the guest sends is answered with the next one of the flows of tests/lab/flows.py, round and round.
+On the host, for a guest with a device on each of these tap interfaces, which have several queues: each frame
+that the guest sends is answered with the next one of the flows of tests/lab/flows.py, round and round.
 """
 import fcntl
 import os
@@ -30,9 +30,7 @@ ETH_P_ALL, OUTGOING = 3, 4
 class TapFlows:
     """The interface is there as long as this process has it open."""
 
-    def __init__(self, workspace: Workspace, words: list[Path]):
-        require_root("make a tap interface")
-        name = str(words[0])
+    def __init__(self, workspace: Workspace, name: str):
         try:
             self._tap = os.open("/dev/net/tun", os.O_RDWR)
             flags = IFF_TAP | IFF_NO_PI | IFF_MULTI_QUEUE | IFF_VNET_HDR
@@ -53,9 +51,6 @@ class TapFlows:
     def running(self) -> bool:
         return self._thread.is_alive()
 
-    def quit(self) -> None:
-        """Nothing to wait for: it ends with the process."""
-
     def _answer(self) -> None:
         every, count = flows(), 0
         while True:
@@ -66,5 +61,18 @@ class TapFlows:
             count += 1
 
 
+class Taps:
+    def __init__(self, workspace: Workspace, names: list[Path]):
+        require_root("make a tap interface")
+        self._taps = [TapFlows(workspace, str(name)) for name in names]
+
+    @property
+    def running(self) -> bool:
+        return all(tap.running for tap in self._taps)
+
+    def quit(self) -> None:
+        """Nothing to wait for: they end with the process."""
+
+
 if __name__ == "__main__":
-    serve(__doc__, TapFlows)
+    serve(__doc__, Taps)
