@@ -14,7 +14,7 @@ A DEVICE is virtio-net[,netdev=NETDEV][,queues=N][,driver=DRIVER][,ids=VENDOR:DE
                             the frames as they are, over TCP between emulators
   queues  pairs of queues, also of NETDEV
   driver  virtio-pci (default), vp-vdpa, vfio-pci or uio_pci_generic: what the guest binds the
-          device to
+          device to; vfio-noiommu is vfio-pci in a guest without an IOMMU
   plug    on: behind a port of its own, out of which the monitor's device_del pulls it
   ids     what the guest takes for the device's PCI subsystem, such as 8086:001a
 Everything else is a property of QEMU's virtio-net-pci: packed=on, mrg_rxbuf=off, rx_queue_size=1024.
@@ -25,9 +25,11 @@ DRIVERS = {
     "virtio-pci": {},
     "vp-vdpa": {"disable-legacy": "on", "iommu_platform": "on", "ats": "on"},
     "vfio-pci": {"disable-legacy": "on", "iommu_platform": "on", "ats": "on"},
+    "vfio-noiommu": {},
     "uio_pci_generic": {},
 }
 NEEDS_IOMMU = ("vp-vdpa", "vfio-pci")
+NEEDS_NO_IOMMU = "vfio-noiommu"
 FIRST_SLOT = 0x10
 SLOTS = 0x1f - FIRST_SLOT
 # The port that a device can be pulled out of: where it is, and the address in the guest of what is

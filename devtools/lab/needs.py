@@ -12,19 +12,26 @@ from .peer import in_directory
 
 @dataclass(frozen=True)
 class ModuleSet:
-    """What devtools/lab/enable loads; driver names the one that its PCI devices are bound to."""
+    """What devtools/lab/enable loads; driver names the one that its PCI devices are bound to.
+
+    guest_only: why --host cannot have it, or empty.
+    """
     help: str
     driver: str = ""
+    guest_only: str = ""
 
 
 # In the order in which they are loaded: the simulator's device is the first one on its bus.
 SETS = {
     "vdpa-sim": ModuleSet("the kernel's vDPA simulator, a network device: /dev/vhost-vdpa-0"),
     "vp-vdpa": ModuleSet("virtio devices on the vDPA bus; brings one unless a --device has "
-                         "driver=vp-vdpa", "vp-vdpa"),
+                         "driver=vp-vdpa", "vp-vdpa", "cannot bring the device that it needs"),
     "vduse": ModuleSet("vDPA devices from userspace: /dev/vduse/control"),
     "vfio": ModuleSet("VFIO behind an IOMMU; brings a device unless a --device has "
                       "driver=vfio-pci", "vfio-pci"),
+    "vfio-noiommu": ModuleSet("VFIO without an IOMMU, by physical addresses; brings a device unless a "
+                              "--device has driver=vfio-noiommu", "vfio-noiommu",
+                              "leaves this machine's memory out of the reach of its devices"),
     "uio": ModuleSet("uio_pci_generic, for devices with driver=uio_pci_generic",
                      "uio_pci_generic"),
     "vhost-net": ModuleSet("/dev/vhost-net and /dev/net/tun"),
@@ -54,9 +61,12 @@ class Needs:
                 driver = SETS[name].driver
                 if driver and driver not in drivers:
                     found.append(VirtioNet(driver=driver))
-            return Machine(self.cores, self.memory_mb, tuple(found),
-                           any(device.driver in devices.NEEDS_IOMMU for device in found),
-                           self.monitor)
+            drivers = {device.driver for device in found}
+            iommu = not drivers.isdisjoint(devices.NEEDS_IOMMU)
+            if iommu and devices.NEEDS_NO_IOMMU in drivers:
+                raise BadNeeds(f"{devices.NEEDS_NO_IOMMU} is for a guest without an IOMMU, and "
+                               f"{' and '.join(devices.NEEDS_IOMMU)} need one")
+            return Machine(self.cores, self.memory_mb, tuple(found), iommu, self.monitor)
         except BadDevice as error:
             raise BadNeeds(f"--device: {error}") from error
 

@@ -2,6 +2,7 @@
 """What tests of the driver for virtio devices on PCI share."""
 import signal
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "integration"))
@@ -74,6 +75,31 @@ def sleeper_wakes(workspace: Workspace, devices: list[str], rounds: int, *words:
     check(f"woken {rounds} times" in said,
           f"each of {rounds} frames to wake the sleeper, got {said}")
     return said
+
+
+@contextmanager
+def bound_to(driver: str, devices: list[str]):
+    """Give devices to a driver of the guest's, and afterwards back to the one that they had."""
+    before = {}
+    try:
+        for device in devices:
+            before[device] = rebind(device, driver)
+        yield
+    finally:
+        for device, owner in before.items():
+            rebind(device, owner)
+
+
+def rebind(address: str, driver: str) -> str:
+    """The driver that the device had."""
+    bus = Path("/sys/bus/pci")
+    link = bus / "devices" / address / "driver"
+    before = link.resolve().name
+    (bus / "devices" / address / "driver_override").write_text(driver, encoding="ascii")
+    (link / "unbind").write_text(address, encoding="ascii")
+    (bus / "drivers_probe").write_text(address, encoding="ascii")
+    check(link.resolve().name == driver, f"{address} to be bound to {driver}")
+    return before
 
 
 def expect_removal(testpmd: Testpmd, begin: int, port: int, left: int) -> None:

@@ -2,22 +2,27 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # lab: --monitor --peer 'tests/lab/peers/vhost_pairs.py {dir}/socket'
 # lab: --device virtio-net,netdev=hub:0,driver=uio_pci_generic,disable-modern=on
-# lab: --device virtio-net,netdev=hub:0,driver=uio_pci_generic,disable-modern=on,mrg_rxbuf=off
-# lab: --device virtio-net,netdev=hub:1,driver=uio_pci_generic,packed=on
+# lab: --device virtio-net,netdev=hub:0,driver=vfio-noiommu,disable-modern=on,mrg_rxbuf=off
+# lab: --device virtio-net,netdev=hub:1,driver=vfio-noiommu,packed=on
 # lab: --device virtio-net,netdev=hub:1,driver=uio_pci_generic,disable-legacy=on,plug=on
 # lab: --device virtio-net,netdev=vhost-user:{dir}/socket,queues=2,driver=uio_pci_generic
 # lab-timeout: 600
 """Virtio devices on PCI by physical addresses, without an IOMMU: legacy and modern, split and packed, with
-several queue pairs, and pulled out without a word."""
+several queue pairs, and pulled out without a word; a device of each kind with uio_pci_generic and one with
+vfio-pci, and then with igb_uio."""
+import os
+from contextlib import contextmanager
+from pathlib import Path
+
 from virtio_lab import DEVICES, FRAMES, Monitor
-from virtio_pci_lab import (end_after_removal, expect_removal, frames_cross, on_pci,
-                            secondary_moves_frames)
+from virtio_pci_lab import (bound_to, end_after_removal, expect_removal, frames_cross, on_pci,
+                            secondary_moves_frames, sleeper_wakes)
 
 from harness.multiprocess import SharedMemory
 from harness.numbered import run_numbered
-from harness.result import check
+from harness.result import Skip, check
 from harness.runner import run
-from harness.testpmd import distribution, ours
+from harness.testpmd import START_SECONDS, distribution, ours
 from harness.workspace import Workspace
 
 
@@ -47,6 +52,45 @@ def secondary_has_a_queue(workspace: Workspace) -> None:
     primary.quit()
 
 
+def frames_wake_a_sleeper(workspace: Workspace) -> None:
+    """VFIO has interrupts of queues also where it has no IOMMU."""
+    said = sleeper_wakes(workspace, DEVICES[2:4], 20)
+    check("type 8 (No-IOMMU)" in said, f"VFIO without an IOMMU, got {said}")
+
+
+@contextmanager
+def igb_uio(workspace: Workspace, devices: list[str], mode: str):
+    """Devices with that module, which gives each one interrupt of this mode."""
+    absent = Path("/lib/modules", os.uname().release, "lab", "igb_uio.absent")
+    if absent.exists():
+        raise Skip(absent.read_text(encoding="ascii").strip())
+    workspace.run(["modprobe", "igb_uio", f"intr_mode={mode}"])
+    with bound_to("igb_uio", devices):
+        yield
+    workspace.run(["modprobe", "-r", "igb_uio"])
+
+
+def through_igb_uio(workspace: Workspace, first: int, mode: str, interrupt: str) -> None:
+    """Interrupts of the link, and frames between two devices."""
+    devices = DEVICES[first:first + 2]
+    with igb_uio(workspace, devices, mode):
+        monitor = Monitor()
+        testpmd = on_pci(workspace, ours(), 0, devices)
+        for up in (False, True):
+            begin = testpmd.mark()
+            monitor("set_link", name=f"dev{first}", up=up)
+            testpmd.expect(rf"^Port 0: Link {'up' if up else 'down'}", START_SECONDS, begin)
+        ours_are = [line for line in Path("/proc/interrupts").read_text(encoding="ascii").splitlines()
+                    if "igb_uio" in line]
+        check(len(ours_are) == 2 and all(interrupt in line for line in ours_are),
+              f"two interrupts by {interrupt}, got {ours_are}")
+        result = run_numbered(testpmd, FRAMES)
+        check(result.received == result.sent == 2 * FRAMES,
+              f"{FRAMES} frames each way, got {result}")
+        testpmd.quit()
+        monitor.close()
+
+
 def pulled_without_a_word(workspace: Workspace) -> None:
     """Nobody asks the program, as VFIO does: the registers are gone while it uses them."""
     monitor = Monitor()
@@ -74,4 +118,9 @@ if __name__ == "__main__":
             workspace, DEVICES[:2])),
         ("modern_in_a_secondary_process", lambda workspace: secondary_moves_frames(
             workspace, DEVICES[2:4])),
+        frames_wake_a_sleeper,
+        ("igb_uio_on_legacy_by_msix", lambda workspace: through_igb_uio(
+            workspace, 0, "msix", "PCI-MSI")),
+        ("igb_uio_on_modern_by_intx", lambda workspace: through_igb_uio(
+            workspace, 2, "legacy", "IO-APIC")),
         pulled_without_a_word)
