@@ -10,7 +10,7 @@ import os
 import struct
 from collections.abc import Callable
 
-from harness.backends import BACKENDS, wait_counts
+from harness.backends import BACKENDS, nothing_stays, wait_fds
 from harness.net_frontend import BUFFER, NET_HEADER, NetFrontend
 from harness.numbered import seq_stats, start_numbered, stop_numbered
 from harness.result import Failure, check
@@ -173,13 +173,14 @@ def harms_nobody(workspace, kind: str, packed: bool, direction: str) -> None:
         # Who raises an interrupt for the first time gets what it takes to do so.
         first.exchange([bytes(FRAME)])
         first.teardown()
-        wait_counts(backend, fds, 1 << 30)
-        maps = backend.map_count()
-        for name, lie in lies.items():
-            tell(target, memory, packed, direction, lie, lambda: expect_frames(steady))
-            if not backend.running:
-                raise backend.failure(f"{backend.state()} after: {name}")
-        wait_counts(backend, fds, maps)
+
+        def tell_all() -> None:
+            for name, lie in lies.items():
+                tell(target, memory, packed, direction, lie, lambda: expect_frames(steady))
+                if not backend.running:
+                    raise backend.failure(f"{backend.state()} after: {name}")
+
+        nothing_stays(backend, fds, tell_all)
         honest = NetFrontend.to(target).setup(memory, packed=packed).bring_up()
         frames = [os.urandom(60 + i % (BUFFER - 100)) for i in range(100)]
         check(honest.exchange(frames) == frames, "an honest driver to be served after the liars")
@@ -227,7 +228,7 @@ def takes_memory_away(backend, socket) -> None:
         thief.teardown()
         # Not touched any more: its pages are gone here as well.
         memory.close()
-        wait_counts(backend, fds, 1 << 30)
+        wait_fds(backend, fds)
 
 
 def fills_its_call_eventfds(backend, socket) -> None:

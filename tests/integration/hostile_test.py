@@ -15,7 +15,7 @@ import struct
 import threading
 import time
 
-from harness.backends import BACKENDS, wait_counts
+from harness.backends import BACKENDS, wait_fds
 from harness.net_frontend import BUFFER, FEATURES, NET_HEADER, PROTOCOL, NetFrontend, Queue
 from harness.numbered import start_numbered, stop_numbered
 from harness.result import check
@@ -241,7 +241,7 @@ def honest_ones_are_served(workspace, kind: str) -> None:
         check(attacks[0].count > 0, "the guest's rings to have been served at all")
         print(f"    {attacks[0].rounds} guests interrupted {attacks[0].count} times, "
               f"{attacks[1].rounds} front ends said {attacks[1].count} messages", flush=True)
-        wait_counts(backend, fds, 1 << 30)
+        wait_fds(backend, fds)
         memory = Memory(MEMORY_SIZE)
         frames = [os.urandom(60 + i) for i in range(100)]
         for path in sockets[:2]:

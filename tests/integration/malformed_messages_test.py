@@ -10,7 +10,7 @@ import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from harness.backends import BACKENDS, wait_counts
+from harness.backends import BACKENDS, nothing_stays
 from harness.net_frontend import NetFrontend
 from harness.numbered import start_numbered, stop_numbered
 from harness.result import Failure
@@ -266,19 +266,20 @@ def costs_only_the_sender(workspace, kind: str, bads: list[Bad]) -> None:
         start_numbered(steady)
         memory = Memory(MEMORY_SIZE)
         fds = backend.fd_count()
+        problems = []
+
+        def all_of_them() -> None:
+            for bad in bads:
+                try:
+                    offend(target, memory, bad)
+                except Failure as failure:
+                    problems.append(str(failure))
+                if not backend.running:
+                    raise backend.failure(f"{backend.state()} after: {bad.name}")
+
         # Once as it should be, for what a process allocates when it first needs it.
         NetFrontend.to(target).setup(memory).bring_up().teardown()
-        wait_counts(backend, fds, 1 << 30)
-        maps = backend.map_count()
-        problems = []
-        for bad in bads:
-            try:
-                offend(target, memory, bad)
-            except Failure as failure:
-                problems.append(str(failure))
-            if not backend.running:
-                raise backend.failure(f"{backend.state()} after: {bad.name}")
-        wait_counts(backend, fds, maps)
+        nothing_stays(backend, fds, all_of_them)
         stop_numbered(steady)
         if problems:
             raise Failure("\n".join(problems))

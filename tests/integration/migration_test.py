@@ -9,7 +9,7 @@ VDPA_MOVES  environment variable: how often it is moved, instead of a few times
 import os
 import re
 
-from harness.backends import sim_device, wait_counts
+from harness.backends import sim_device, wait_fds
 from harness.dimm import Dimm
 from harness.guest import Nic
 from harness.migration import migrate
@@ -69,7 +69,7 @@ def moves(workspace, backend, properties: str, postcopy: int) -> None:
         check(any("regions, which are on their way" in end.text for end in ends),
               "the destination to wait for pages of guest memory")
     for end, count in zip(ends, fds):
-        wait_counts(end, count, 1 << 30)
+        wait_fds(end, count)
         end.quit()
 
 

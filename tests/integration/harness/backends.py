@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Back ends that reflect what a front end transmits: a vhost port and the software vDPA device."""
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from .process import Process
@@ -49,18 +50,39 @@ BACKENDS = {"vhost": vhost_port, "sim": sim_device}
 
 # Mappings of the sanitizers' own: their allocator takes one more when a new thread needs memory.
 SANITIZER_MAPS = 8
+PATIENCE = 30       # seconds until a process has seen that a peer is gone
+SETTLES = 3         # seconds after that until its threads have given back what they had
+ROUNDS = 4
 
 
-def wait_counts(process: Process, fds: int, maps: int, patience: float = 30) -> None:
-    """Wait until a process has no more descriptors and mappings than these: it takes a moment
-    until it has seen that a peer is gone, but nothing may stay."""
+def falls_to(process: Process, fds: int, maps: int, patience: float) -> bool:
+    """Wait until a process has no more descriptors and mappings than these."""
     deadline = time.monotonic() + patience
     maps += SANITIZER_MAPS if sanitized() else 0
-    while True:
-        counts = process.fd_count(), process.map_count()
-        if counts[0] <= fds and counts[1] <= maps:
-            return
+    while process.fd_count() > fds or process.map_count() > maps:
         if time.monotonic() > deadline:
-            raise process.failure(f"expected {fds} descriptors and {maps} mappings at most, "
-                                  f"found {counts[0]} and {counts[1]}")
+            return False
         time.sleep(0.02)
+    return True
+
+
+def wait_fds(process: Process, fds: int) -> None:
+    """Wait until a process has no more descriptors than these: none may stay."""
+    if not falls_to(process, fds, 1 << 30, PATIENCE):
+        raise process.failure(f"expected {fds} descriptors at most, found {process.fd_count()}")
+
+
+def nothing_stays(process: Process, fds: int, act: Callable[[], None]) -> int:
+    """Have act() leave no descriptor and no mapping in a process; returns how many mappings it has.
+
+    What a process takes when it first needs it stays, as the stacks of threads that ran at the same time
+    do: once. What leaks stays every time.
+    """
+    wait_fds(process, fds)
+    for _ in range(ROUNDS):
+        maps = process.map_count()
+        act()
+        wait_fds(process, fds)
+        if falls_to(process, fds, maps, SETTLES):
+            return maps
+    raise process.failure(f"expected {maps} mappings at most, found {process.map_count()}")
