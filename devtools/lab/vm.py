@@ -16,7 +16,7 @@ from .machine import Machine
 
 EXIT_TIMEOUT = 124
 EXIT_LAB = 125              # the lab itself failed, not the command
-BOOT_SECONDS = 120
+BOOT_SECONDS = 240
 TAIL_BYTES = 64 << 10
 TAIL_LINES = 30
 PANIC_LINES = 10            # what led to it

@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """What the peers share: they say when they are ready, and serve until they are told to end."""
-import os
 import signal
 import sys
 from pathlib import Path
@@ -12,30 +11,16 @@ from harness.runner import EXIT_SKIP  # noqa: E402
 from harness.workspace import Workspace  # noqa: E402
 
 
-NICE = 10
-
-
-def give_way(backend) -> None:
-    """One that polls takes what guests leave of the processors: before a guest has had its turn there is
-    nothing for it to find. Where the kernel groups processes by session, niceness is a group's."""
-    try:
-        Path(f"/proc/{backend.pid}/autogroup").write_text(str(NICE), encoding="ascii")
-    except (AttributeError, OSError):
-        pass
-
-
 def serve(usage: str, start) -> None:
     """start(workspace, sockets) gives the process that serves them."""
     sockets = [Path(word) for word in sys.argv[1:]]
     if not sockets or sys.argv[1].startswith("-"):
         sys.exit(usage)
     signals = (signal.SIGTERM, signal.SIGINT)
-    os.nice(NICE)
     signal.pthread_sigmask(signal.SIG_BLOCK, signals)
     try:
         with Workspace("peer") as workspace:
             backend = start(workspace, sockets)
-            give_way(backend)
             print("ready", flush=True)
             while signal.sigtimedwait(signals, 1) is None:
                 if not backend.running:
