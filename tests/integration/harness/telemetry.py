@@ -2,6 +2,7 @@
 """What a process tells the distribution's dpdk-telemetry.py."""
 import json
 import subprocess
+import sys
 
 from .process import Process
 from .result import Failure
@@ -11,8 +12,9 @@ from .workspace import installed
 def ask(process: Process, *commands: str) -> list:
     """The answer to each command, None for one that was refused."""
     prefix = process.argv[process.argv.index("--file-prefix") + 1]
-    # Without a terminal it prints answers only, one to a line.
-    output = subprocess.run([installed("dpdk-telemetry.py", "dpdk-dev"), "-f", prefix],
+    # Without a terminal it prints answers only, one to a line. It asks for some python3, which may be one
+    # that takes seconds to be found.
+    output = subprocess.run([sys.executable, installed("dpdk-telemetry.py", "dpdk-dev"), "-f", prefix],
                             input="".join(f"{command}\n" for command in commands),
                             capture_output=True, text=True, check=True, timeout=120).stdout
     answers = [json.loads(line) for line in output.splitlines() if line.startswith("{")]
