@@ -9,8 +9,10 @@
 What is sent comes back on the same queue. The programs are ours, or the distribution's with our driver
 loaded by -d.
 """
+import os
 import re
 import signal
+from contextlib import contextmanager
 
 from harness.backends import sim_device
 from harness.loaded import loadable
@@ -19,12 +21,12 @@ from harness.numbered import await_numbered, start_numbered
 from harness.result import check
 from harness.runner import run
 from harness.testpmd import Testpmd, distribution, ours, vdev
-from harness.workspace import installed
+from harness.workspace import core_of, installed
 
 PAIRS = 2
 PORT = "net_virtio_user0"
 # How often a process is stopped until it is inside a burst then, which it is about every other time.
-TRIES = 40
+TRIES = 100
 FRAMES = 20000
 
 
@@ -173,6 +175,18 @@ def primary_restarts_the_port_under_bursts(workspace) -> None:
     primary.quit()
 
 
+@contextmanager
+def on_core(number: int):
+    """Who signals a process from its own core has preempted it, wherever it was. From another one it may be
+    the device that stands still: without that, there are no bursts by the time that the signal is sent."""
+    usable = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {core_of(number)})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, usable)
+
+
 def is_inside_burst(primary: Testpmd) -> bool:
     """Stop the port while a process stands still: that ends at once, unless it is inside a burst."""
     begin = primary.mark()
@@ -181,20 +195,24 @@ def is_inside_burst(primary: Testpmd) -> bool:
                                               begin).group()
 
 
-def process_dies_inside_a_burst(workspace) -> None:
-    processes = Processes(workspace)
-    primary, secondary = processes.primary, processes.secondary()
+def stop_inside_burst(primary: Testpmd, secondary: Testpmd) -> None:
     for _ in range(TRIES):
         start_traffic(secondary, 1)
-        secondary.signal(signal.SIGSTOP)
+        with on_core(1):
+            secondary.signal(signal.SIGSTOP)
         if is_inside_burst(primary):
-            break
+            return
         secondary.signal(signal.SIGCONT)
         primary.wait_prompt()
         primary.command("port start 0")
         secondary.command("stop")
-    else:
-        raise primary.failure(f"never met the secondary process inside a burst in {TRIES} tries")
+    raise primary.failure(f"never met the secondary process inside a burst in {TRIES} tries")
+
+
+def process_dies_inside_a_burst(workspace) -> None:
+    processes = Processes(workspace)
+    primary, secondary = processes.primary, processes.secondary()
+    stop_inside_burst(primary, secondary)
     secondary.signal(signal.SIGKILL)
     secondary.wait()
     primary.expect(r"queue \d+: up to \d+ mbufs are lost$")

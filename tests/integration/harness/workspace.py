@@ -66,6 +66,12 @@ def cores() -> list[int]:
     return sorted(os.sched_getaffinity(0))
 
 
+def core_of(number: int) -> int:
+    """The core that counts as this number among those that this process may use."""
+    usable = cores()
+    return usable[number % len(usable)]
+
+
 def require_root(why: str) -> None:
     if os.geteuid() != 0:
         raise Skip(f"needs root to {why}")
@@ -188,8 +194,7 @@ class Workspace:
         core counts the cores that this process may use; main and worker lcore share it. Without
         hugepages, one memfd carries everything: vhost-user can describe 8 regions at most.
         """
-        usable = cores()
-        cpu = usable[core % len(usable)]
+        cpu = core_of(core)
         if huge is None:
             huge = free_hugepages_mb() >= memory_mb
         prefix = self.unique(name)
