@@ -249,6 +249,7 @@ look_around(int vid)
 {
 	struct rte_vhost_memory *mem;
 	struct rte_vhost_vring vring;
+	struct rte_mbuf *none[1];
 	uint64_t features;
 	char name[64];
 
@@ -257,7 +258,7 @@ look_around(int vid)
 	rte_vhost_get_negotiated_features(vid, &features);
 	rte_vhost_get_vhost_vring(vid, 0, &vring);
 	rte_vhost_get_ifname(vid, name, sizeof(name));
-	rte_vhost_enqueue_burst(vid, 0, NULL, 0);
+	rte_vhost_enqueue_burst(vid, 0, none, 0);
 	rte_vhost_vring_call(vid, 1);
 }
 
@@ -423,7 +424,7 @@ sockets_come_and_go_from_any_thread_while_front_ends_talk(void **state)
 
 /* --- Connecting again ---------------------------------------------------------------------- */
 
-#ifdef __SANITIZE_ADDRESS__
+#ifdef UNIT_SANITIZED
 #define RECONNECTS 2000
 #else
 #define RECONNECTS 10000
@@ -530,7 +531,7 @@ nothing_is_kept_of_ten_thousand_front_ends(void **state)
 	settle();
 	assert_int_equal(unit_open_fds(), before);
 	assert_int_equal(fe_mappings(), 0);
-#ifndef __SANITIZE_ADDRESS__
+#ifndef UNIT_SANITIZED
 	assert_true(resident_kb() <= kb + RESIDENT_SLACK_KB);
 #endif
 	print_message("resident memory: %ld kB after %d front ends, %ld kB after %d\n", kb, SETTLED,

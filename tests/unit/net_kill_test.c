@@ -30,6 +30,7 @@
 
 #include "inflight.h"
 #include "ring_driver.h"
+#include "unit_eal.h"
 #include "vring.h"
 
 #define F(bit) (UINT64_C(1) << (bit))
@@ -40,8 +41,8 @@
 #define RING_SIZE 16
 #define BURST 6
 /* Steps are slow, and with sanitizers many. */
-#ifdef __SANITIZE_ADDRESS__
-#define LIVES 10
+#ifdef UNIT_SANITIZED
+#define LIVES 4
 #else
 #define LIVES 40
 #endif

@@ -15,6 +15,15 @@
 #include <rte_eal.h>
 #include <rte_mbuf.h>
 
+/* Sanitizers make a test ten times as long: gcc and clang tell of them in their own ways. */
+#if defined(__SANITIZE_ADDRESS__)
+#define UNIT_SANITIZED 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define UNIT_SANITIZED 1
+#endif
+#endif
+
 static inline int
 unit_eal_setup(void **state)
 {
