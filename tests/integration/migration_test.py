@@ -4,7 +4,9 @@
 back end: all of its memory arrives as it was, and the device works there. Then it gets memory, under
 traffic, and gives some back.
 
-VDPA_MOVES  environment variable: how often it is moved, instead of a few times
+Environment variables:
+  VDPA_MOVES       how often it is moved, instead of a few times
+  VDPA_EVERY_MODE  if not empty, with packed rings, too
 """
 import os
 import re
@@ -22,6 +24,7 @@ from lab.kernel import LAB
 LONG = "rx_queue_size=1024,tx_queue_size=1024"
 SLOW, BUSY, POSTCOPY = 1, 1, 1
 SECONDS = 300
+EVERY_MODE = bool(os.environ.get("VDPA_EVERY_MODE"))
 MOVES = int(os.environ.get("VDPA_MOVES") or 0)
 
 
@@ -94,6 +97,6 @@ def case(name: str, backend, properties: str = "", postcopy: int = 0):
 
 if __name__ == "__main__":
     run(case("vhost_split", reflector, postcopy=POSTCOPY),
-        case("vhost_packed", reflector, "packed=on", POSTCOPY),
+        *([case("vhost_packed", reflector, "packed=on", POSTCOPY)] if EVERY_MODE else []),
         case("sim", sim_device),
         idle_by_the_program)

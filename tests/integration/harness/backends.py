@@ -51,7 +51,7 @@ BACKENDS = {"vhost": vhost_port, "sim": sim_device}
 # Mappings of the sanitizers' own: their allocator takes one more when a new thread needs memory.
 SANITIZER_MAPS = 8
 PATIENCE = 30       # seconds until a process has seen that a peer is gone
-SETTLES = 3         # seconds after that until its threads have given back what they had
+SETTLES = 1         # seconds after that until its threads have given back what they had
 ROUNDS = 4
 
 
