@@ -102,7 +102,7 @@ vhost_user_ahead_close(struct vhost_user_ahead *ahead)
 
 /* Move descriptors that were received into a list; those that do not fit are closed. */
 static int
-collect_fds(struct msghdr *mh, int *fds, int *nfds, int max)
+collect_fds(struct msghdr *mh, int *fds, int *nfds)
 {
 	int ret = 0;
 
@@ -113,7 +113,7 @@ collect_fds(struct msghdr *mh, int *fds, int *nfds, int max)
 			int fd;
 
 			memcpy(&fd, CMSG_DATA(c) + i * sizeof(int), sizeof(fd));
-			if (*nfds < max) {
+			if (*nfds < VHOST_USER_MEM_TABLE_MAX) {
 				fds[(*nfds)++] = fd;
 			} else {
 				vhost_user_close_fd(fd);
@@ -135,11 +135,13 @@ receive_once(int sock, struct msghdr *mh, int flags)
 	return n < 0 ? -errno : (int)n;
 }
 
-/* One recvmsg(2): bytes received, 0 at the end of the stream, or -errno. */
+/*
+ * One recvmsg(2), with room for so many descriptors, of which no more than belong to a message go into
+ * the list. @return bytes received, 0 at the end of the stream, or -errno
+ */
 static int
-receive_bytes(int sock, struct vhost_user_message *msg, void *buf, size_t len, int flags)
+receive_bytes(int sock, void *buf, size_t len, int flags, size_t room, int *fds, int *nfds)
 {
-	/* With room for more than belong there: what is left, the kernel closes on the spot. */
 	union {
 		char space[CMSG_SPACE(FDS_SENT_MAX * sizeof(int))];
 		struct cmsghdr align;
@@ -149,14 +151,14 @@ receive_bytes(int sock, struct vhost_user_message *msg, void *buf, size_t len, i
 		.msg_iov = &iov,
 		.msg_iovlen = 1,
 		.msg_control = &control,
-		.msg_controllen = sizeof(control),
+		.msg_controllen = CMSG_SPACE(room * sizeof(int)),
 	};
 	const int n = receive_once(sock, &mh, flags);
 	int ret;
 
 	if (n < 0)
 		return n;
-	ret = collect_fds(&mh, msg->fds, &msg->nfds, VHOST_USER_MEM_TABLE_MAX);
+	ret = collect_fds(&mh, fds, nfds);
 	return ret < 0 ? ret : n;
 }
 
@@ -168,25 +170,9 @@ receive_bytes(int sock, struct vhost_user_message *msg, void *buf, size_t len, i
 static int
 look_ahead(int sock, void *buf, size_t len, struct vhost_user_ahead *ahead)
 {
-	/* With room for one more than there may be, so that too many are not taken for just enough. */
-	union {
-		char space[CMSG_SPACE((VHOST_USER_MEM_TABLE_MAX + 1) * sizeof(int))];
-		struct cmsghdr align;
-	} control;
-	struct iovec iov = { .iov_base = buf, .iov_len = len };
-	struct msghdr mh = {
-		.msg_iov = &iov,
-		.msg_iovlen = 1,
-		.msg_control = &control,
-		.msg_controllen = sizeof(control),
-	};
-	const int n = receive_once(sock, &mh, MSG_PEEK | MSG_DONTWAIT);
-	int ret;
-
-	if (n < 0)
-		return n;
-	ret = collect_fds(&mh, ahead->fds, &ahead->n, VHOST_USER_MEM_TABLE_MAX);
-	return ret < 0 ? ret : n;
+	/* Room for one more than there may be, so that too many are not taken for just enough. */
+	return receive_bytes(sock, buf, len, MSG_PEEK | MSG_DONTWAIT, VHOST_USER_MEM_TABLE_MAX + 1,
+		ahead->fds, &ahead->n);
 }
 
 /* Bytes that bring no descriptors but those that were taken, as above. */
@@ -237,8 +223,10 @@ receive_message(int sock, struct vhost_user_message *msg, uint32_t *have, int fl
 		void *buf = (char *)msg + *have;
 		const size_t len = bytes_wanted(msg, *have) - *have;
 
-		ret = ahead != NULL ? receive_what_is_known(sock, msg, buf, len, ahead) :
-				      receive_bytes(sock, msg, buf, len, flags);
+		/* Room for more than belong there: what is left, the kernel closes on the spot. */
+		ret = ahead != NULL ?
+			receive_what_is_known(sock, msg, buf, len, ahead) :
+			receive_bytes(sock, buf, len, flags, FDS_SENT_MAX, msg->fds, &msg->nfds);
 		if (ret == -EAGAIN)
 			return ret;
 		if (ret == 0 && *have > 0)
