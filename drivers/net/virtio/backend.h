@@ -39,6 +39,13 @@ struct virtio_backend_change {
 	bool gone;
 };
 
+/** Whether memory from @a addr on is about to go. @param change NULL: none is */
+static inline bool
+virtio_backend_goes(const struct virtio_backend_change *change, uint64_t addr)
+{
+	return change != NULL && change->gone && addr - (uintptr_t)change->addr < change->len;
+}
+
 struct virtio_backend_ops {
 	const char *name;
 	uint64_t local_features; /**< what is done on this side, whatever the back end has */

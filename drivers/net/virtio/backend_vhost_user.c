@@ -529,11 +529,14 @@ static bool
 is_stale(const struct virtio_user *u, const struct virtio_backend_region *r,
 	const struct virtio_backend_change *change)
 {
-	const uint64_t addr = change != NULL ? (uintptr_t)change->addr : 0;
+	uint64_t addr;
 
+	if (u->memory_changed)
+		return true;
 	if (change == NULL || change->gone)
-		return u->memory_changed;
-	return u->memory_changed || (addr < r->addr + r->size && r->addr < addr + change->len);
+		return false;
+	addr = (uintptr_t)change->addr;
+	return addr < r->addr + r->size && r->addr < addr + change->len;
 }
 
 static bool
@@ -567,10 +570,8 @@ vu_share_memory(struct virtio_user *u, const struct virtio_backend_change *chang
 {
 	struct vhost_user *v = state(u);
 	const bool slots = has(u, PF(CONFIGURE_MEM_SLOTS));
-	const bool gone = change != NULL && change->gone;
 	const struct virtio_backend_memory *mem = u->memory;
-	int ret = virtio_user_memory_collect(u->dev.name, u->memory, gone ? change->addr : NULL,
-		gone ? change->len : 0);
+	int ret = virtio_user_memory_collect(u->dev.name, u->memory, change);
 	bool pause = u->running;
 
 	if (ret < 0)

@@ -326,10 +326,7 @@ vdpa_set_features(struct virtio_user *u, uint64_t features)
 static int
 vdpa_share_memory(struct virtio_user *u, const struct virtio_backend_change *change)
 {
-	const bool gone = change != NULL && change->gone;
-
-	return vdpa_iova_update(u, &state(u)->iova, gone ? change->addr : NULL,
-		gone ? change->len : 0);
+	return vdpa_iova_update(u, &state(u)->iova, change);
 }
 
 static void

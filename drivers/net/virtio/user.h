@@ -99,12 +99,12 @@ void virtio_user_unmap_doorbell(struct virtio_queue *q);
 int virtio_user_enable_pairs(struct virtio_user *u, uint16_t pairs);
 
 /**
- * user_memory.c: what of DPDK's memory there is to share, but for @a gone_len bytes at @a gone
- * that are about to go. DPDK's memory lock must be held.
+ * user_memory.c: what of DPDK's memory there is to share, but for what is about to go with this
+ * @a change, which may be NULL. DPDK's memory lock must be held.
  * @return 0; -ENOSPC more regions than the table holds; -ENOTSUP memory without a descriptor
  */
 int virtio_user_memory_collect(const char *name, struct virtio_backend_memory *mem,
-	const void *gone, size_t gone_len);
+	const struct virtio_backend_change *change);
 
 /**
  * user_memory.c: from @a had, which the back end has, to @a mem, while rings run: no region that is in

@@ -11,8 +11,7 @@
 struct walk {
 	const char *name;
 	struct virtio_backend_memory *mem;
-	const char *gone;
-	size_t gone_len;
+	const struct virtio_backend_change *change;
 };
 
 /*
@@ -47,7 +46,7 @@ add_segment(const struct rte_memseg_list *list, const struct rte_memseg *ms, voi
 	int fd;
 
 	/* Memory that the application brought is nobody's to share but its own. */
-	if (list->external || ms->addr_64 - (uintptr_t)w->gone < w->gone_len)
+	if (list->external || virtio_backend_goes(w->change, ms->addr_64))
 		return 0;
 	fd = rte_memseg_get_fd_thread_unsafe(ms);
 	if (fd < 0 || rte_memseg_get_fd_offset_thread_unsafe(ms, &offset) < 0) {
@@ -76,10 +75,10 @@ add_segment(const struct rte_memseg_list *list, const struct rte_memseg *ms, voi
 }
 
 int
-virtio_user_memory_collect(const char *name, struct virtio_backend_memory *mem, const void *gone,
-	size_t gone_len)
+virtio_user_memory_collect(const char *name, struct virtio_backend_memory *mem,
+	const struct virtio_backend_change *change)
 {
-	struct walk w = { .name = name, .mem = mem, .gone = gone, .gone_len = gone_len };
+	struct walk w = { .name = name, .mem = mem, .change = change };
 
 	mem->n = 0;
 	return rte_memseg_walk_thread_unsafe(add_segment, &w);

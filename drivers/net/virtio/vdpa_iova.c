@@ -150,8 +150,7 @@ append(struct vdpa_ranges *ranges, uint64_t addr, uint64_t size)
 
 struct walk {
 	struct vdpa_ranges *ranges;
-	const char *gone;
-	size_t gone_len;
+	const struct virtio_backend_change *change;
 	bool growing; /* the last range may still grow */
 };
 
@@ -159,12 +158,11 @@ static int
 add_segment(const struct rte_memseg_list *list, const struct rte_memseg *ms, void *arg)
 {
 	struct walk *w = arg;
-	const char *addr = ms->addr;
 	const bool stays = ms->flags & RTE_MEMSEG_FLAG_DO_NOT_FREE;
 	struct vdpa_range *last = w->ranges->n > 0 ? &w->ranges->range[w->ranges->n - 1] : NULL;
 
 	/* Memory that the application brought is nobody's to share but its own. */
-	if (list->external || (addr >= w->gone && addr < w->gone + w->gone_len))
+	if (list->external || virtio_backend_goes(w->change, ms->addr_64))
 		return 0;
 	if (w->growing && stays && last->addr + last->size == ms->addr_64) {
 		last->size += ms->len;
@@ -192,9 +190,9 @@ by_address(const void *a, const void *b)
 }
 
 static int
-collect(struct vdpa_iova *v, const void *gone, size_t gone_len)
+collect(struct vdpa_iova *v, const struct virtio_backend_change *change)
 {
-	struct walk w = { .ranges = &v->wanted, .gone = gone, .gone_len = gone_len };
+	struct walk w = { .ranges = &v->wanted, .change = change };
 	int ret;
 
 	v->wanted.n = 0;
@@ -272,10 +270,10 @@ take_over(struct vdpa_iova *v)
 }
 
 int
-vdpa_iova_update(const struct virtio_user *u, struct vdpa_iova *v, const void *gone,
-	size_t gone_len)
+vdpa_iova_update(const struct virtio_user *u, struct vdpa_iova *v,
+	const struct virtio_backend_change *change)
 {
-	int ret = collect(v, gone, gone_len);
+	int ret = collect(v, change);
 	int end;
 
 	if (ret < 0)

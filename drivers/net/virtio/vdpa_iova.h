@@ -45,13 +45,13 @@ void vdpa_iova_init(struct vdpa_iova *v);
 void vdpa_iova_release(struct vdpa_iova *v);
 
 /**
- * Have all of DPDK's memory mapped, but for @a gone_len bytes at @a gone that are about to go, and
- * nothing else of it. DPDK's memory lock must be held.
+ * Have all of DPDK's memory mapped, but for what is about to go with this @a change, which may be NULL,
+ * and nothing else of it. DPDK's memory lock must be held.
  * @return 0; -ERANGE memory that the device cannot reach; -ENOMEM it may not be locked; or another
  *   negative errno. A line in the log says why.
  */
-int vdpa_iova_update(const struct virtio_user *u, struct vdpa_iova *v, const void *gone,
-	size_t gone_len);
+int vdpa_iova_update(const struct virtio_user *u, struct vdpa_iova *v,
+	const struct virtio_backend_change *change);
 
 /** Undo all mappings of DPDK's memory; what fails is gone anyway. */
 void vdpa_iova_clear(struct vdpa_iova *v);
