@@ -136,14 +136,8 @@ is_connected(struct frontend *fe)
 static bool
 share(struct frontend *fe, int fd, uint64_t size)
 {
-	struct vhost_user_message msg = fe_message(VHOST_USER_SET_MEM_TABLE,
-		offsetof(struct vhost_user_mem_table, regions) + sizeof(struct vhost_user_region));
+	struct vhost_user_message msg = fe_memory_message(fd, size);
 
-	msg.payload.mem_table.nregions = 1;
-	msg.payload.mem_table.regions[0] = (struct vhost_user_region){ .gpa = FE_GPA,
-		.size = size,
-		.fe_va = FE_VA };
-	msg.fds[msg.nfds++] = fd;
 	return served(fe, &msg);
 }
 

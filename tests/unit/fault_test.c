@@ -294,24 +294,10 @@ read_config(struct frontend *fe)
 	return say(fe, &msg, true);
 }
 
-static struct vhost_user_message
-memory_table(const struct frontend *fe)
-{
-	struct vhost_user_message table = fe_message(VHOST_USER_SET_MEM_TABLE,
-		offsetof(struct vhost_user_mem_table, regions) + sizeof(struct vhost_user_region));
-
-	table.payload.mem_table.nregions = 1;
-	table.payload.mem_table.regions[0] = (struct vhost_user_region){ .gpa = FE_GPA,
-		.size = FE_MEMORY_SIZE,
-		.fe_va = FE_VA };
-	table.fds[table.nfds++] = fe->memfd;
-	return table;
-}
-
 static bool
 share_memory(struct frontend *fe)
 {
-	struct vhost_user_message table = memory_table(fe);
+	struct vhost_user_message table = fe_memory_message(fe->memfd, FE_MEMORY_SIZE);
 
 	return say(fe, &table, false);
 }
@@ -322,7 +308,7 @@ share_late_memory(struct frontend *fe)
 {
 	struct vhost_user_message advise = fe_message(VHOST_USER_POSTCOPY_ADVISE, 0);
 	struct vhost_user_message listen = fe_message(VHOST_USER_POSTCOPY_LISTEN, 0);
-	struct vhost_user_message table = memory_table(fe);
+	struct vhost_user_message table = fe_memory_message(fe->memfd, FE_MEMORY_SIZE);
 
 	return say(fe, &advise, true) && say(fe, &listen, false) && say(fe, &table, true) &&
 		say_u64(fe, VHOST_USER_SET_MEM_TABLE, 0, -1);

@@ -160,17 +160,25 @@ fe_set_features(struct frontend *fe, uint64_t features)
 	return fe_set_u64(fe, VHOST_USER_SET_FEATURES, features);
 }
 
-int
-fe_set_memory(struct frontend *fe)
+struct vhost_user_message
+fe_memory_message(int fd, uint64_t size)
 {
 	struct vhost_user_message msg = fe_message(VHOST_USER_SET_MEM_TABLE,
 		offsetof(struct vhost_user_mem_table, regions) + sizeof(struct vhost_user_region));
 
 	msg.payload.mem_table.nregions = 1;
 	msg.payload.mem_table.regions[0] = (struct vhost_user_region){ .gpa = FE_GPA,
-		.size = FE_MEMORY_SIZE,
+		.size = size,
 		.fe_va = FE_VA };
-	msg.fds[msg.nfds++] = fe->memfd;
+	msg.fds[msg.nfds++] = fd;
+	return msg;
+}
+
+int
+fe_set_memory(struct frontend *fe)
+{
+	struct vhost_user_message msg = fe_memory_message(fe->memfd, FE_MEMORY_SIZE);
+
 	return fe_send(fe, &msg);
 }
 

@@ -63,6 +63,8 @@ int fe_set_fd(struct frontend *fe, uint32_t request, uint32_t index, int fd);
 int fe_set_backend_fd(struct frontend *fe, int fd);
 
 int fe_set_features(struct frontend *fe, uint64_t features);
+/** SET_MEM_TABLE of one region at FE_GPA and FE_VA: the first @a size bytes of the file. */
+struct vhost_user_message fe_memory_message(int fd, uint64_t size);
 int fe_set_memory(struct frontend *fe);
 int fe_set_addr(struct frontend *fe, uint32_t index);
 int fe_set_kick(struct frontend *fe, uint32_t index);

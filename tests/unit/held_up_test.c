@@ -399,14 +399,8 @@ make_fuse_file(struct fuse_file *file)
 static int
 share(struct frontend *fe, int fd)
 {
-	struct vhost_user_message msg = fe_message(VHOST_USER_SET_MEM_TABLE,
-		offsetof(struct vhost_user_mem_table, regions) + sizeof(struct vhost_user_region));
+	struct vhost_user_message msg = fe_memory_message(fd, FUSE_FILE_SIZE);
 
-	msg.payload.mem_table.nregions = 1;
-	msg.payload.mem_table.regions[0] = (struct vhost_user_region){ .gpa = FE_GPA,
-		.size = FUSE_FILE_SIZE,
-		.fe_va = FE_VA };
-	msg.fds[msg.nfds++] = fd;
 	return fe_send(fe, &msg);
 }
 
