@@ -343,6 +343,26 @@ front_end_answers(void *arg)
 	return arg;
 }
 
+/* A front end that has said which protocol features it wants. */
+static void
+agree(struct frontend *fe, uint64_t protocol)
+{
+	serve(path, 0);
+	fe_init(fe, fe_connect(path), NULL);
+	assert_int_equal(fe_set_u64(fe, VHOST_USER_SET_PROTOCOL_FEATURES, protocol), 0);
+	sem_wait(&app.connected);
+}
+
+/* A channel for requests of the back end: its first end is the front end's. */
+static void
+open_channel(struct frontend *fe, int *fds)
+{
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
+	assert_int_equal(fe_set_backend_fd(fe, fds[1]), 0);
+	/* It has been dealt with when this is answered. */
+	fe_get_u64(fe, VHOST_USER_GET_FEATURES);
+}
+
 static void
 front_end_is_told_of_configuration_changes(void **state)
 {
@@ -352,19 +372,11 @@ front_end_is_told_of_configuration_changes(void **state)
 	void *ok;
 
 	(void)state;
-	serve(path, 0);
-	fe_init(&fe, fe_connect(path), NULL);
-	assert_int_equal(fe_set_u64(&fe, VHOST_USER_SET_PROTOCOL_FEATURES,
-				 FEATURE(VHOST_USER_PF_REPLY_ACK) |
-					 FEATURE(VHOST_USER_PF_BACKEND_REQ)),
-		0);
-	sem_wait(&app.connected);
+	agree(&fe, FEATURE(VHOST_USER_PF_REPLY_ACK) | FEATURE(VHOST_USER_PF_BACKEND_REQ));
 	assert_int_equal(rte_vhost_backend_config_change(app.vid, false), -ENOTSUP);
 
-	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
-	assert_int_equal(fe_set_backend_fd(&fe, fds[1]), 0);
+	open_channel(&fe, fds);
 	close(fds[1]);
-	fe_get_u64(&fe, VHOST_USER_GET_FEATURES);
 	answer_late(fds[0]);
 	assert_int_equal(pthread_create(&thread, NULL, front_end_answers, fds), 0);
 	assert_int_equal(rte_vhost_backend_config_change(app.vid, true), 0);
@@ -396,17 +408,9 @@ configuration_changes_are_not_waited_for_in_the_event_loop(void **state)
 	int fds[2], ret;
 
 	(void)state;
-	serve(path, 0);
-	fe_init(&fe, fe_connect(path), NULL);
-	assert_int_equal(fe_set_u64(&fe, VHOST_USER_SET_PROTOCOL_FEATURES,
-				 FEATURE(VHOST_USER_PF_REPLY_ACK) |
-					 FEATURE(VHOST_USER_PF_BACKEND_REQ)),
-		0);
-	sem_wait(&app.connected);
-	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
-	assert_int_equal(fe_set_backend_fd(&fe, fds[1]), 0);
+	agree(&fe, FEATURE(VHOST_USER_PF_REPLY_ACK) | FEATURE(VHOST_USER_PF_BACKEND_REQ));
+	open_channel(&fe, fds);
 	close(fds[1]);
-	fe_get_u64(&fe, VHOST_USER_GET_FEATURES);
 	event_loop_run(vhost_user_event_loop(), change_configuration, &ret);
 	assert_int_equal(ret, 0);
 	assert_int_equal(vhost_user_receive(fds[0], &msg), 1);
@@ -425,15 +429,8 @@ front_end_that_does_not_read_blocks_nobody(void **state)
 	int fds[2], ret;
 
 	(void)state;
-	serve(path, 0);
-	fe_init(&fe, fe_connect(path), NULL);
-	assert_int_equal(fe_set_u64(&fe, VHOST_USER_SET_PROTOCOL_FEATURES,
-				 FEATURE(VHOST_USER_PF_BACKEND_REQ)),
-		0);
-	sem_wait(&app.connected);
-	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
-	assert_int_equal(fe_set_backend_fd(&fe, fds[1]), 0);
-	fe_get_u64(&fe, VHOST_USER_GET_FEATURES);
+	agree(&fe, FEATURE(VHOST_USER_PF_BACKEND_REQ));
+	open_channel(&fe, fds);
 	assert_int_equal(fcntl(fds[1], F_SETFL, 0), 0);
 	do
 		ret = rte_vhost_backend_config_change(app.vid, false);
