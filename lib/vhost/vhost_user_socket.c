@@ -227,10 +227,15 @@ bind_path(struct vhost_user_socket *s)
 			return ret;
 		}
 	}
-	if (stat(s->path, &st) == 0) {
-		s->listen_dev = st.st_dev;
-		s->listen_inode = st.st_ino;
+	if (stat(s->path, &st) != 0) {
+		ret = -errno;
+		VHOST_LOG(ERR, "%s: cannot look at the socket that was just made: %s", s->path,
+			strerror(-ret));
+		unlink(s->path);
+		return ret;
 	}
+	s->listen_dev = st.st_dev;
+	s->listen_inode = st.st_ino;
 	return 0;
 }
 
@@ -425,8 +430,11 @@ destroy_in_loop(void *arg)
 	s->removed = true;
 	event_source_remove(s->listener);
 	event_source_remove(s->timer);
-	if (s->listen_fd >= 0)
+	if (s->listen_fd >= 0) {
 		unlink_path(s);
+		/* Closing takes its time; who comes now is told at once that nobody listens. */
+		shutdown(s->listen_fd, SHUT_RDWR);
+	}
 	/* Front ends that wait to be accepted may have sent something already. */
 	vhost_aside_close(s->listen_fd);
 	vhost_aside_close(s->first_fd);
