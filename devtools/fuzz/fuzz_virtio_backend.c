@@ -389,7 +389,18 @@ no_doorbell(struct virtio_queue *q)
 	fuzz_check(q->index < QUEUES);
 }
 
-static const struct virtio_transport_ops no_transport = { .name = "fuzz", .notify = no_doorbell };
+static int
+backend_config(struct virtio_device *dev, uint32_t offset, void *buf, uint32_t len)
+{
+	fuzz_check(dev == &user->dev);
+	return user->backend->read_config(user, offset, buf, len);
+}
+
+static const struct virtio_transport_ops no_transport = {
+	.name = "fuzz",
+	.read_config = backend_config,
+	.notify = no_doorbell,
+};
 
 static void
 control_acts(void)

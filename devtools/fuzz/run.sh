@@ -51,8 +51,9 @@ mkdir -p build-fuzz/findings
 for target in "${chosen[@]}"; do
 	printf '\n== %s, %s s\n' "$target" "$time"
 	mkdir -p "build-fuzz/corpus/$target"
+	# Printing functions starts a symbolizer, whose descriptors a target would take for left ones.
 	"build-fuzz/devtools/fuzz/fuzz_$target" \
-		-max_total_time="$time" -max_len=4096 -timeout=10 -print_final_stats=1 \
+		-max_total_time="$time" -max_len=4096 -timeout=10 -print_final_stats=1 -print_funcs=0 \
 		-artifact_prefix="build-fuzz/findings/$target-" \
 		"build-fuzz/corpus/$target" "devtools/fuzz/corpus/$target" || {
 		printf 'fuzz: %s has a finding\n' "$target" >&2
