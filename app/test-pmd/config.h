@@ -19,6 +19,8 @@
 
 #define BURST_MAX 512
 #define BURST_DEFAULT 32
+/* Whoever types 'stop' waits no longer than this for lcores that sleep. */
+#define MAX_SLEEP_US 100000
 #define QUEUES_MAX RTE_MAX_QUEUES_PER_PORT
 #define VDPA_OPTIONS_MAX 64
 
@@ -65,8 +67,9 @@ struct config {
 	uint64_t core_mask; /* 0 for all */
 	uint16_t burst;
 	uint16_t num_procs,
-		proc_id; /* processes that share the ports' queues, and which one this is */
-	bool retry;      /* hand a full transmit queue its frames again */
+		proc_id;    /* processes that share the ports' queues, and which one this is */
+	uint32_t max_sleep; /* microseconds an idle lcore sleeps at most, 0 for never */
+	bool retry;         /* hand a full transmit queue its frames again */
 	uint32_t retry_count;
 	uint32_t retry_delay; /* microseconds */
 	bool flush_rx;

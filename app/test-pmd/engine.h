@@ -58,7 +58,12 @@ struct __rte_cache_aligned fwd_lcore {
 	unsigned int stream_count;
 	struct fwd_stream **streams;
 	unsigned int tx_first; /* bursts to send before the engine's loop */
+	uint32_t max_sleep;    /* microseconds; 0 polls without a rest */
 	const struct fwd_engine *engine;
+
+	/* Its own: what its streams had moved, and how long it slept, at its last look. */
+	uint64_t moved;
+	uint32_t sleep;
 
 	/* The one word that the main thread writes while the lcore runs. */
 	_Alignas(RTE_CACHE_LINE_SIZE) bool stop;
@@ -98,6 +103,9 @@ fwd_stopping(const struct fwd_lcore *lcore)
 	return __atomic_load_n(&lcore->stop, __ATOMIC_RELAXED);
 }
 
+/** Sleep, if no stream moved a frame since the last call: longer from time to time, until one does. */
+void fwd_rest(struct fwd_lcore *lcore);
+
 #define FWD_ENGINE_LOOP(function, burst) \
 	static void function(struct fwd_lcore *lcore) \
 	{ \
@@ -107,6 +115,8 @@ fwd_stopping(const struct fwd_lcore *lcore)
 		while (likely(!fwd_stopping(lcore))) { \
 			for (unsigned int i = 0; i < count; i++) \
 				burst(streams[i]); \
+			if (unlikely(lcore->max_sleep != 0)) \
+				fwd_rest(lcore); \
 		} \
 	}
 

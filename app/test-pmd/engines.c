@@ -29,6 +29,25 @@ fwd_engine_find(const char *name)
 }
 
 void
+fwd_rest(struct fwd_lcore *lcore)
+{
+	uint64_t moved = 0;
+
+	for (unsigned int i = 0; i < lcore->stream_count; i++) {
+		const struct fwd_counters *counters = &lcore->streams[i]->counters;
+
+		moved += counters->rx_packets + counters->tx_packets;
+	}
+	if (moved != lcore->moved) {
+		lcore->moved = moved;
+		lcore->sleep = 0;
+		return;
+	}
+	lcore->sleep = RTE_MIN(2 * lcore->sleep + 1, lcore->max_sleep);
+	rte_delay_us_sleep(lcore->sleep);
+}
+
+void
 fwd_transmit_rest(struct fwd_stream *stream, struct rte_mbuf **pkts, uint16_t count, uint64_t bytes)
 {
 	for (uint32_t tries = stream->retry_count; tries != 0 && count != 0; tries--) {

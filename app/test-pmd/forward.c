@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include <rte_errno.h>
@@ -251,6 +252,8 @@ fwd_show_config(void)
 	plan_print(&plan);
 	printf("\n  %s packet forwarding packets/burst=%u%s\n", config.engine->name, config.burst,
 		config.retry ? " with retry" : "");
+	if (config.max_sleep != 0)
+		printf("  idle lcores sleep up to %u us\n", config.max_sleep);
 	for (unsigned int i = 0; i < plan.port_count; i++) {
 		const struct port *port = port_find(plan.ports[i]);
 
@@ -349,6 +352,7 @@ lcores_make(const struct plan *plan, uint32_t tx_first)
 		lcore->lcore_id = plan->lcores[l];
 		lcore->engine = plan->engine;
 		lcore->tx_first = tx_first;
+		lcore->max_sleep = config.max_sleep;
 		lcore->streams = calloc(plan->stream_count, sizeof(struct fwd_stream *));
 		if (lcore->streams == NULL)
 			return -ENOMEM;
@@ -406,6 +410,9 @@ lcore_main(void *arg)
 {
 	struct fwd_lcore *lcore = arg;
 
+	/* Linux adds 50 microseconds to any sleep, unless told otherwise. */
+	if (lcore->max_sleep != 0)
+		prctl(PR_SET_TIMERSLACK, 1000UL);
 	for (unsigned int n = 0; n < lcore->tx_first && !fwd_stopping(lcore); n++) {
 		for (unsigned int i = 0; i < lcore->stream_count; i++)
 			send_first(lcore->streams[i]);

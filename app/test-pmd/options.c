@@ -110,6 +110,8 @@ static const struct option_row rows[] = {
 		.help = "lcores that forward" },
 	{ "coremask", "MASK", KIND_MASK, 0, &config.core_mask,
 		.help = "which lcores those may be" },
+	{ "max-sleep", "MICROSECONDS", KIND_U32, 0, &config.max_sleep, 0, MAX_SLEEP_US,
+		.help = "a forwarding lcore without work sleeps, so long at most; 0: it polls" },
 	{ "num-procs", "N", KIND_U16, 0, &config.num_procs, 1, QUEUES_MAX,
 		.help = "processes among which the queues of each port are divided" },
 	{ "proc-id", "N", KIND_U16, 0, &config.proc_id, 0, QUEUES_MAX - 1,

@@ -58,6 +58,7 @@ def bad_options_are_one_line_and_status_1(w: Workspace) -> None:
         "--txpkts=7": "at least 42",
         "--forward-mode=warp": "one of io mac",
         "--nb-cores=99": "give it more with -l",
+        "--max-sleep=100001": "takes a number from 0 to 100000",
         "--proc-id=1": "1 is not below the 1 of --num-procs",
         "--vdpa=nothing": "DEVICE=SOCKET",
         "extra": "is no option",
@@ -250,6 +251,30 @@ def ports_come_and_go_while_forwarding(w: Workspace) -> None:
     expect_in(app.command("show port stats 1"), "is closed")
     expect_in(app.command("port detach 1"), "is detached")
     expect_in(app.command("start"), r"ports=1 - cores=1 - streams=1")
+    app.quit()
+
+
+def switches(process: tp.Testpmd) -> int:
+    """How often the thread of the only worker lcore gave its processor up."""
+    tasks = {(task / "comm").read_text(encoding="ascii").strip(): task
+             for task in Path(f"/proc/{process.pid}/task").iterdir()}
+    workers = [name for name in tasks if "worker" in name]
+    check(len(workers) == 1, f"one worker's thread, got {list(tasks)}")
+    status = (tasks[workers[0]] / "status").read_text(encoding="ascii")
+    return int(re.search(r"^voluntary_ctxt_switches:\s+(\d+)$", status, re.M)[1])
+
+
+def idle_lcores_sleep(w: Workspace) -> None:
+    app = pmd(w, LOOP, ["--max-sleep=1000"])
+    expect_in(app.command("show config fwd"), r"^  idle lcores sleep up to 1000 us$")
+    app.command("set fwd rxonly")
+    app.command("start")
+    before = switches(app)
+    app.until("naps", lambda: switches(app) > before + 10)
+    app.command("stop")
+    for line in ("set fwd seq", "set seq count 100000", "start"):
+        app.command(line)
+    app.expect(r"^  verdict: passed$")
     app.quit()
 
 
@@ -557,6 +582,7 @@ if __name__ == "__main__":
         ports_come_and_go,
         taps_come_and_go,
         ports_come_and_go_while_forwarding,
+        idle_lcores_sleep,
         fewer_cores_than_streams,
         counters_come_as_json,
         numbered_frames_pass_a_good_path,
