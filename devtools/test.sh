@@ -156,8 +156,8 @@ run() {
 	[ $verbose -eq 0 ] || options=(--verbose)
 	rm -f "$dir/meson-logs/testlog.json"
 	start_ahead "$@"
-	# Some tests wait most of the time. Those that poll run alone.
-	meson test --no-rebuild -C "$dir" --num-processes $((3 * $(nproc))) "${options[@]}" "${names[@]}"
+	# Tests wait much of the time, for each other's processes, guests and time limits.
+	meson test --no-rebuild -C "$dir" --num-processes $((2 * $(nproc))) "${options[@]}" "${names[@]}"
 	devtools/meson-tests.py results "$dir" $no_skips >>"$results" ||
 		printf 'FAIL\tmeson test in %s\t\n' "$dir" >>"$results"
 }
