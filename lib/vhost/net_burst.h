@@ -39,6 +39,13 @@ enum net_burst_mode {
 	NET_BURST_MODES = 1 << 4,
 };
 
+/** The burst itself: a function for each mode, or one for all, with which compilers are done sooner. */
+#ifdef VHOST_BURST_ONCE
+#define NET_BURST_TEMPLATE __rte_noinline
+#else
+#define NET_BURST_TEMPLATE __rte_always_inline
+#endif
+
 /** Functions of one instruction set, by mode. */
 extern const vhost_vring_enqueue_t net_enqueue_base[NET_BURST_MODES],
 	net_enqueue_avx2[NET_BURST_MODES], net_enqueue_avx512[NET_BURST_MODES];

@@ -184,7 +184,7 @@ dequeue_batch(struct vhost_vring *vr, struct rte_mempool *pool, struct rte_mbuf 
 		rte_mempool_put_bulk(pool, (void **)&pkts[got], n - got);
 }
 
-static __rte_always_inline uint16_t
+static NET_BURST_TEMPLATE uint16_t
 dequeue_burst(struct vhost_vring *vr, struct rte_mempool *pool, struct rte_mbuf **pkts, uint16_t n,
 	const unsigned int mode)
 {

@@ -133,7 +133,7 @@ enqueue_batch(struct vhost_vring *vr, struct rte_mbuf **pkts, uint16_t n, struct
 	net_forget(b, slot);
 }
 
-static __rte_always_inline uint16_t
+static NET_BURST_TEMPLATE uint16_t
 enqueue_burst(struct vhost_vring *vr, struct rte_mbuf **pkts, uint16_t n, const unsigned int mode)
 {
 	struct net_given given = net_given_begin(vr, mode);
