@@ -16,6 +16,7 @@
 #include <sys/eventfd.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <linux/virtio_config.h>
@@ -360,6 +361,35 @@ state_for_a_pipe_that_is_full(void **state)
 	vhost_aside_settle();
 }
 
+/* The listener is closed behind what cannot be closed; who comes meanwhile does not wait for it. */
+static void
+nobody_connects_to_a_socket_that_was_unregistered(void **state)
+{
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	struct stuck_pipe stuck;
+	struct frontend fe;
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	(void)state;
+	make_stuck(&stuck);
+	serve();
+	/* A name that outlives the socket's. */
+	snprintf(addr.sun_path, sizeof(addr.sun_path), "%s.link", path);
+	assert_int_equal(link(path, addr.sun_path), 0);
+	fe_init(&fe, fe_connect(path), NULL);
+	assert_int_equal(fe_set_fd(&fe, VHOST_USER_SET_VRING_CALL, 0, stuck.reader), 0);
+	close(stuck.reader);
+	fe_assert_closed(&fe);
+	end();
+	assert_int_equal(connect(fd, (struct sockaddr *)&addr, sizeof(addr)), -1);
+	assert_int_equal(errno, ECONNREFUSED);
+	assert_int_equal(unlink(addr.sun_path), 0);
+	close(fd);
+	fe_fini(&fe);
+	stuck_pipe_release(&stuck);
+	vhost_aside_settle();
+}
+
 /* A front end that asks for what never ends can still be got rid of. */
 static void
 socket_is_unregistered_meanwhile(void **state)
@@ -546,6 +576,7 @@ main(void)
 		cmocka_unit_test(state_in_a_pipe_that_cannot_be_read),
 		cmocka_unit_test(state_in_a_pipe_that_blocks_after_all),
 		cmocka_unit_test(state_for_a_pipe_that_is_full),
+		cmocka_unit_test(nobody_connects_to_a_socket_that_was_unregistered),
 		cmocka_unit_test(socket_is_unregistered_meanwhile),
 		cmocka_unit_test(file_whose_server_is_silent),
 		cmocka_unit_test(server_may_be_trusted),
