@@ -30,7 +30,7 @@ struct frontend {
 	uint8_t *memory;
 	uint64_t features;
 	bool packed;
-	bool impatient; /**< fe_get_u64() waits for no answer, and gives 0 */
+	bool impatient; /**< fe_get_u64() gives 0, whether there is somebody to answer or not */
 	int kick[FE_RINGS];
 	int call[FE_RINGS];
 };

@@ -6,11 +6,11 @@ They find each other by a file prefix, and their memory in hugepages that are fi
 from .result import Skip
 from .workspace import MEMORY_MB, RUNTIME_DIR, Workspace, cores, free_hugepages_mb, sanitized
 
+ABOVE_SHADOW = 0x200000000000
+
 
 class SharedMemory:
     def __init__(self, workspace: Workspace, memory_mb: int = MEMORY_MB):
-        if sanitized():
-            raise Skip("the sanitizer's own memory is where the primary has what is shared")
         if free_hugepages_mb() < memory_mb:
             raise Skip(f"several processes share memory in hugepages only: {memory_mb} MB of them "
                        f"are needed, {free_hugepages_mb()} MB are free")
@@ -23,7 +23,9 @@ class SharedMemory:
         """EAL options of one of the processes, which polls on one core."""
         usable = cores()
         cpu = usable[core % len(usable)]
-        return ["--no-pci", "--lcores", f"0@{cpu},1@{cpu}", "--file-prefix", self.prefix,
+        # Where EAL looks for room by itself is the sanitizer's own memory.
+        base = [f"--base-virtaddr={ABOVE_SHADOW:#x}"] if sanitized() else []
+        return [*base, "--no-pci", "--lcores", f"0@{cpu},1@{cpu}", "--file-prefix", self.prefix,
                 "--huge-dir", str(self.directory),
                 "--proc-type", "secondary" if secondary else "primary"] + (
                     [] if secondary else ["-m", str(self.memory_mb), "--single-file-segments"])

@@ -4,6 +4,7 @@
 Environment variables, all optional (the build sets the first three):
   VDPA_BUILD     build directory of this tree (default: build in the source root)
   VDPA_SANITIZE  b_sanitize of that build (default: none)
+  VDPA_COMPILER  what it was compiled with, gcc or clang (default: gcc)
   VDPA_TESTPMD   program to use as dpdk-vdpa-testpmd instead of the one built there
   VDPA_NO_HUGE   not empty: behave as if this machine had no hugepages
 """
@@ -19,6 +20,7 @@ from .result import Failure, Skip
 SOURCE_ROOT = Path(__file__).resolve().parents[3]
 BUILD_DIR = Path(os.environ.get("VDPA_BUILD") or SOURCE_ROOT / "build")
 SANITIZE = os.environ.get("VDPA_SANITIZE", "none")
+COMPILER = os.environ.get("VDPA_COMPILER", "gcc")
 HUGEPAGE_DIR = Path("/sys/kernel/mm/hugepages/hugepages-2048kB")
 MEMORY_MB = 128
 CLONE_NEWNS = 0x20000
