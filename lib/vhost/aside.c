@@ -88,6 +88,16 @@ vhost_aside_release(struct vhost_aside *a)
 }
 
 struct vhost_aside *
+vhost_aside_get(struct vhost_aside *a)
+{
+	pthread_mutex_lock(&lock);
+	if (a != NULL)
+		a->references++;
+	pthread_mutex_unlock(&lock);
+	return a;
+}
+
+struct vhost_aside *
 vhost_aside_enter(struct vhost_aside *aside)
 {
 	struct vhost_aside *former = current;
@@ -215,7 +225,8 @@ do_job(void *arg)
 	struct job *job = arg;
 
 	job->work(job->arg);
-	job->aside->in_loop(job_is_done, job);
+	if (job->done != NULL)
+		job->aside->in_loop(job_is_done, job);
 	pthread_mutex_lock(&lock);
 	job->aside->jobs--;
 	end(job->aside);
@@ -233,7 +244,8 @@ vhost_aside_run(void (*work)(void *arg), void (*done)(void *arg), void *arg)
 
 	if (a == NULL) {
 		work(arg);
-		done(arg);
+		if (done != NULL)
+			done(arg);
 		return 0;
 	}
 	job = malloc(sizeof(*job));

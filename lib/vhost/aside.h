@@ -34,6 +34,9 @@ struct vhost_aside *vhost_aside_create(vhost_aside_in_loop in_loop);
 /** Nobody enters it any more. It is freed when its threads have ended. NULL is ignored. */
 void vhost_aside_release(struct vhost_aside *aside);
 
+/** Keep it, until another vhost_aside_release(). @return the same; NULL stays NULL */
+struct vhost_aside *vhost_aside_get(struct vhost_aside *aside);
+
 /** From now on, this thread works for another socket, or for none (NULL). @return for which before */
 struct vhost_aside *vhost_aside_enter(struct vhost_aside *aside);
 
@@ -47,8 +50,8 @@ void vhost_aside_close(int fd);
 unsigned int vhost_aside_pending(void);
 
 /**
- * Call @a work(arg) in a thread of its own, and then @a done(arg) in the event loop, with this
- * entered. Outside of any socket, both at once.
+ * Call @a work(arg) in a thread of its own, and then @a done(arg), unless that is NULL, in the event
+ * loop, with this entered. Outside of any socket, both at once.
  *
  * @return 0; -EBUSY so much of the socket is held up already; -ENOMEM or -EAGAIN no thread
  */

@@ -600,6 +600,7 @@ clear_facts(struct vhost_device *dev)
 	dev->transfer = NULL;
 	dev->go_on = NULL;
 	dev->backend_fd = -1;
+	dev->aside = NULL;
 	dev->suspended = dev->closing = dev->cleaned_up = false;
 	dev->engaged = dev->running = dev->refused = false;
 	dev->extern_ops = (struct rte_vhost_user_extern_ops){ 0 };
@@ -694,6 +695,7 @@ vhost_device_destroy(struct vhost_device *dev)
 	dev->inflight = (struct vhost_inflight_region){ 0 };
 	dev->log = (struct vhost_dirty_log){ 0 };
 	close_fd(&dev->backend_fd);
+	dev->aside = NULL;
 	dev->vdpa = NULL;
 	__atomic_store_n(&dev->used, false, __ATOMIC_RELEASE);
 	vhost_device_unlock(dev);

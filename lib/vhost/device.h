@@ -37,6 +37,7 @@
 
 struct event_source;
 struct vhost_postcopy_watch;
+struct vhost_aside;
 struct vhost_state_transfer;
 struct rte_vdpa_device;
 
@@ -174,6 +175,7 @@ struct vhost_device {
 	struct event_source *miss_timer;
 	int backend_fd;              /**< SET_BACKEND_REQ_FD, or -1 */
 	pthread_mutex_t answer_lock; /**< held by who waits for an answer on it */
+	struct vhost_aside *aside;   /**< of the socket, for as long as it is connected; or NULL */
 	bool suspended;              /**< stopped for a moment, while something of it changes */
 	bool closing;                /**< the connection ends */
 	bool cleaned_up;             /**< and the vDPA driver knows */

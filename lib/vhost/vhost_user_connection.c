@@ -269,6 +269,7 @@ connection_create(struct vhost_user_socket *s, int fd, const struct vhost_device
 		return NULL;
 	}
 	c->dev->go_on = connection_go_on;
+	c->dev->aside = s->aside;
 	c->socket = s;
 	c->fd = fd;
 	s->references++;

@@ -390,6 +390,45 @@ nobody_connects_to_a_socket_that_was_unregistered(void **state)
 	vhost_aside_settle();
 }
 
+static int vid;
+
+static int
+note_vid(int connection)
+{
+	vid = connection;
+	return 0;
+}
+
+/* An application that asks a front end for an answer waits as long as it was told, not longer. */
+static void
+answer_on_a_channel_that_cannot_be_read(void **state)
+{
+	static const struct rte_vhost_device_ops ops = { .new_connection = note_vid };
+	struct stuck_pipe stuck;
+	struct frontend fe;
+
+	(void)state;
+	if (!stuck_socket_open(&stuck))
+		skip();
+	assert_int_equal(rte_vhost_driver_register(path, 0), 0);
+	assert_int_equal(rte_vhost_driver_callback_register(path, &ops), 0);
+	assert_int_equal(rte_vhost_driver_start(path), 0);
+	fe_init(&fe, fe_connect(path), NULL);
+	assert_int_equal(fe_set_u64(&fe, VHOST_USER_SET_PROTOCOL_FEATURES,
+				 FEATURE(VHOST_USER_PF_BACKEND_REQ) |
+					 FEATURE(VHOST_USER_PF_REPLY_ACK)),
+		0);
+	assert_int_equal(fe_set_backend_fd(&fe, stuck.reader), 0);
+	/* Served in order: the channel is there when this is answered. */
+	assert_int_not_equal(fe_get_u64(&fe, VHOST_USER_GET_FEATURES), 0);
+	assert_int_equal(rte_vhost_backend_config_change(vid, true), -EIO);
+	assert_served(path);
+	fe_fini(&fe);
+	assert_int_equal(rte_vhost_driver_unregister(path), 0);
+	stuck_pipe_release(&stuck);
+	vhost_aside_settle();
+}
+
 /* A front end that asks for what never ends can still be got rid of. */
 static void
 socket_is_unregistered_meanwhile(void **state)
@@ -577,6 +616,7 @@ main(void)
 		cmocka_unit_test(state_in_a_pipe_that_blocks_after_all),
 		cmocka_unit_test(state_for_a_pipe_that_is_full),
 		cmocka_unit_test(nobody_connects_to_a_socket_that_was_unregistered),
+		cmocka_unit_test(answer_on_a_channel_that_cannot_be_read),
 		cmocka_unit_test(socket_is_unregistered_meanwhile),
 		cmocka_unit_test(file_whose_server_is_silent),
 		cmocka_unit_test(server_may_be_trusted),

@@ -2,8 +2,9 @@
 
 /**
  * @file
- * A pipe that nobody can read or close: a thread of its own writes to it from memory whose page does
- * not come, and holds the pipe's lock meanwhile, as any process can that shares a pipe.
+ * A pipe that nobody can read or close, or a socket that nobody can read: a thread of its own writes to
+ * it from, or reads it to, memory whose page does not come, and holds its lock meanwhile, as any process
+ * can that shares it.
  */
 
 #ifndef STUCK_PIPE_H
@@ -22,6 +23,9 @@ struct stuck_pipe {
 
 /** @return false: the kernel does not permit userfaultfd */
 bool stuck_pipe_open(struct stuck_pipe *p);
+
+/** The same with a socket; its peer is the writer, and the reader stays open until the release. */
+bool stuck_socket_open(struct stuck_pipe *p);
 
 /** Let its page come: whoever waits for the pipe goes on. */
 void stuck_pipe_release(struct stuck_pipe *p);
