@@ -79,7 +79,7 @@ class VirtioUser:
             workspace, "front-end", ours(), 1,
             [vdev("net_virtio_user0", path=socket, queues=options.queues,
                   packed_vq=options.packed)],
-            [f"--rxq={options.queues}", f"--txq={options.queues}"])
+            [f"--rxq={options.queues}", f"--txq={options.queues}"], polls=True)
 
     def start(self) -> None:
         start_numbered(self.frontend, window=128)

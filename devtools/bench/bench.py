@@ -101,10 +101,10 @@ def measure(workspace: Workspace, combination: str, mode: str, size: int, queues
     ports = [f"--rxq={queues}", f"--txq={queues}"]
     eal = [WIDEST] if mode.endswith(VECTOR) else []
     with Testpmd(workspace, "backend", PROGRAMS[backend](), 0,
-                 [vdev("net_vhost0", iface=socket, queues=queues)], ports) as back, \
+                 [vdev("net_vhost0", iface=socket, queues=queues)], ports, polls=True) as back, \
          Testpmd(workspace, "frontend", PROGRAMS[frontend](), 1,
                  [vdev("net_virtio_user0", path=socket, queues=queues, **MODES[mode])],
-                 ports, eal) as front:
+                 ports, eal, polls=True) as front:
         favour(back)
         favour(front)
         back.command("set fwd mac")

@@ -16,7 +16,8 @@ PROMPT = r"^testpmd> "
 # An emulated guest on a busy host is slow at loading programs.
 START_SECONDS = 180 if os.environ.get("LAB_GUEST") else 60
 COMMAND_SECONDS = 30
-# Ours leaves a core that it has nothing to do on to others, of which there are more than cores.
+# Ours leaves a core that it has nothing to do on to others, of which there are more than cores, unless
+# it shall poll.
 MAX_SLEEP_US = 200
 
 
@@ -53,13 +54,14 @@ class Testpmd(Process):
     eal    more EAL options, such as ["-d", FILE]
     pci    PCI devices to use, each an address and perhaps arguments; none are without
     shared memory that it shares with other processes, of which secondary ones come later
+    polls  it never sleeps, as it does not by itself: for measurements
     """
 
     def __init__(self, workspace: Workspace, name: str, program: Path, core: int,
                  vdevs: list[str], args: list[str] = (), eal: list[str] = (),
                  mbufs: int = 16384, huge: bool | None = None, netns: int | None = None,
                  env: dict | None = None, wait: bool = True, pci: list[str] = (),
-                 shared: SharedMemory | None = None, secondary: bool = False):
+                 shared: SharedMemory | None = None, secondary: bool = False, polls: bool = False):
         common = (shared.eal_args(core, secondary) if shared else
                   workspace.eal_args(core, name, huge=huge))
         if pci:
@@ -69,7 +71,7 @@ class Testpmd(Process):
             argv += ["-a", device]
         for vdev in vdevs:
             argv += ["--vdev", vdev]
-        rests = [f"--max-sleep={MAX_SLEEP_US}"] if program == ours() else []
+        rests = [f"--max-sleep={MAX_SLEEP_US}"] if program == ours() and not polls else []
         argv += ["--", "-i", f"--total-num-mbufs={mbufs}", *rests, *args]
         options = {"UBSAN_OPTIONS": "print_stacktrace=1"} if sanitized() else {}
         super().__init__(name, argv, workspace.path(workspace.unique(name) + ".log"),
