@@ -525,7 +525,8 @@ struct rte_vdpa_device *rte_vhost_get_vdpa_device(int vid);
  *   operations, during which the front end may itself be waiting.
  * @return
  *   0; -ENODEV no such vid; -ENOTSUP protocol feature SLAVE_REQ was not negotiated; -EIO the front
- *   end refused or did not answer; or what sendmsg(2) gave.
+ *   end refused or did not answer; -EBUSY front ends of this socket hold up as much as may be; -ENOMEM
+ *   or -EAGAIN no memory or thread to wait with; or what sendmsg(2) gave.
  */
 __rte_experimental int rte_vhost_backend_config_change(int vid, bool need_reply);
 

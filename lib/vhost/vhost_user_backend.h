@@ -18,7 +18,7 @@
  * which the front end might give only after the event loop answered it.
  *
  * @return 0; -ENOTSUP no such channel was negotiated or opened; -EIO the front end refused or does
- *   not answer; or what sendmsg(2) gave
+ *   not answer; what vhost_aside_run() gave, which waits; or what sendmsg(2) gave
  */
 int vhost_user_backend_request(struct vhost_device *dev, struct vhost_user_message *msg);
 
