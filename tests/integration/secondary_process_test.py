@@ -21,7 +21,7 @@ from harness.numbered import await_numbered, start_numbered
 from harness.result import check
 from harness.runner import run
 from harness.testpmd import Testpmd, distribution, ours, vdev
-from harness.workspace import core_of, installed
+from harness.workspace import core_of, installed, preload
 
 PAIRS = 2
 PORT = "net_virtio_user0"
@@ -137,7 +137,7 @@ def distribution_reads_statistics(workspace) -> None:
                             ("--xstats", rf"rx_q0_packets: {stats['rx_q0_packets']}$")):
         text = workspace.run(
             [installed("dpdk-proc-info", "dpdk-dev"), "--no-pci", "-d", processes.library,
-             "--file-prefix", processes.shared.prefix, "--", option])
+             "--file-prefix", processes.shared.prefix, "--", option], env=preload())
         check(re.search(pattern, text, re.M) is not None, f"{pattern} of {option}, got {text}")
     start_traffic(processes.primary, 0)
     processes.primary.quit()

@@ -147,6 +147,8 @@ meet(struct frontend *fe, const char *path, uint64_t disabled)
 				 FEATURE(VHOST_USER_PF_DEVICE_STATE) |
 					 FEATURE(VHOST_USER_PF_NET_MTU)),
 		0);
+	/* Now the other end has its descriptors. */
+	assert_int_not_equal(fe_get_u64(fe, VHOST_USER_GET_FEATURES), 0);
 }
 
 static void

@@ -1,23 +1,10 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Programs of the distribution, unchanged, that find our librte_vhost where they look for theirs."""
-import platform
-import subprocess
 from pathlib import Path
 
 from .process import Process
 from .result import Failure, check
-from .workspace import COMPILER, Workspace, built, sanitized
-
-RUN_TIMES = {"gcc": "libasan.so", "clang": f"libclang_rt.asan-{platform.machine()}.so"}
-
-
-def preload() -> dict[str, str]:
-    """A program that is not sanitized needs the sanitizer's run time before its libraries."""
-    if not sanitized():
-        return {}
-    library = subprocess.run([COMPILER, f"-print-file-name={RUN_TIMES[COMPILER]}"],
-                             capture_output=True, text=True, check=True).stdout.strip()
-    return {"LD_PRELOAD": library, "ASAN_OPTIONS": "detect_leaks=0"}
+from .workspace import Workspace, built, preload
 
 
 def environment() -> dict[str, str]:

@@ -5,7 +5,7 @@ import shutil
 import stat
 from pathlib import Path
 
-from .drop_in import mapped, preload
+from .drop_in import mapped
 from .result import check
 from .testpmd import Testpmd, distribution
 from .workspace import Workspace, built
@@ -28,7 +28,7 @@ class Loaded(Testpmd):
         self._devices = [vdev.split(",")[0] for vdev in vdevs]
         self._library = loadable(workspace, driver)
         super().__init__(workspace, "theirs", distribution(), core, vdevs, args,
-                         ["-d", self._library, *eal], env=preload(), **options)
+                         ["-d", self._library, *eal], **options)
 
     def wait_prompt(self) -> None:
         """Wait for it, and see that it is our driver that has the devices."""

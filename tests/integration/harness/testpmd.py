@@ -10,7 +10,7 @@ from pathlib import Path
 from .multiprocess import SharedMemory
 from .process import Process
 from .result import Failure
-from .workspace import Workspace, built, installed, sanitized
+from .workspace import Workspace, built, installed, preload, sanitized
 
 PROMPT = r"^testpmd> "
 # An emulated guest on a busy host is slow at loading programs.
@@ -74,6 +74,11 @@ class Testpmd(Process):
         rests = [f"--max-sleep={MAX_SLEEP_US}"] if program == ours() and not polls else []
         argv += ["--", "-i", f"--total-num-mbufs={mbufs}", *rests, *args]
         options = {"UBSAN_OPTIONS": "print_stacktrace=1"} if sanitized() else {}
+        if "-d" in eal:
+            options.update(preload())
+        elif sanitized() and secondary:
+            # The distribution's virtual bus leaves its devices to the end of a secondary process.
+            options["ASAN_OPTIONS"] = "detect_leaks=0"
         super().__init__(name, argv, workspace.path(workspace.unique(name) + ".log"),
                          env={**options, **(env or {})}, netns=netns)
         workspace.adopt(self)

@@ -9,6 +9,7 @@ Environment variables, all optional (the build sets the first three):
   VDPA_NO_HUGE   not empty: behave as if this machine had no hugepages
 """
 import os
+import platform
 import shutil
 import subprocess
 import tempfile
@@ -21,6 +22,7 @@ SOURCE_ROOT = Path(__file__).resolve().parents[3]
 BUILD_DIR = Path(os.environ.get("VDPA_BUILD") or SOURCE_ROOT / "build")
 SANITIZE = os.environ.get("VDPA_SANITIZE", "none")
 COMPILER = os.environ.get("VDPA_COMPILER", "gcc")
+RUN_TIMES = {"gcc": "libasan.so", "clang": f"libclang_rt.asan-{platform.machine()}.so"}
 HUGEPAGE_DIR = Path("/sys/kernel/mm/hugepages/hugepages-2048kB")
 MEMORY_MB = 128
 CLONE_NEWNS = 0x20000
@@ -37,6 +39,15 @@ OTHERS_RUNTIME_DIR = RUNTIME_DIR == Path("/tmp/dpdk")
 
 def sanitized() -> bool:
     return SANITIZE not in ("", "none")
+
+
+def preload() -> dict[str, str]:
+    """A program that is not sanitized needs the sanitizer's run time before libraries that are."""
+    if not sanitized():
+        return {}
+    library = subprocess.run([COMPILER, f"-print-file-name={RUN_TIMES[COMPILER]}"],
+                             capture_output=True, text=True, check=True).stdout.strip()
+    return {"LD_PRELOAD": library, "ASAN_OPTIONS": "detect_leaks=0"}
 
 
 def built(path: str, override: str = "") -> Path:
