@@ -389,6 +389,31 @@ a_guest_that_did_not_agree_gets_a_finished_frame(void **state)
 	}
 }
 
+/* In UDP, zero says that there is none. */
+static void
+a_checksum_of_zero_is_written_as_ones(void **state)
+{
+	const uint32_t sum_at = 40, payload_at = 42;
+	uint16_t word = 0, sum = 0;
+
+	(void)state;
+	use(0, 0);
+	/* With what was missing to all ones in its payload, a frame's sum is all ones, which is zero. */
+	for (int i = 0; i < 2; i++) {
+		struct rte_mbuf *m = make_frame(&udp4);
+		struct virtio_net_hdr hdr = { 0 };
+
+		memcpy(rte_pktmbuf_mtod_offset(m, void *, payload_at), &word, sizeof(word));
+		ask_for(m, &udp4, RTE_MBUF_F_TX_UDP_CKSUM);
+		assert_true(net_offload_to_header(&vr, m, &hdr));
+		assert_true(checksum_is_good(m, &udp4));
+		memcpy(&sum, rte_pktmbuf_mtod_offset(m, void *, sum_at), sizeof(sum));
+		word = sum;
+		rte_pktmbuf_free(m);
+	}
+	assert_int_equal(sum, UINT16_MAX);
+}
+
 static void
 a_checksum_is_finished_over_segments(void **state)
 {
@@ -496,6 +521,7 @@ main(void)
 		cmocka_unit_test(a_header_longer_than_the_frame_cannot_be_segmented),
 		cmocka_unit_test(a_guest_that_agreed_is_left_the_checksum),
 		cmocka_unit_test(a_guest_that_did_not_agree_gets_a_finished_frame),
+		cmocka_unit_test(a_checksum_of_zero_is_written_as_ones),
 		cmocka_unit_test(a_checksum_is_finished_over_segments),
 		cmocka_unit_test(segmentation_is_left_to_a_guest_that_agreed),
 		cmocka_unit_test(an_ipv4_checksum_is_always_done),
