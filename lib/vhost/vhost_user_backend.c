@@ -198,7 +198,7 @@ vhost_user_backend_request(struct vhost_device *dev, struct vhost_user_message *
 	vhost_device_lock(dev);
 	fd = dev->backend_fd < 0 ? -1 : fcntl(dev->backend_fd, F_DUPFD_CLOEXEC, 0);
 	ret = dev->backend_fd < 0 ? -ENOTSUP : -errno;
-	aside = fd < 0 ? NULL : vhost_aside_get(dev->aside);
+	aside = fd >= 0 && answers ? vhost_aside_get(dev->aside) : NULL;
 	vhost_device_unlock(dev);
 	if (fd >= 0 && answers) {
 		ret = send_and_wait(aside, fd, msg);

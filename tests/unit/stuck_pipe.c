@@ -50,8 +50,11 @@ get_stuck(struct stuck_pipe *p, void *(*hold)(void *arg))
 	struct pollfd fault;
 
 	p->uffd = (int)syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK);
-	if (p->uffd < 0)
+	if (p->uffd < 0) {
+		close(p->reader);
+		close(p->writer);
 		return false;
+	}
 	assert_int_equal(ioctl(p->uffd, UFFDIO_API, &api), 0);
 	p->page = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	assert_ptr_not_equal(p->page, MAP_FAILED);
