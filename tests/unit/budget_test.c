@@ -79,6 +79,14 @@ nothing(void *arg)
 	(void)arg;
 }
 
+/* Wait until what was refused, or is not needed any more, is closed: it counts until then. */
+static void
+settle(void)
+{
+	event_loop_run(vhost_user_event_loop(), nothing, NULL);
+	vhost_aside_settle();
+}
+
 static int
 setup(void **state)
 {
@@ -96,8 +104,7 @@ teardown(void **state)
 	(void)state;
 	assert_int_equal(rte_vhost_driver_unregister(path), 0);
 	assert_int_equal(rte_vhost_driver_unregister(other_path), 0);
-	event_loop_run(vhost_user_event_loop(), nothing, NULL);
-	vhost_aside_settle();
+	settle();
 	return 0;
 }
 
@@ -425,12 +432,11 @@ stuff(struct frontend *fe, int fd)
 		VHOST_USER_SET_VRING_KICK };
 	unsigned int n = 0;
 
-	for (uint32_t ring = 0; ring < RINGS; ring++) {
-		for (size_t i = 0; i < RTE_DIM(requests); i++, n++) {
-			if (!notify(fe, requests[i], ring, fd))
-				return n;
-		}
-	}
+	settle();
+	while (n < RINGS * RTE_DIM(requests) &&
+		notify(fe, requests[n % RTE_DIM(requests)], n / RTE_DIM(requests), fd))
+		n++;
+	settle();
 	return n;
 }
 
