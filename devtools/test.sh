@@ -21,7 +21,8 @@ usage() {
 	  --sanitize      one pass with the sanitizers, every test but the lab's, whose devices do not
 	                  reach the memory that sanitizers leave; goes together with --cc
 	  --everything    those tests in all of the passes: gcc, clang, each with and without sanitizers, and
-	                  every mode of tests that else take some (VDPA_EVERY_MODE=1)
+	                  every mode of tests that else take some (VDPA_EVERY_MODE=1), and 10,000 front ends
+	                  that come and go (VDPA_CONNECTS=10000)
 	  --quick         one pass, gcc release, unit tests only
 	  --only PATTERN  only tests whose name matches this shell pattern, e.g. '*packed*'
 	  --list          list the tests and stop
@@ -166,7 +167,7 @@ run() {
 on_host=unit,integration
 if [ $everything -eq 1 ]; then
 	passes=(gcc:: "gcc:asan:$on_host" clang:: "clang:asan:$on_host")
-	export VDPA_EVERY_MODE=1
+	export VDPA_EVERY_MODE=1 VDPA_CONNECTS=10000
 elif [ $quick -eq 1 ]; then
 	passes=("${cc:-gcc}:$([ $sanitize -eq 0 ] || echo asan):unit")
 elif [ $sanitize -eq 1 ]; then

@@ -102,12 +102,16 @@ class NetFrontend(Frontend):
         """The whole handshake, and receive buffers for the device."""
         for _, step in self.handshake():
             step()
+        self.post_all()
+        return self
+
+    def post_all(self) -> None:
+        """Give the device every receive buffer that it has not."""
         for queue in self.queues[::2]:
             for buffer in queue.idle:
                 queue.post(buffer, BUFFER, True)
             queue.idle = []
             queue.notify()
-        return self
 
     def exchange(self, frames: list[bytes], pair: int = 0) -> list[bytes]:
         """Transmit frames on a pair that reflects them; returns them in the order they came back.

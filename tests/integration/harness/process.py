@@ -169,6 +169,11 @@ class Process:
     def map_count(self) -> int:
         return len(Path(f"/proc/{self.pid}/maps").read_text().splitlines())
 
+    def resident_kib(self) -> int:
+        """Memory that it has in use, in KiB, but for hugepages."""
+        status = Path(f"/proc/{self.pid}/status").read_text(encoding="ascii")
+        return int(re.search(r"^VmRSS:\s*(\d+) kB", status, re.MULTILINE)[1])
+
     def state(self) -> str:
         """What has become of the child, in words."""
         if self._killed:
