@@ -92,8 +92,8 @@ def tap_results(output: str) -> list[tuple[str, str, str]]:
     for bad, name, directive, why in re.findall(r"^(not )?ok \d+ - (\S+)( # SKIP ?(.*))?$", output,
                                                 re.M):
         outcome = "FAIL" if bad else "SKIP" if directive else "OK"
-        told = re.search(rf"^# {re.escape(name)}: (.*)$", output, re.M) if bad else None
-        found.append((outcome, name, told.group(1) if told else why))
+        told = re.findall(rf"^# {re.escape(name)}: (.*)$", output, re.M) if bad else []
+        found.append((outcome, name, told[-1] if told else why))
     plan = re.search(r"^1\.\.(\d+)", output, re.M)
     if not plan or int(plan.group(1)) != len(found):
         found.append(("FAIL", "the rest of them", "the program ended before it had run all"))

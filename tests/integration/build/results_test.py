@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-3-Clause
-"""devtools/meson-tests.py tells of each case that a test skipped, and lets none pass where none may be.
+"""devtools/meson-tests.py tells of each case that a test skipped, and lets none pass where none may be; and
+it tells why a test failed.
 
 Usage: results_test.py MESON_TESTS HARNESS_DIRECTORY
 """
@@ -41,10 +42,13 @@ this kernel does not let us
  1 SKIPPED TEST(S)
 """
 TAP = """TAP version 13
-1..2
+1..3
 # lab_a: on_a_card: skipped (0.1 s): hardware: no card
 ok 1 - lab_a
 ok 2 - lab_b # SKIP no kernel to boot
+# lab_c: 12.3 s
+not ok 3 - lab_c
+# lab_c: exit status 1; a_case: FAILED (3.2 s): no frame
 """
 NOT_INSTALLED = "nothing is not installed (package nothing)"
 NOT_HERE = "hardware: no ConnectX-6"
@@ -55,6 +59,7 @@ EXPECTED = [
     ("SKIP", "script", "abidiff is not installed"),
     ("OK", "unit", ""), ("SKIP", "unit: packs", "this kernel does not let us"),
     ("OK", "lab_a", ""), ("SKIP", "lab_b", "no kernel to boot"),
+    ("FAIL", "lab_c", "exit status 1; a_case: FAILED (3.2 s): no frame"),
     ("SKIP", "lab_a: on_a_card", "hardware: no card"),
 ]
 

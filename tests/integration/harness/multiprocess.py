@@ -6,6 +6,7 @@ They find each other by a file prefix, and their memory in hugepages that are fi
 from .result import Skip
 from .workspace import MEMORY_MB, RUNTIME_DIR, Workspace, cores, free_hugepages_mb, sanitized
 
+# Addresses that no sanitizer takes: above their shadow memory and below where the kernel maps.
 ABOVE_SHADOW = 0x200000000000
 
 
