@@ -259,7 +259,7 @@ frame_to_finish(uint64_t flags)
 	return m;
 }
 
-/* Sums of pseudo headers by hand, in the order in which they lie in the frame. */
+/* Sums of headers and pseudo headers by hand, in the order in which they lie in the frame. */
 static void
 frames_to_finish_are_prepared_and_described(void **state)
 {
@@ -277,7 +277,12 @@ frames_to_finish_are_prepared_and_described(void **state)
 			{ 0x14, 0xaf }, { 1, VIRTIO_NET_HDR_GSO_TCPV4, 54, 64, 34, 16 } },
 		{ RTE_MBUF_F_TX_IPV6 | RTE_MBUF_F_TX_TCP_CKSUM | RTE_MBUF_F_TX_TCP_SEG, 70,
 			{ 0x03, 0x98 }, { 1, VIRTIO_NET_HDR_GSO_TCPV6, 74, 64, 54, 16 } },
+		/* What takes segmentation of IPv4 from an application. */
+		{ RTE_MBUF_F_TX_IPV4 | RTE_MBUF_F_TX_IP_CKSUM | RTE_MBUF_F_TX_TCP_SEG, 50,
+			{ 0x14, 0xaf }, { 1, VIRTIO_NET_HDR_GSO_TCPV4, 54, 64, 34, 16 } },
+		{ RTE_MBUF_F_TX_IPV4 | RTE_MBUF_F_TX_IP_CKSUM, 24, { 0xa6, 0x3c }, { 0 } },
 	};
+	static const uint8_t ip_sum[] = { 0xa6, 0x3c };
 	struct reference_ring ring;
 	struct reference_chain chain;
 	uint8_t buf[256];
@@ -296,6 +301,8 @@ frames_to_finish_are_prepared_and_described(void **state)
 		assert_int_equal(reference_gather(&chain, buf, sizeof(buf)), 12 + 200);
 		assert_memory_equal(buf, &cases[i].hdr, sizeof(cases[i].hdr));
 		assert_memory_equal(buf + 12 + cases[i].sum_at, cases[i].sum, 2);
+		if (cases[i].flags & RTE_MBUF_F_TX_IP_CKSUM)
+			assert_memory_equal(buf + 12 + 24, ip_sum, sizeof(ip_sum));
 	}
 }
 
@@ -303,6 +310,7 @@ static void
 frames_that_the_device_cannot_finish_are_refused(void **state)
 {
 	const uint64_t tcp = RTE_MBUF_F_TX_IPV4 | RTE_MBUF_F_TX_TCP_CKSUM;
+	const uint64_t ip = RTE_MBUF_F_TX_IPV4 | RTE_MBUF_F_TX_IP_CKSUM;
 	struct rte_mbuf *pkts[4] = { frame_to_finish(tcp), frame_to_finish(tcp),
 		frame_to_finish(RTE_MBUF_F_TX_IPV4 | RTE_MBUF_F_TX_SCTP_CKSUM),
 		frame_to_finish(tcp | RTE_MBUF_F_TX_OUTER_IP_CKSUM) };
@@ -318,6 +326,16 @@ frames_that_the_device_cannot_finish_are_refused(void **state)
 		assert_int_equal(rte_errno, ENOTSUP);
 	}
 	rte_pktmbuf_free_bulk(pkts, 4);
+
+	pkts[0] = frame_to_finish(ip);
+	pkts[0]->l3_len = 16;
+	pkts[1] = frame_to_finish(ip);
+	pkts[1]->l3_len = 200;
+	for (unsigned int i = 0; i < 2; i++) {
+		assert_int_equal(rte_eth_tx_prepare(port, 0, &pkts[i], 1), 0);
+		assert_int_equal(rte_errno, EINVAL);
+	}
+	rte_pktmbuf_free_bulk(pkts, 2);
 }
 
 static void

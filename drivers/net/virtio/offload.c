@@ -20,8 +20,26 @@ pseudo_sum(struct rte_mbuf *m)
 		flags);
 }
 
+/*
+ * Who has a frame segmented asks for the header's checksum as well, as mbufs have it. To a virtio device it
+ * is none of the offloads, and who takes the frame checks it before it is segmented, if it ever is.
+ */
+static int
+set_ipv4_checksum(struct rte_mbuf *m)
+{
+	struct rte_ipv4_hdr *ip = rte_pktmbuf_mtod_offset(m, struct rte_ipv4_hdr *, m->l2_len);
+
+	if (m->l3_len < sizeof(*ip) || m->l2_len + m->l3_len > rte_pktmbuf_data_len(m))
+		return -EINVAL;
+	ip->hdr_checksum = 0;
+	ip->hdr_checksum = (uint16_t)~rte_raw_cksum(ip, m->l3_len);
+	m->ol_flags &= ~RTE_MBUF_F_TX_IP_CKSUM;
+	return 0;
+}
+
 #define TX_PREPARED \
-	(RTE_MBUF_F_TX_IPV4 | RTE_MBUF_F_TX_IPV6 | RTE_MBUF_F_TX_VLAN | VIRTIO_TX_OFFLOAD_MASK)
+	(RTE_MBUF_F_TX_IPV4 | RTE_MBUF_F_TX_IPV6 | RTE_MBUF_F_TX_IP_CKSUM | RTE_MBUF_F_TX_VLAN | \
+		VIRTIO_TX_OFFLOAD_MASK)
 #define TX_REFUSED (RTE_MBUF_F_TX_OFFLOAD_MASK ^ TX_PREPARED)
 
 static int
@@ -43,6 +61,11 @@ prepare_one(const struct virtio_queue *q, struct rte_mbuf **pkt)
 		if (ret < 0)
 			return ret;
 		m = *pkt;
+	}
+	if (m->ol_flags & RTE_MBUF_F_TX_IP_CKSUM) {
+		ret = set_ipv4_checksum(m);
+		if (ret < 0)
+			return ret;
 	}
 	if ((m->ol_flags & VIRTIO_TX_OFFLOAD_MASK) == 0)
 		return 0;

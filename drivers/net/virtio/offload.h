@@ -62,7 +62,8 @@ virtio_rx_header(struct rte_mbuf *m, const struct virtio_net_hdr_v1 *hdr)
 }
 
 /**
- * tx_pkt_prepare of the port: put the pseudo header's checksum where the device goes on from.
+ * tx_pkt_prepare of the port: put the pseudo header's checksum where the device goes on from, and do what
+ * no device does: tags, and the checksum of an IPv4 header.
  * Refuses, with rte_errno set, a frame that offloads what the device does not do.
  */
 uint16_t virtio_tx_prepare(void *queue, struct rte_mbuf **pkts, uint16_t n);
