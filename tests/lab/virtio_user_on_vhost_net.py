@@ -41,7 +41,8 @@ def bridge(workspace: Workspace, pairs: int) -> Testpmd:
                       [vdev("net_virtio_user0", path=VHOST_NET, iface=HERE, mac=MAC, **queues),
                        vdev("net_virtio_user1", path=VHOST_NET, iface=THERE, mac=PEER_MAC, **queues)],
                       # Forward mode csum writes addresses of its own.
-                      [f"--eth-peer=0,{MAC}", f"--eth-peer=1,{PEER_MAC}", "--enable-lro", f"--tx-offloads={MULTI_SEGS_TSO_TCP_CKSUM:#x}",
+                      [f"--eth-peer=0,{MAC}", f"--eth-peer=1,{PEER_MAC}", "--enable-lro",
+                       f"--tx-offloads={MULTI_SEGS_TSO_TCP_CKSUM:#x}",
                        f"--rxq={pairs}", f"--txq={pairs}"], [LINES])
     testpmd.command("port stop all")
     for port in (0, 1):
