@@ -315,6 +315,36 @@ wanted_checksum(uint64_t ol_flags, const struct gso_kind *gso)
 	return NULL;
 }
 
+/**
+ * Virtio has a checksum go on from the sum of the pseudo header, with all of the length even if the frame is
+ * to be segmented. Applications need not have written it: mbufs ask them for flags and lengths only.
+ */
+static void
+start_checksum(struct rte_mbuf *m, uint32_t l3_start, const struct l4_kind *l4)
+{
+	union {
+		struct rte_ipv4_hdr v4;
+		struct rte_ipv6_hdr v6;
+	} ip;
+	uint16_t sum;
+
+	if (l4->protocol == IPPROTO_SCTP)
+		return;
+	if ((m->ol_flags & RTE_MBUF_F_TX_IPV4) != 0 && peek(m, l3_start, &ip, sizeof(ip.v4))) {
+		sum = rte_ipv4_phdr_cksum(&ip.v4, 0);
+	} else if ((m->ol_flags & RTE_MBUF_F_TX_IPV6) != 0 && m->l3_len >= sizeof(ip.v6) &&
+		peek(m, l3_start, &ip, sizeof(ip.v6))) {
+		/* Extension headers count as a part of the network layer, but not to who wrote this. */
+		ip.v6.payload_len = rte_cpu_to_be_16(
+			rte_be_to_cpu_16(ip.v6.payload_len) - (m->l3_len - sizeof(ip.v6)));
+		ip.v6.proto = l4->protocol;
+		sum = rte_ipv6_phdr_cksum(&ip.v6, 0);
+	} else {
+		return;
+	}
+	poke(m, l3_start + m->l3_len + l4->csum_offset, (const uint8_t *)&sum, sizeof(sum));
+}
+
 bool
 net_offload_to_header(const struct vhost_vring *vr, struct rte_mbuf *m, struct virtio_net_hdr *hdr)
 {
@@ -337,6 +367,7 @@ net_offload_to_header(const struct vhost_vring *vr, struct rte_mbuf *m, struct v
 
 	if (start + l4->csum_offset + sizeof(uint16_t) > m->pkt_len)
 		return false;
+	start_checksum(m, l3_start, l4);
 	if ((vr->features & 1ULL << VIRTIO_NET_F_GUEST_CSUM) == 0) {
 		/* SCTP's is no sum that could be finished here. */
 		if (gso != NULL || l4->protocol == IPPROTO_SCTP)

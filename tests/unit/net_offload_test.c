@@ -336,6 +336,8 @@ ask_for(struct rte_mbuf *m, const struct shape *s, uint64_t flags)
 	m->l3_len = l3_len(s);
 	m->l4_len = s->l4_len;
 	m->tso_segsz = 1400;
+	/* Nobody has to prepare the field. */
+	*checksum_field(m, s) = 0xdead;
 }
 
 static void
@@ -360,6 +362,7 @@ a_guest_that_agreed_is_left_the_checksum(void **state)
 		ask_for(m, cases[i].shape, cases[i].flag);
 		assert_true(net_offload_to_header(&vr, m, &hdr));
 		assert_memory_equal(&hdr, &expected, sizeof(hdr));
+		assert_int_equal(*checksum_field(m, cases[i].shape), pseudo(m, cases[i].shape));
 		rte_pktmbuf_free(m);
 	}
 }
@@ -455,6 +458,7 @@ segmentation_is_left_to_a_guest_that_agreed(void **state)
 	use(F(VIRTIO_NET_F_GUEST_CSUM) | F(VIRTIO_NET_F_GUEST_TSO4), 0);
 	assert_true(net_offload_to_header(&vr, m, &hdr));
 	assert_memory_equal(&hdr, &expected, sizeof(hdr));
+	assert_int_equal(*checksum_field(m, &tcp4), pseudo(m, &tcp4));
 
 	/* Others cannot be given such a frame. */
 	use(F(VIRTIO_NET_F_GUEST_CSUM) | F(VIRTIO_NET_F_GUEST_TSO6), 0);
