@@ -232,7 +232,7 @@ enum outcome {
 	ANSWERED,
 };
 
-/* Let the application's own handler see the message. @return enum outcome, or -EPROTO */
+/* Let the application's own handler see the message. @return enum outcome, or a negative errno */
 static int
 offer(struct vhost_device *dev, int sock, struct vhost_user_message *msg,
 	rte_vhost_msg_handle handler)
@@ -251,7 +251,7 @@ offer(struct vhost_device *dev, int sock, struct vhost_user_message *msg,
 		ret = send_reply(dev, sock, msg);
 		return ret != 0 ? ret : ANSWERED;
 	default:
-		return vhost_device_error(dev, -EPROTO, "the application refused it");
+		return vhost_device_error(dev, -EIO, "the application refused it");
 	}
 }
 
@@ -287,11 +287,16 @@ process(struct vhost_device *dev, int sock, struct vhost_user_message *msg)
 	int ret, post;
 
 	ret = offer(dev, sock, msg, ops.pre_msg_handle);
+	if (ret < 0)
+		return ret;
 	if (ret == NOT_HANDLED)
 		ret = handle(dev, sock, msg);
 	if (ret < 0 && known)
 		return ret;
 	post = offer(dev, sock, msg, ops.post_msg_handle);
+	/* What was answered cannot be refused any more. */
+	if (post < 0 && ret == ANSWERED)
+		return -EPROTO;
 	return post != NOT_HANDLED && (post < 0 || ret != ANSWERED) ? post : ret;
 }
 

@@ -595,9 +595,27 @@ application_may_handle_messages(void **state)
 	assert_int_equal(msg.header.size, 0);
 	assert_no_answer(fe);
 
+	/* Refused: told to who asked, and the end of the connection of who did not. */
 	pre_result = RTE_VHOST_MSG_RESULT_ERR;
+	post_saw = 0;
+	msg = fe_message(VHOST_USER_SET_OWNER, 0);
+	assert_int_equal(fe_send(fe, &msg), -EIO);
+	fe->dev->protocol_features |= FEATURE(VHOST_USER_PF_REPLY_ACK);
+	msg = fe_message(VHOST_USER_SET_OWNER, 0);
+	msg.header.flags |= VHOST_USER_FLAG_NEED_REPLY;
+	assert_int_equal(fe_send(fe, &msg), 0);
+	assert_int_equal(fe_answer(fe, &msg), 1);
+	assert_int_equal(msg.payload.u64, 1);
+	assert_no_answer(fe);
+	assert_int_equal(post_saw, 0);
+	/* After the answer there is nobody left to be told. */
+	pre_result = RTE_VHOST_MSG_RESULT_NOT_HANDLED;
+	post_result = RTE_VHOST_MSG_RESULT_ERR;
 	msg = fe_message(VHOST_USER_GET_FEATURES, 0);
+	msg.header.flags |= VHOST_USER_FLAG_NEED_REPLY;
 	assert_int_equal(fe_send(fe, &msg), -EPROTO);
+	assert_int_equal(fe_answer(fe, &msg), 1);
+	assert_no_answer(fe);
 
 	/* What the library does not know. */
 	pre_result = RTE_VHOST_MSG_RESULT_NOT_HANDLED;
