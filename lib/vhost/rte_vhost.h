@@ -279,8 +279,9 @@ struct rte_vhost_power_monitor_cond {
 
 /** What a handler of messages did, struct rte_vhost_user_extern_ops. */
 enum rte_vhost_msg_result {
-	RTE_VHOST_MSG_RESULT_ERR = -1, /**< refused: the connection is closed */
-	RTE_VHOST_MSG_RESULT_OK = 0,   /**< handled; acknowledged if the front end asked for that */
+	RTE_VHOST_MSG_RESULT_ERR =
+		-1,                  /**< refused: the front end is told, or loses its connection */
+	RTE_VHOST_MSG_RESULT_OK = 0, /**< handled; acknowledged if the front end asked for that */
 	RTE_VHOST_MSG_RESULT_REPLY = 1,   /**< handled; the message now holds the answer to send */
 	RTE_VHOST_MSG_RESULT_NOT_HANDLED, /**< not for this handler */
 };
@@ -437,6 +438,9 @@ int rte_vhost_driver_get_features(const char *path, uint64_t *features);
 
 /**
  * Offer these vhost-user protocol features (a mask of bits), as far as the library supports them.
+ * Without this, an application with a device of its own (rte_vhost_driver_set_features()) is not
+ * offered for those that change what its handlers of messages see, or what it has to do: CONFIG,
+ * INFLIGHT_SHMFD, RESET_DEVICE, and CONFIGURE_MEM_SLOTS, with which memory comes region by region.
  * @param path as registered
  * @param protocol_features mask of bits
  * @return 0, or -1 with rte_errno ENOENT or EINVAL

@@ -506,5 +506,13 @@ vhost_user_offer_config(const struct vhost_user_offer *offer, struct vhost_devic
 	if (!offer->builtin_net)
 		config->protocol_features &= ~(
 			FEATURE(VHOST_USER_PF_DEVICE_STATE) | FEATURE(VHOST_USER_PF_RARP));
+	/*
+	 * An application that looks at messages expects those that it knows: that memory comes by
+	 * SET_MEM_TABLE, above all. And buffers in flight are its own to track. It may ask for more.
+	 */
+	if (!offer->builtin_net && !offer->own_protocol_features)
+		config->protocol_features &= ~(FEATURE(VHOST_USER_PF_CONFIGURE_MEM_SLOTS) |
+			FEATURE(VHOST_USER_PF_RESET_DEVICE) |
+			FEATURE(VHOST_USER_PF_INFLIGHT_SHMFD));
 	return 0;
 }

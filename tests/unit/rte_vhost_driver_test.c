@@ -78,6 +78,9 @@ static void
 offer_is_what_the_next_front_end_gets(void **state)
 {
 	uint64_t features, protocol_features;
+	const uint64_t mine = FEATURE(VHOST_USER_PF_CONFIG) |
+		FEATURE(VHOST_USER_PF_INFLIGHT_SHMFD) | FEATURE(VHOST_USER_PF_RESET_DEVICE) |
+		FEATURE(VHOST_USER_PF_CONFIGURE_MEM_SLOTS);
 	struct frontend fe;
 	uint32_t n;
 
@@ -102,12 +105,14 @@ offer_is_what_the_next_front_end_gets(void **state)
 	assert_int_equal(rte_vhost_driver_enable_features(path, FEATURE(VIRTIO_F_RING_PACKED)), -1);
 
 	assert_int_equal(rte_vhost_driver_get_protocol_features(path, &protocol_features), 0);
-	assert_false(protocol_features & FEATURE(VHOST_USER_PF_CONFIG));
+	/* Memory comes as the application expects it, unless it says that it knows other ways. */
+	assert_false(protocol_features & mine);
+	assert_true(protocol_features & FEATURE(VHOST_USER_PF_REPLY_ACK));
 	assert_int_equal(rte_vhost_driver_set_protocol_features(path,
-				 FEATURE(VHOST_USER_PF_CONFIG) | FEATURE(60)),
+				 protocol_features | mine | FEATURE(60)),
 		0);
-	assert_int_equal(rte_vhost_driver_get_protocol_features(path, &protocol_features), 0);
-	assert_int_equal(protocol_features, FEATURE(VHOST_USER_PF_CONFIG));
+	assert_int_equal(rte_vhost_driver_get_protocol_features(path, &features), 0);
+	assert_int_equal(features, protocol_features | mine);
 	assert_int_equal(rte_vhost_driver_get_queue_num(path, &n), 0);
 	assert_int_equal(n, VHOST_QUEUE_PAIRS_MAX);
 	assert_int_equal(rte_vhost_driver_get_features("/not/there", &features), -1);

@@ -112,8 +112,7 @@ vhost_offload_tx(struct rte_mbuf *m, uint8_t fixups)
 		/* Others who hold the frame still expect the partial checksum. */
 		if (!RTE_MBUF_DIRECT(m) || rte_mbuf_refcnt_read(m) > 1)
 			return -EINVAL;
-		ret = complete_cksum(m, m->l2_len + m->l3_len, l4 == RTE_MBUF_F_TX_UDP_CKSUM,
-			true);
+		ret = complete_cksum(m, m->l2_len + m->l3_len, l4 == RTE_MBUF_F_TX_UDP_CKSUM, true);
 		if (ret != 0)
 			return ret;
 		m->ol_flags &= ~RTE_MBUF_F_TX_L4_MASK;
