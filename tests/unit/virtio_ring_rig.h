@@ -73,7 +73,7 @@ fill(uint8_t *buf, uint32_t len, uint32_t number)
 		buf[i] = (uint8_t)(number * 31 + i * 7 + (i >> 8));
 }
 
-static void
+static inline void
 assert_frame(const struct rte_mbuf *m, uint32_t len, uint32_t number)
 {
 	uint8_t expected[FRAME_MAX], got[FRAME_MAX];

@@ -128,6 +128,13 @@ virtio_tx_table_free(const struct virtio_queue *q)
 	return (uint16_t)(q->table_head - q->table_tail) <= q->table_mask;
 }
 
+/** Whether a frame that is not simple can go now, as a chain in the ring or in a table. */
+static inline bool
+virtio_tx_has_room(const struct virtio_queue *q, const struct rte_mbuf *m, bool chain)
+{
+	return virtio_tx_table_free(q) && (!chain || virtio_tx_chain_max(m) <= q->free);
+}
+
 /** Forget the span of a frame whose turn has come. @return descriptors that it took */
 static inline uint16_t
 virtio_tx_span_release(struct virtio_queue *q, uint16_t slot)

@@ -85,15 +85,17 @@ virtio_packed_tx_put_complex(struct virtio_queue *q, struct virtio_packed_tx_bur
 	struct virtio_tx_table *t = &q->tables[q->table_head & q->table_mask];
 	const uint16_t id = q->head;
 	const uint16_t before = b->descs;
+	const bool chain = !(q->flags & VIRTIO_QUEUE_INDIRECT);
 
-	if (!virtio_tx_table_free(q))
+	/* Ends at the burst's first descriptor, which is still as it was one lap before. */
+	if (!virtio_tx_has_room(q, m, chain))
+		virtio_packed_tx_reclaim(q);
+	if (!virtio_tx_has_room(q, m, chain))
 		return false;
-	if (q->flags & VIRTIO_QUEUE_INDIRECT)
-		put_table(q, b, m, t);
-	else if (virtio_tx_chain_max(m) <= q->free)
+	if (chain)
 		put_chain(q, b, m, t);
 	else
-		return false;
+		put_table(q, b, m, t);
 	q->mbufs[id] = m;
 	virtio_tx_span_set(q, id, b->descs - before, true);
 	return true;

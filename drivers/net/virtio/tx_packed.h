@@ -117,7 +117,10 @@ virtio_packed_tx_put(struct virtio_queue *q, struct virtio_packed_tx_burst *b, u
 	virtio_packed_advance_head(q, 1);
 }
 
-/** A frame that is not simple, as a chain or in a table. @return false if there is no room now */
+/**
+ * A frame that is not simple, as a chain or in a table; makes room as virtio_split_tx_put_complex().
+ * @return false if there is no room now
+ */
 bool virtio_packed_tx_put_complex(struct virtio_queue *q, struct virtio_packed_tx_burst *b,
 	struct rte_mbuf *m);
 

@@ -105,14 +105,12 @@ virtio_split_tx_put_complex(struct virtio_queue *q, struct rte_mbuf *m, bool cha
 	const uint16_t slot = q->head & q->mask;
 	uint16_t descs;
 
-	if (!virtio_tx_table_free(q))
+	/* The burst's frames are not the device's yet, and so it gives none of them back here. */
+	if (!virtio_tx_has_room(q, m, chain))
+		virtio_split_tx_reclaim(q);
+	if (!virtio_tx_has_room(q, m, chain))
 		return 0;
-	if (!chain)
-		descs = put_table(q, m, t);
-	else if (virtio_tx_chain_max(m) <= q->free)
-		descs = put_chain(q, m, t);
-	else
-		return 0;
+	descs = chain ? put_chain(q, m, t) : put_table(q, m, t);
 	q->mbufs[slot] = m;
 	virtio_tx_span_set(q, slot, descs, true);
 	return descs;

@@ -16,7 +16,8 @@
 void virtio_split_tx_reclaim_any(struct virtio_queue *q, uint16_t n);
 
 /**
- * A frame that is not simple, as a chain in the ring itself or in a table.
+ * A frame that is not simple, as a chain in the ring itself or in a table. It may run short of
+ * either while the ring has room enough for simple ones, and then takes back what came back.
  * @return descriptors used, 0 if there is no room now
  */
 uint16_t virtio_split_tx_put_complex(struct virtio_queue *q, struct rte_mbuf *m, bool chain);
