@@ -198,6 +198,84 @@ a_call_wakes_who_sleeps_on_the_queue(void **state)
 	assert_int_equal(unit_open_fds(), fds);
 }
 
+/* A frame into the ring of receive queue 0, with which the device raises no interrupt. */
+static void
+put_silently(struct reference_ring *rx)
+{
+	const struct virtio_net_hdr_v1 hdr = { .num_buffers = 1 };
+	uint8_t buf[sizeof(hdr) + 100] = { 0 };
+	struct reference_chain c;
+
+	memcpy(buf, &hdr, sizeof(hdr));
+	assert_true(reference_pop(rx, &c));
+	reference_scatter(&c, buf, sizeof(buf));
+	reference_push(rx, c.id, sizeof(buf), c.descs, 0);
+}
+
+static void
+take_woken(void)
+{
+	struct rte_epoll_event event;
+	struct rte_mbuf *m;
+
+	assert_int_equal(rte_epoll_wait(RTE_EPOLL_PER_THREAD, &event, 1, 5000), 1);
+	assert_int_equal(rte_eth_dev_rx_intr_disable(port(), 0), 0);
+	assert_int_equal(rte_eth_rx_burst(port(), 0, &m, 1), 1);
+	rte_pktmbuf_free(m);
+	assert_int_equal(rte_epoll_wait(RTE_EPOLL_PER_THREAD, &event, 1, 0), 0);
+}
+
+/* With event indices, the device is past the one that it would be asked to call at. */
+static void
+a_frame_that_came_before_wakes_who_sleeps_after(void **state)
+{
+	const struct rte_eth_conf conf = { .intr_conf.rxq = 1 };
+	struct rte_epoll_event event;
+
+	(void)state;
+	for (unsigned int packed = 0; packed < 2; packed++) {
+		struct scripted_backend b = honest("before", false);
+		struct reference_ring rx;
+		struct virtio_queue q;
+
+		scripted_start(&b);
+		assert_int_equal(probe(&b, packed ? ",packed_vq=1" : ""), 0);
+		assert_int_equal(start_as(1, &conf), 0);
+		assert_true(b.agreed & BIT(VIRTIO_RING_F_EVENT_IDX));
+		q = ring_of(&b, 0);
+		reference_init(&rx, &q, packed, false);
+		assert_int_equal(rte_eth_dev_rx_intr_ctl_q(port(), 0, RTE_EPOLL_PER_THREAD,
+					 RTE_INTR_EVENT_ADD, NULL),
+			0);
+		assert_int_equal(rte_eth_dev_rx_intr_enable(port(), 0), 0);
+		while (rte_epoll_wait(RTE_EPOLL_PER_THREAD, &event, 1, 0) > 0)
+			;
+		assert_int_equal(rte_eth_dev_rx_intr_disable(port(), 0), 0);
+
+		put_silently(&rx);
+		assert_int_equal(rte_eth_dev_rx_intr_enable(port(), 0), 0);
+		take_woken();
+		/* Who sleeps on a stopped queue is woken when it starts. */
+		assert_int_equal(rte_eth_dev_rx_queue_stop(port(), 0), 0);
+		put_silently(&rx);
+		assert_int_equal(rte_eth_dev_rx_intr_enable(port(), 0), 0);
+		assert_int_equal(rte_epoll_wait(RTE_EPOLL_PER_THREAD, &event, 1, 0), 0);
+		assert_int_equal(rte_eth_dev_rx_queue_start(port(), 0), 0);
+		take_woken();
+		/* So is who sleeps on one that was closed for a moment. */
+		assert_int_equal(rte_eth_dev_rx_intr_enable(port(), 0), 0);
+		put_silently(&rx);
+		assert_int_equal(rte_eth_dev_set_vlan_offload(port(), RTE_ETH_VLAN_STRIP_OFFLOAD),
+			0);
+		take_woken();
+		assert_int_equal(rte_eth_dev_rx_intr_ctl_q(port(), 0, RTE_EPOLL_PER_THREAD,
+					 RTE_INTR_EVENT_DEL, NULL),
+			0);
+		remove_port();
+		scripted_stop(&b);
+	}
+}
+
 static void
 check_config_mac(const struct scripted_backend *b, const struct rte_ether_addr *mac)
 {
@@ -520,6 +598,7 @@ main(void)
 		cmocka_unit_test(a_server_takes_back_ends_as_they_come_and_as_they_are),
 		cmocka_unit_test(queue_pairs_are_enabled_as_asked),
 		cmocka_unit_test(a_call_wakes_who_sleeps_on_the_queue),
+		cmocka_unit_test(a_frame_that_came_before_wakes_who_sleeps_after),
 		cmocka_unit_test(an_address_is_written_where_no_command_sets_it),
 		cmocka_unit_test(further_addresses_are_taken_where_nothing_is_filtered),
 		cmocka_unit_test(trouble_at_any_message_costs_the_connection_only),

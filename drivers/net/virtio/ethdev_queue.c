@@ -243,17 +243,30 @@ virtio_ethdev_tx_queue_stop(struct rte_eth_dev *eth, uint16_t id)
 	return queue_stop(eth, eth->data->tx_queues[id], &eth->data->tx_queue_state[id]);
 }
 
+static bool
+try_interrupt(struct virtio_queue *q, bool enable)
+{
+	if (!virtio_queue_enter(q, virtio_process))
+		return false;
+	virtio_queue_interrupt(q, enable);
+	virtio_queue_leave(q);
+	return true;
+}
+
 static int
 set_interrupt(struct virtio_queue *q, bool enable)
 {
-	/* The ring is rewritten when a device comes back; then its owner sets this up anew. */
-	if (!virtio_queue_enter(q, virtio_process)) {
+	if (try_interrupt(q, enable))
+		return 0;
+	/*
+	 * It is stopped, or closed for a moment by whoever holds the lock. While it is stopped, only
+	 * the wish is noted: the ring may be the device's no more. Who lets bursts in again sees to it.
+	 */
+	pthread_mutex_lock(&q->dev->lock);
+	if (!try_interrupt(q, enable))
 		q->flags = (uint8_t)(enable ? q->flags | VIRTIO_QUEUE_INTERRUPT :
 					      q->flags & ~VIRTIO_QUEUE_INTERRUPT);
-		return 0;
-	}
-	virtio_queue_interrupt(q, enable);
-	virtio_queue_leave(q);
+	pthread_mutex_unlock(&q->dev->lock);
 	return 0;
 }
 

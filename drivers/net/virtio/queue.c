@@ -3,9 +3,11 @@
 #include <errno.h>
 #include <sched.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <time.h>
 
 #include <rte_errno.h>
+#include <rte_interrupts.h>
 #include <rte_malloc.h>
 #include <rte_pause.h>
 
@@ -237,6 +239,9 @@ virtio_queue_reset(struct virtio_queue *q, uint64_t features)
 void
 virtio_queue_run(struct virtio_queue *q)
 {
+	/* What came while it was closed may have raised no interrupt. */
+	if (q->flags & VIRTIO_QUEUE_INTERRUPT)
+		virtio_queue_interrupt(q, true);
 	/* Pairs with the acquire in virtio_queue_enter(). */
 	__atomic_store_n(&q->running, 1, __ATOMIC_RELEASE);
 }
@@ -401,6 +406,17 @@ packed_interrupt(struct virtio_queue *q, bool enable)
 	__atomic_store_n(&q->driver_event->flags, flags, __ATOMIC_RELEASE);
 }
 
+/* As if the device had raised the queue's interrupt. */
+static void
+wake_sleeper(const struct virtio_queue *q)
+{
+	const struct rte_intr_handle *handle = q->dev->eth->intr_handle;
+	const uint16_t id = virtio_queue_id(q);
+
+	if (handle != NULL && id < rte_intr_nb_efd_get(handle))
+		eventfd_write(rte_intr_efds_index_get(handle, id), 1);
+}
+
 void
 virtio_queue_interrupt(struct virtio_queue *q, bool enable)
 {
@@ -412,8 +428,13 @@ virtio_queue_interrupt(struct virtio_queue *q, bool enable)
 		packed_interrupt(q, enable);
 	else
 		split_interrupt(q, enable);
-	/* The caller looks at the ring once more, which must not come before the device sees this. */
+	/*
+	 * A look at the ring, here or by the caller, must not come before the device sees this. What is
+	 * there by now raises no interrupt any more: the device is past the event.
+	 */
 	rte_smp_mb();
+	if (enable && virtio_queue_waiting(q, 1) != 0)
+		wake_sleeper(q);
 }
 
 /* Lengths from which on each counter counts. */

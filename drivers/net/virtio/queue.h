@@ -200,7 +200,7 @@ void virtio_queue_destroy(struct virtio_queue *q);
  */
 void virtio_queue_reset(struct virtio_queue *q, uint64_t features);
 
-/** Let bursts in. */
+/** Let bursts in, and wake whoever sleeps on a receive queue that has frames. */
 void virtio_queue_run(struct virtio_queue *q);
 
 /**
@@ -313,7 +313,10 @@ virtio_queue_buffer(const struct virtio_queue *q, const struct rte_mbuf *m)
 	return *(const virtio_word64 *)((const char *)m + q->addr_field);
 }
 
-/** Ask for interrupts of a receive queue, or for none. */
+/**
+ * Ask for interrupts of a receive queue, or for none. Whoever sleeps on it is woken for frames that
+ * are there already. The queue is claimed, or does not run.
+ */
 void virtio_queue_interrupt(struct virtio_queue *q, bool enable);
 
 /** Ring the device's doorbell: it asked for that. */
