@@ -232,15 +232,23 @@ headers_of_received_frames_become_flags(void **state)
 	(RTE_ETH_TX_OFFLOAD_TCP_CKSUM | RTE_ETH_TX_OFFLOAD_UDP_CKSUM | \
 		RTE_ETH_TX_OFFLOAD_TCP_TSO | RTE_ETH_TX_OFFLOAD_MULTI_SEGS)
 
+/* Ethernet, IPv4, UDP, VXLAN, and Ethernet again. */
+#define VXLAN (RTE_MBUF_F_TX_OUTER_IPV4 | RTE_MBUF_F_TX_TUNNEL_VXLAN)
+#define OUTER 50
+
 static struct rte_mbuf *
 frame_to_finish(uint64_t flags)
 {
+	const uint16_t at = flags & VXLAN ? OUTER + 14 : 14;
 	struct rte_mbuf *m = frame(200);
-	struct rte_ipv4_hdr *ip = rte_pktmbuf_mtod_offset(m, struct rte_ipv4_hdr *, 14);
-	struct rte_ipv6_hdr *ip6 = rte_pktmbuf_mtod_offset(m, struct rte_ipv6_hdr *, 14);
+	struct rte_ipv4_hdr *ip = rte_pktmbuf_mtod_offset(m, struct rte_ipv4_hdr *, at);
+	struct rte_ipv6_hdr *ip6 = rte_pktmbuf_mtod_offset(m, struct rte_ipv6_hdr *, at);
 
 	m->ol_flags = flags;
-	m->l2_len = 14;
+	/* Lengths of headers outside mean something only to frames that have them. */
+	m->outer_l2_len = 14;
+	m->outer_l3_len = 20;
+	m->l2_len = flags & VXLAN ? 8 + 8 + 14 : 14;
 	m->l3_len = flags & RTE_MBUF_F_TX_IPV6 ? 40 : 20;
 	m->l4_len = 20;
 	m->tso_segsz = flags & RTE_MBUF_F_TX_TCP_SEG ? 64 : 0;
@@ -281,6 +289,15 @@ frames_to_finish_are_prepared_and_described(void **state)
 		{ RTE_MBUF_F_TX_IPV4 | RTE_MBUF_F_TX_IP_CKSUM | RTE_MBUF_F_TX_TCP_SEG, 50,
 			{ 0x14, 0xaf }, { 1, VIRTIO_NET_HDR_GSO_TCPV4, 54, 64, 34, 16 } },
 		{ RTE_MBUF_F_TX_IPV4 | RTE_MBUF_F_TX_IP_CKSUM, 24, { 0xa6, 0x3c }, { 0 } },
+		/* Frames in frames: those that ask for nothing, and what they carry. */
+		{ RTE_MBUF_F_TX_IPV4 | VXLAN, OUTER + 50, { 0 }, { 0 } },
+		{ RTE_MBUF_F_TX_OUTER_IPV6 | RTE_MBUF_F_TX_TUNNEL_IP, 0, { 0 }, { 0 } },
+		{ RTE_MBUF_F_TX_IPV4 | RTE_MBUF_F_TX_TCP_CKSUM | VXLAN, OUTER + 50, { 0x14, 0xaf },
+			{ 1, 0, 0, 0, OUTER + 34, 16 } },
+		{ RTE_MBUF_F_TX_IPV6 | RTE_MBUF_F_TX_UDP_CKSUM | VXLAN, OUTER + 60, { 0x03, 0x98 },
+			{ 1, 0, 0, 0, OUTER + 54, 6 } },
+		{ RTE_MBUF_F_TX_IPV4 | RTE_MBUF_F_TX_IP_CKSUM | VXLAN, OUTER + 24, { 0xa6, 0x3c },
+			{ 0 } },
 	};
 	static const uint8_t ip_sum[] = { 0xa6, 0x3c };
 	struct reference_ring ring;
@@ -302,7 +319,8 @@ frames_to_finish_are_prepared_and_described(void **state)
 		assert_memory_equal(buf, &cases[i].hdr, sizeof(cases[i].hdr));
 		assert_memory_equal(buf + 12 + cases[i].sum_at, cases[i].sum, 2);
 		if (cases[i].flags & RTE_MBUF_F_TX_IP_CKSUM)
-			assert_memory_equal(buf + 12 + 24, ip_sum, sizeof(ip_sum));
+			assert_memory_equal(buf + 12 + 24 + (cases[i].flags & VXLAN ? OUTER : 0),
+				ip_sum, sizeof(ip_sum));
 	}
 }
 
@@ -311,21 +329,31 @@ frames_that_the_device_cannot_finish_are_refused(void **state)
 {
 	const uint64_t tcp = RTE_MBUF_F_TX_IPV4 | RTE_MBUF_F_TX_TCP_CKSUM;
 	const uint64_t ip = RTE_MBUF_F_TX_IPV4 | RTE_MBUF_F_TX_IP_CKSUM;
-	struct rte_mbuf *pkts[4] = { frame_to_finish(tcp), frame_to_finish(tcp),
-		frame_to_finish(RTE_MBUF_F_TX_IPV4 | RTE_MBUF_F_TX_SCTP_CKSUM),
-		frame_to_finish(tcp | RTE_MBUF_F_TX_OUTER_IP_CKSUM) };
+	const uint64_t never[] = {
+		RTE_MBUF_F_TX_IPV4 | RTE_MBUF_F_TX_SCTP_CKSUM,
+		tcp | RTE_MBUF_F_TX_OUTER_IP_CKSUM,
+		VXLAN | RTE_MBUF_F_TX_OUTER_IP_CKSUM,
+		VXLAN | RTE_MBUF_F_TX_OUTER_UDP_CKSUM,
+		RTE_MBUF_F_TX_IPV4 | RTE_MBUF_F_TX_UDP_SEG,
+		tcp | RTE_MBUF_F_TX_TCP_SEG | RTE_MBUF_F_TX_TUNNEL_VXLAN,
+		tcp | RTE_MBUF_F_TX_TCP_SEG | RTE_MBUF_F_TX_OUTER_IPV4,
+		tcp | RTE_MBUF_F_TX_TCP_SEG | RTE_MBUF_F_TX_OUTER_IPV6,
+	};
+	struct rte_mbuf *pkts[2] = { frame_to_finish(tcp), frame_to_finish(tcp) };
 
 	(void)state;
 	device.offered |= F(VIRTIO_NET_F_CSUM);
 	configure_both(0, RTE_ETH_TX_OFFLOAD_TCP_CKSUM, 0);
 	pkts[1]->l3_len = 200;
-	assert_int_equal(rte_eth_tx_prepare(port, 0, pkts, 4), 1);
+	assert_int_equal(rte_eth_tx_prepare(port, 0, pkts, 2), 1);
 	assert_int_equal(rte_errno, EINVAL);
-	for (unsigned int i = 2; i < 4; i++) {
-		assert_int_equal(rte_eth_tx_prepare(port, 0, &pkts[i], 1), 0);
+	rte_pktmbuf_free_bulk(pkts, 2);
+	for (unsigned int i = 0; i < RTE_DIM(never); i++) {
+		pkts[0] = frame_to_finish(never[i]);
+		assert_int_equal(rte_eth_tx_prepare(port, 0, pkts, 1), 0);
 		assert_int_equal(rte_errno, ENOTSUP);
+		rte_pktmbuf_free(pkts[0]);
 	}
-	rte_pktmbuf_free_bulk(pkts, 4);
 
 	pkts[0] = frame_to_finish(ip);
 	pkts[0]->l3_len = 16;

@@ -11,13 +11,10 @@ static uint16_t
 pseudo_sum(struct rte_mbuf *m)
 {
 	const uint64_t flags = m->ol_flags & ~RTE_MBUF_F_TX_TCP_SEG;
+	const void *ip = rte_pktmbuf_mtod_offset(m, void *, virtio_tx_l3_at(m));
 
-	if (flags & RTE_MBUF_F_TX_IPV6)
-		return rte_ipv6_phdr_cksum(rte_pktmbuf_mtod_offset(m, struct rte_ipv6_hdr *,
-						   m->l2_len),
-			flags);
-	return rte_ipv4_phdr_cksum(rte_pktmbuf_mtod_offset(m, struct rte_ipv4_hdr *, m->l2_len),
-		flags);
+	return flags & RTE_MBUF_F_TX_IPV6 ? rte_ipv6_phdr_cksum(ip, flags) :
+					    rte_ipv4_phdr_cksum(ip, flags);
 }
 
 /*
@@ -27,9 +24,10 @@ pseudo_sum(struct rte_mbuf *m)
 static int
 set_ipv4_checksum(struct rte_mbuf *m)
 {
-	struct rte_ipv4_hdr *ip = rte_pktmbuf_mtod_offset(m, struct rte_ipv4_hdr *, m->l2_len);
+	const uint16_t at = virtio_tx_l3_at(m);
+	struct rte_ipv4_hdr *ip = rte_pktmbuf_mtod_offset(m, struct rte_ipv4_hdr *, at);
 
-	if (m->l3_len < sizeof(*ip) || m->l2_len + m->l3_len > rte_pktmbuf_data_len(m))
+	if (m->l3_len < sizeof(*ip) || at + m->l3_len > rte_pktmbuf_data_len(m))
 		return -EINVAL;
 	ip->hdr_checksum = 0;
 	ip->hdr_checksum = (uint16_t)~rte_raw_cksum(ip, m->l3_len);
@@ -39,7 +37,7 @@ set_ipv4_checksum(struct rte_mbuf *m)
 
 #define TX_PREPARED \
 	(RTE_MBUF_F_TX_IPV4 | RTE_MBUF_F_TX_IPV6 | RTE_MBUF_F_TX_IP_CKSUM | RTE_MBUF_F_TX_VLAN | \
-		VIRTIO_TX_OFFLOAD_MASK)
+		VIRTIO_TX_TUNNEL_MASK | VIRTIO_TX_OFFLOAD_MASK)
 #define TX_REFUSED (RTE_MBUF_F_TX_OFFLOAD_MASK ^ TX_PREPARED)
 
 static int
@@ -54,6 +52,9 @@ prepare_one(const struct virtio_queue *q, struct rte_mbuf **pkt)
 	int ret;
 
 	if ((m->ol_flags & TX_REFUSED) || m->nb_segs > q->nb_segs_max)
+		return -ENOTSUP;
+	/* There is no word for outer headers, and so nobody would change them from segment to segment. */
+	if ((m->ol_flags & RTE_MBUF_F_TX_TCP_SEG) && (m->ol_flags & VIRTIO_TX_TUNNEL_MASK))
 		return -ENOTSUP;
 	/* No virtio device inserts tags. */
 	if (m->ol_flags & RTE_MBUF_F_TX_VLAN) {
@@ -71,7 +72,7 @@ prepare_one(const struct virtio_queue *q, struct rte_mbuf **pkt)
 		return 0;
 	if (l4 == RTE_MBUF_F_TX_SCTP_CKSUM || q->burst_id == 0)
 		return -ENOTSUP;
-	at = m->l2_len + m->l3_len + field;
+	at = virtio_tx_l3_at(m) + m->l3_len + field;
 	if (at + sizeof(uint16_t) > rte_pktmbuf_data_len(m))
 		return -EINVAL;
 	*rte_pktmbuf_mtod_offset(m, uint16_t *, at) = pseudo_sum(m);

@@ -20,6 +20,22 @@
 
 #define VIRTIO_TX_OFFLOAD_MASK (RTE_MBUF_F_TX_L4_MASK | RTE_MBUF_F_TX_TCP_SEG)
 
+/** What says that a frame has another one in it. It asks for nothing. */
+#define VIRTIO_TX_TUNNEL_MASK \
+	(RTE_MBUF_F_TX_OUTER_IPV4 | RTE_MBUF_F_TX_OUTER_IPV6 | RTE_MBUF_F_TX_TUNNEL_MASK)
+
+/** Where the IP header lies that lengths and flags are of: the innermost one. */
+static inline uint16_t
+virtio_tx_l3_at(const struct rte_mbuf *m)
+{
+	/* Of frames that have none, nobody has to set the lengths of outer headers. */
+	const uint16_t outer = m->ol_flags & VIRTIO_TX_TUNNEL_MASK ?
+		m->outer_l2_len + m->outer_l3_len :
+		0;
+
+	return outer + m->l2_len;
+}
+
 /** Describe a frame to the device. */
 static inline void
 virtio_tx_header(const struct rte_mbuf *m, struct virtio_net_hdr_v1 *hdr)
@@ -30,7 +46,7 @@ virtio_tx_header(const struct rte_mbuf *m, struct virtio_net_hdr_v1 *hdr)
 	if (flags == 0)
 		return;
 	hdr->flags = VIRTIO_NET_HDR_F_NEEDS_CSUM;
-	hdr->csum_start = m->l2_len + m->l3_len;
+	hdr->csum_start = virtio_tx_l3_at(m) + m->l3_len;
 	hdr->csum_offset = (flags & RTE_MBUF_F_TX_L4_MASK) == RTE_MBUF_F_TX_UDP_CKSUM ?
 		offsetof(struct rte_udp_hdr, dgram_cksum) :
 		offsetof(struct rte_tcp_hdr, cksum);
