@@ -7,6 +7,9 @@
 
 #include "virtio_reference_device.h"
 
+#include <sys/eventfd.h>
+#include <unistd.h>
+
 #include <rte_alarm.h>
 #include <rte_ethdev.h>
 #include <rte_malloc.h>
@@ -301,6 +304,7 @@ make_port(void)
 	pci->dev.eth = eth;
 	pci->dev.speed = RTE_ETH_SPEED_NUM_UNKNOWN;
 	eth->device = &bus.device;
+	eth->intr_handle = bus.intr_handle;
 	eth->data->dev_private = pci;
 	ret = virtio_pci_create(pci);
 	if (ret < 0) {
@@ -554,6 +558,37 @@ a_start_without_interrupts_leaves_nothing_behind(void **state)
 	assert_int_equal(rte_eth_dev_start(port), 0);
 	assert_int_equal(unit_open_fds(), fds + 2);
 	assert_int_equal(rte_eth_dev_stop(port), 0);
+	wanted_interrupts.rxq = 0;
+	assert_int_equal(configure(2, RTE_ETH_MQ_RX_NONE), 0);
+	assert_int_equal(unit_open_fds(), fds);
+}
+
+static void
+a_registration_outlives_a_restart_but_not_the_port(void **state)
+{
+	struct rte_epoll_event event;
+	unsigned int fds;
+	int call;
+
+	(void)state;
+	/* Opens the thread's own descriptor, which stays. */
+	assert_int_equal(rte_epoll_wait(RTE_EPOLL_PER_THREAD, &event, 1, 0), 0);
+	fds = unit_open_fds();
+	wanted_interrupts.rxq = 1;
+	assert_int_equal(make_port(), 0);
+	assert_int_equal(configure(1, RTE_ETH_MQ_RX_NONE), 0);
+	assert_int_equal(rte_eth_dev_rx_intr_ctl_q(port, 0, RTE_EPOLL_PER_THREAD,
+				 RTE_INTR_EVENT_ADD, NULL),
+		0);
+	assert_int_equal(rte_eth_dev_stop(port), 0);
+	assert_int_equal(rte_eth_dev_start(port), 0);
+	call = dup(rte_intr_efds_index_get(bus.intr_handle, 0));
+	assert_int_equal(eventfd_write(call, 1), 0);
+	assert_int_equal(rte_epoll_wait(RTE_EPOLL_PER_THREAD, &event, 1, 5000), 1);
+	assert_int_equal(unplug(NULL), 0);
+	assert_int_equal(eventfd_write(call, 1), 0);
+	assert_int_equal(rte_epoll_wait(RTE_EPOLL_PER_THREAD, &event, 1, 0), 0);
+	close(call);
 	assert_int_equal(unit_open_fds(), fds);
 }
 
@@ -582,6 +617,7 @@ main(void)
 		ON_PCI(a_device_that_is_gone_is_told_of_once_and_if_asked),
 		ON_PCI(a_control_queue_of_a_size_that_is_none_of_ours_is_done_without),
 		ON_PCI(a_start_without_interrupts_leaves_nothing_behind),
+		ON_PCI(a_registration_outlives_a_restart_but_not_the_port),
 	};
 
 	return cmocka_run_group_tests(tests, setup, NULL);

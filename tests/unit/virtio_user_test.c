@@ -198,6 +198,67 @@ a_call_wakes_who_sleeps_on_the_queue(void **state)
 	assert_int_equal(unit_open_fds(), fds);
 }
 
+static void
+call_and_wake(const struct scripted_backend *b, unsigned int ring)
+{
+	struct rte_epoll_event event;
+
+	assert_int_equal(eventfd_write(b->ring[ring].call, 1), 0);
+	assert_int_equal(rte_epoll_wait(RTE_EPOLL_PER_THREAD, &event, 1, 5000), 1);
+	assert_int_equal((uintptr_t)event.epdata.data, ring);
+}
+
+static void
+a_registration_outlives_a_restart_but_not_the_port(void **state)
+{
+	const struct rte_eth_conf conf = { .intr_conf.rxq = 1 };
+	struct scripted_backend b = honest("registered", false);
+	struct rte_epoll_event event;
+	unsigned int fds;
+	int calls[2];
+
+	(void)state;
+	assert_int_equal(rte_epoll_wait(RTE_EPOLL_PER_THREAD, &event, 1, 0), 0);
+	fds = unit_open_fds();
+	scripted_start(&b);
+	assert_int_equal(probe(&b, ",queues=2"), 0);
+	assert_int_equal(start_as(2, &conf), 0);
+	for (uintptr_t i = 0; i < 2; i++)
+		assert_int_equal(rte_eth_dev_rx_intr_ctl_q(port(), (uint16_t)i,
+					 RTE_EPOLL_PER_THREAD, RTE_INTR_EVENT_ADD, (void *)(2 * i)),
+			0);
+	assert_int_equal(rte_eth_dev_stop(port()), 0);
+	assert_int_equal(rte_eth_dev_start(port()), 0);
+	assert_true(scripted_wait_enabled(&b, 4));
+	call_and_wake(&b, 0);
+	call_and_wake(&b, 2);
+	/* Nor does it matter that queues are set up again. */
+	assert_int_equal(rte_eth_dev_stop(port()), 0);
+	assert_int_equal(start_as(2, &conf), 0);
+	assert_true(scripted_wait_enabled(&b, 4));
+	call_and_wake(&b, 2);
+	calls[1] = dup(b.ring[2].call);
+	/* With another number of queues they are gone, */
+	assert_int_equal(rte_eth_dev_stop(port()), 0);
+	assert_int_equal(start_as(1, &conf), 0);
+	assert_int_equal(eventfd_write(calls[1], 1), 0);
+	assert_int_equal(rte_epoll_wait(RTE_EPOLL_PER_THREAD, &event, 1, 0), 0);
+	assert_int_equal(rte_eth_dev_rx_intr_ctl_q(port(), 0, RTE_EPOLL_PER_THREAD,
+				 RTE_INTR_EVENT_ADD, NULL),
+		0);
+	assert_true(scripted_wait_enabled(&b, 2));
+	call_and_wake(&b, 0);
+	/* and with the port, though the back end still has the descriptor. */
+	calls[0] = dup(b.ring[0].call);
+	remove_port();
+	assert_int_equal(eventfd_write(calls[0], 1), 0);
+	assert_int_equal(rte_epoll_wait(RTE_EPOLL_PER_THREAD, &event, 1, 0), 0);
+	scripted_stop(&b);
+	close(calls[0]);
+	close(calls[1]);
+	assert_int_equal(unit_open_fds(), fds);
+}
+
 /* A frame into the ring of receive queue 0, with which the device raises no interrupt. */
 static void
 put_silently(struct reference_ring *rx)
@@ -599,6 +660,7 @@ main(void)
 		cmocka_unit_test(queue_pairs_are_enabled_as_asked),
 		cmocka_unit_test(a_call_wakes_who_sleeps_on_the_queue),
 		cmocka_unit_test(a_frame_that_came_before_wakes_who_sleeps_after),
+		cmocka_unit_test(a_registration_outlives_a_restart_but_not_the_port),
 		cmocka_unit_test(an_address_is_written_where_no_command_sets_it),
 		cmocka_unit_test(further_addresses_are_taken_where_nothing_is_filtered),
 		cmocka_unit_test(trouble_at_any_message_costs_the_connection_only),

@@ -185,9 +185,26 @@ teardown_interrupts(struct rte_eth_dev *eth)
 {
 	if (eth->intr_handle == NULL || virtio_ethdev_device(eth)->bus_interrupts)
 		return;
+	/* The application may have descriptors in its epoll set, with events that go now. */
+	rte_intr_free_epoll_fd(eth->intr_handle);
 	rte_intr_vec_list_free(eth->intr_handle);
 	rte_intr_instance_free(eth->intr_handle);
 	eth->intr_handle = NULL;
+}
+
+/* What the application registered stays so when it starts the port again with as many queues. */
+static int
+renew_interrupts(struct rte_eth_dev *eth)
+{
+	const bool wanted = eth->data->dev_conf.intr_conf.rxq;
+	const uint16_t n = wanted ? eth->data->nb_rx_queues : 0;
+
+	if (virtio_ethdev_device(eth)->bus_interrupts)
+		return 0;
+	if (eth->intr_handle != NULL && rte_intr_nb_efd_get(eth->intr_handle) == n)
+		return 0;
+	teardown_interrupts(eth);
+	return n > 0 ? setup_interrupts(eth) : 0;
 }
 
 static void
@@ -216,8 +233,8 @@ dev_start(struct rte_eth_dev *eth)
 	int ret;
 
 	ret = virtio_ethdev_complete_pairs(eth);
-	if (ret == 0 && eth->data->dev_conf.intr_conf.rxq && !dev->bus_interrupts)
-		ret = setup_interrupts(eth);
+	if (ret == 0)
+		ret = renew_interrupts(eth);
 	if (ret < 0)
 		return ret;
 	ret = dev->transport->start(dev);
@@ -228,7 +245,6 @@ dev_start(struct rte_eth_dev *eth)
 	}
 	if (ret < 0) {
 		dev->features = 0;
-		teardown_interrupts(eth);
 		return ret;
 	}
 	set_queue_states(eth, true);
@@ -247,7 +263,6 @@ dev_stop(struct rte_eth_dev *eth)
 			virtio_queue_reset(dev->queues[i], dev->features);
 	dev->features = 0;
 	set_queue_states(eth, false);
-	teardown_interrupts(eth);
 	eth->data->dev_started = 0;
 	return 0;
 }
@@ -260,6 +275,7 @@ dev_close(struct rte_eth_dev *eth)
 	virtio_process_forget(dev);
 	if (eth->data->dev_started)
 		dev_stop(eth);
+	teardown_interrupts(eth);
 	virtio_ethdev_release_queues(eth);
 	dev->transport->close(dev);
 	/* Freed with the port. */

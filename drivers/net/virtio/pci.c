@@ -288,6 +288,7 @@ pci_close(struct virtio_device *dev)
 	struct virtio_pci *pci = virtio_pci_of(dev);
 
 	rte_eal_alarm_cancel(tell_removal, pci);
+	virtio_pci_interrupts_forget(pci);
 	virtio_pci_control_free(pci);
 	destroy_locks(pci);
 	virtio_pci_legacy_close(pci);

@@ -103,7 +103,10 @@ void virtio_pci_legacy_ring(struct rte_pci_ioport *ports, const struct virtio_qu
 
 /** Enable the interrupts that the port is configured for. Not fatal: says in the log what lacks. */
 int virtio_pci_interrupts_enable(struct virtio_pci *pci);
+/** The eventfds of queues stay, as the application may have registered them. */
 void virtio_pci_interrupts_disable(struct virtio_pci *pci);
+/** Close them, and take them out of the application's epoll sets. */
+void virtio_pci_interrupts_forget(struct virtio_pci *pci);
 /** Find out whether MSI-X is enabled now: pci->msix. */
 void virtio_pci_look_for_msix(struct virtio_pci *pci);
 /** The state of the link as the device has it now. */

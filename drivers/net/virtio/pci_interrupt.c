@@ -93,19 +93,24 @@ assign_vectors(struct virtio_pci *pci, uint16_t queues)
 	return 0;
 }
 
-static void
-forget_queues(struct virtio_pci *pci)
+void
+virtio_pci_interrupts_forget(struct virtio_pci *pci)
 {
 	rte_intr_efd_disable(pci->bus->intr_handle);
 	rte_intr_vec_list_free(pci->bus->intr_handle);
 }
 
-/* One eventfd and vector for each receive queue. */
+/* One eventfd and vector for each receive queue. They may be there from when the port last ran. */
 static int
 prepare_queues(struct virtio_pci *pci, uint16_t queues)
 {
 	struct rte_intr_handle *handle = pci->bus->intr_handle;
 
+	if (rte_intr_nb_efd_get(handle) == queues)
+		return 0;
+	virtio_pci_interrupts_forget(pci);
+	if (queues == 0)
+		return 0;
 	if (!rte_intr_cap_multiple(handle)) {
 		VIRTIO_LOG(ERR,
 			"%s: receive interrupts need MSI-X, which the device, or the kernel's "
@@ -116,7 +121,7 @@ prepare_queues(struct virtio_pci *pci, uint16_t queues)
 	if (rte_intr_efd_enable(handle, queues) < 0 ||
 		rte_intr_vec_list_alloc(handle, "virtio_vectors", queues) < 0) {
 		VIRTIO_LOG(ERR, "%s: no memory for interrupts of %u queues", pci->dev.name, queues);
-		forget_queues(pci);
+		virtio_pci_interrupts_forget(pci);
 		return -ENOMEM;
 	}
 	for (uint16_t i = 0; i < queues; i++)
@@ -141,19 +146,15 @@ virtio_pci_interrupts_enable(struct virtio_pci *pci)
 	struct rte_intr_handle *handle = pci->bus->intr_handle;
 	const struct rte_eth_intr_conf *conf = &dev->eth->data->dev_conf.intr_conf;
 	const uint16_t queues = conf->rxq ? dev->eth->data->nb_rx_queues : 0;
-	int ret = 0;
+	int ret = prepare_queues(pci, queues);
 
-	if (!conf->lsc && queues == 0)
-		return 0;
-	if (queues > 0)
-		ret = prepare_queues(pci, queues);
-	if (ret < 0)
+	if (ret < 0 || (!conf->lsc && queues == 0))
 		return ret;
 	ret = rte_intr_callback_register(handle, config_changed, pci);
 	if (ret < 0) {
 		VIRTIO_LOG(ERR, "%s: DPDK does not take care of its interrupts: %s", dev->name,
 			strerror(-ret));
-		forget_queues(pci);
+		virtio_pci_interrupts_forget(pci);
 		return ret;
 	}
 	pci->interrupts = true;
@@ -176,5 +177,4 @@ virtio_pci_interrupts_disable(struct virtio_pci *pci)
 	rte_intr_disable(handle);
 	virtio_pci_look_for_msix(pci);
 	rte_intr_callback_unregister_sync(handle, config_changed, pci);
-	forget_queues(pci);
 }

@@ -363,8 +363,14 @@ user_set_mtu(struct virtio_device *dev, uint16_t mtu)
 static int
 user_queue_setup(struct virtio_queue *q)
 {
-	q->kickfd = user_of(q->dev)->doorbells[q->index];
-	q->callfd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	struct virtio_user *u = user_of(q->dev);
+	int *call = &u->calls[q->index];
+
+	/* It outlives the queue: an application may have it in its epoll set. */
+	if (*call < 0)
+		*call = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	q->kickfd = u->doorbells[q->index];
+	q->callfd = *call;
 	if (q->callfd >= 0)
 		return 0;
 	VIRTIO_LOG(ERR, "%s: no eventfd for queue %u: %s", q->dev->name, q->index, strerror(errno));
@@ -382,8 +388,6 @@ virtio_user_unmap_doorbell(struct virtio_queue *q)
 static void
 user_queue_release(struct virtio_queue *q)
 {
-	if (q->callfd >= 0)
-		close(q->callfd);
 	virtio_user_unmap_doorbell(q);
 	q->kickfd = -1;
 	q->callfd = -1;
@@ -700,10 +704,13 @@ make_doorbells(struct virtio_user *u)
 }
 
 static void
-close_doorbells(struct virtio_user *u)
+close_eventfds(struct virtio_user *u)
 {
 	while (u->doorbell_count > 0)
 		close(u->doorbells[--u->doorbell_count]);
+	for (uint16_t i = 0; i < RTE_DIM(u->calls); i++)
+		if (u->calls[i] >= 0)
+			close(u->calls[i]);
 }
 
 int
@@ -726,6 +733,7 @@ virtio_user_create(struct virtio_user *u)
 	if (ret < 0)
 		return ret;
 	pthread_mutex_init(&u->dev.lock, NULL);
+	memset(u->calls, -1, sizeof(u->calls));
 	u->memory = malloc(sizeof(*u->memory));
 	u->wakefd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	if (u->memory == NULL || u->wakefd < 0) {
@@ -755,7 +763,7 @@ fail_open:
 	u->backend->disconnect(u);
 	u->backend->close(u);
 fail_memory:
-	close_doorbells(u);
+	close_eventfds(u);
 	if (u->wakefd >= 0)
 		close(u->wakefd);
 	free(u->memory);
@@ -773,7 +781,7 @@ virtio_user_destroy(struct virtio_user *u)
 	rte_thread_join(u->thread, NULL);
 	u->backend->disconnect(u);
 	u->backend->close(u);
-	close_doorbells(u);
+	close_eventfds(u);
 	close(u->wakefd);
 	free(u->memory);
 	pthread_mutex_destroy(&u->dev.lock);

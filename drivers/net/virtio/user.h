@@ -61,6 +61,8 @@ struct virtio_user {
 	int64_t deadline_ms; /**< of what goes on under the lock, by CLOCK_MONOTONIC */
 	int doorbells[2 * VIRTIO_PAIRS_MAX]; /**< eventfds by virtqueue number */
 	uint16_t doorbell_count;
+	/** Likewise, for interrupts, from a queue's first setup on; -1: none yet. */
+	int calls[2 * VIRTIO_PAIRS_MAX];
 
 	int retry_ms; /**< until the next attempt to find a back end */
 	int wakefd;
