@@ -247,6 +247,41 @@ announces_itself_when_asked(void **state)
 	assert_int_equal(rte_eth_dev_tx_queue_start(port, 0), 0);
 }
 
+/* The frame is of the receive queue's pool, whatever the application promised of its own. */
+static void
+an_announcement_goes_back_to_its_own_pool(void **state)
+{
+	struct rte_mempool *own = rte_pktmbuf_pool_create("own", 15, 0, 0, 512, 0);
+
+	(void)state;
+	assert_non_null(own);
+	for (unsigned int packed = 0; packed < 2; packed++) {
+		struct reference_chain chain;
+		struct reference_ring ring;
+		unsigned int before;
+
+		device.offered = FEATURES | (packed ? F(VIRTIO_F_RING_PACKED) : 0);
+		configure_both(0, RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE, 0);
+		reference_init(&ring, device.queues[1], packed, false);
+		before = rte_mempool_avail_count(pool);
+		for (unsigned int i = 0; i < 3; i++) {
+			struct rte_mbuf *m = rte_pktmbuf_alloc(own);
+
+			assert_non_null(m);
+			assert_non_null(rte_pktmbuf_append(m, 60));
+			assert_int_equal(rte_eth_tx_burst(port, 0, &m, 1), 1);
+			virtio_device_announce(&device);
+		}
+		while (reference_pop(&ring, &chain))
+			reference_push(&ring, chain.id, 0, chain.descs, 0);
+		rte_eth_tx_done_cleanup(port, 0, 0);
+		assert_int_equal(rte_mempool_avail_count(own), 15);
+		assert_int_equal(rte_mempool_avail_count(pool), before);
+		assert_int_equal(rte_eth_dev_stop(port), 0);
+	}
+	rte_mempool_free(own);
+}
+
 static void
 a_reset_port_can_be_configured_anew(void **state)
 {
@@ -274,6 +309,7 @@ main(void)
 		cmocka_unit_test_teardown(rss_is_told_as_configured, forget),
 		cmocka_unit_test_teardown(redirection_table_changes_only_where_asked, forget),
 		cmocka_unit_test_teardown(announces_itself_when_asked, forget),
+		cmocka_unit_test_teardown(an_announcement_goes_back_to_its_own_pool, forget),
 		cmocka_unit_test_teardown(a_reset_port_can_be_configured_anew, forget),
 	};
 

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
+#include <string.h>
+
 #include <rte_arp.h>
 
 #include "datapath.h"
@@ -49,6 +51,17 @@ virtio_device_halt(struct virtio_device *dev)
 	virtio_queues_quiesce(dev->queues, RTE_DIM(dev->queues));
 }
 
+/*
+ * Without room for a header in front of it, a frame is not simple, and so is freed into its own pool.
+ * The application may have promised that all frames are of one pool, which need not be ours.
+ */
+static void
+take_headroom(struct rte_mbuf *m)
+{
+	memmove(m->buf_addr, rte_pktmbuf_mtod(m, const void *), m->data_len);
+	m->data_off = 0;
+}
+
 void
 virtio_device_announce(struct virtio_device *dev)
 {
@@ -57,6 +70,8 @@ virtio_device_announce(struct virtio_device *dev)
 
 	if (rx->pool != NULL)
 		m = rte_net_make_rarp_packet(rx->pool, &dev->mac);
+	if (m != NULL)
+		take_headroom(m);
 	if (m != NULL && virtio_queue_inject(dev->queues[1], &m, 1) == 1) {
 		VIRTIO_LOG(INFO, "%s: announced itself, as the device asked", dev->name);
 		return;
