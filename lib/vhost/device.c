@@ -91,10 +91,15 @@ rings_may_run(const struct vhost_device *dev)
 }
 
 static bool
+queue_may_be_used(const struct vhost_device *dev, const struct vhost_queue *q)
+{
+	return rings_may_run(dev) && queue_is_ready(q) && q->placed && !q->suspended;
+}
+
+static bool
 queue_may_be_live(const struct vhost_device *dev, const struct vhost_queue *q)
 {
-	return rings_may_run(dev) && queue_is_ready(q) && q->placed && queue_enabled(dev, q) &&
-		!q->suspended;
+	return queue_may_be_used(dev, q) && queue_enabled(dev, q);
 }
 
 /*
@@ -234,23 +239,50 @@ stop_device(struct vhost_device *dev)
  * memory may be missing that comes back with the next message: until then the ring waits.
  */
 static int
+place_queue(struct vhost_device *dev, struct vhost_queue *q)
+{
+	int ret;
+
+	if (!rings_may_run(dev) || !queue_is_ready(q) || q->placed)
+		return 0;
+	ret = vhost_queue_place(dev, q);
+	if (ret != -EFAULT || (!dev->memory_shrank && !vhost_device_has_iommu(dev)))
+		return ret;
+	VHOST_LOG(DEBUG, "%s: %s now", dev->name, dev->error);
+	return 0;
+}
+
+static int
 place_queues(struct vhost_device *dev)
 {
-	if (!rings_may_run(dev))
-		return 0;
-	for (uint16_t i = 0; i < dev->nr_queues; i++) {
-		struct vhost_queue *q = dev->queues[i];
-		int ret;
+	int ret = 0;
 
-		if (q == NULL || !queue_is_ready(q) || q->placed)
-			continue;
-		ret = vhost_queue_place(dev, q);
-		if (ret == -EFAULT && (dev->memory_shrank || vhost_device_has_iommu(dev)))
-			VHOST_LOG(DEBUG, "%s: %s now", dev->name, dev->error);
-		else if (ret != 0)
-			return ret;
-	}
-	return 0;
+	for (uint16_t i = 0; ret == 0 && i < dev->nr_queues; i++)
+		if (dev->queues[i] != NULL)
+			ret = place_queue(dev, dev->queues[i]);
+	return ret;
+}
+
+int
+vhost_device_ready_queue(struct vhost_device *dev, struct vhost_queue *q)
+{
+	int ret = place_queue(dev, q);
+
+	if (ret != 0 || !queue_may_be_used(dev, q))
+		return ret;
+	vhost_device_lock(dev);
+	ret = vhost_queue_find_base(dev, q);
+	vhost_device_unlock(dev);
+	return ret;
+}
+
+/* An application that took a ring up which was never enabled has nobody else to tell that it may not. */
+static void
+let_go_of_queue(struct vhost_device *dev, struct vhost_queue *q)
+{
+	vhost_device_lock(dev);
+	vhost_queue_stop(q);
+	vhost_device_unlock(dev);
 }
 
 int
@@ -274,6 +306,8 @@ vhost_device_update(struct vhost_device *dev)
 
 		if (q != NULL && q->live && !queue_may_be_live(dev, q))
 			stop_queue(dev, q);
+		else if (q != NULL && q->based && !queue_may_be_used(dev, q))
+			let_go_of_queue(dev, q);
 	}
 	for (uint16_t i = 0; i < dev->nr_queues; i++) {
 		struct vhost_queue *q = dev->queues[i];

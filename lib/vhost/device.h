@@ -85,8 +85,10 @@ struct vhost_queue {
 	uint64_t asked_ahead[VHOST_ASKED_AHEAD];
 
 	/* What follows from them. */
-	struct vhost_inflight inflight; /**< while the ring runs; whoever uses it has the claim */
-	bool placed;                    /**< addresses are translated into vring */
+	struct vhost_inflight
+		inflight; /**< while the ring has its base; whoever uses it has the claim */
+	bool placed;      /**< addresses are translated into vring */
+	bool based; /**< where it goes on is found out, until it stops; who reads it may have the claim */
 	bool live; /**< said to be ready, to the application and the vDPA driver */
 
 	char name[VHOST_NAME_MAX + 16];
@@ -296,6 +298,13 @@ void vhost_device_resume(struct vhost_device *dev);
 
 /** Tell the application, and nobody else, that a ring goes, or is back: something of it is replaced. */
 void vhost_device_tell_ring(struct vhost_device *dev, const struct vhost_queue *q, bool up);
+
+/**
+ * Have a ring that was kicked ready for an application that drives it: where it lies, where it goes on and
+ * what is in flight, whether it is enabled or not.
+ * @return as vhost_device_update(); 0 as well if that cannot be known yet
+ */
+int vhost_device_ready_queue(struct vhost_device *dev, struct vhost_queue *q);
 
 /** Stop one ring in order to change what it uses; the device goes on. As above. */
 void vhost_device_suspend_queue(struct vhost_device *dev, struct vhost_queue *q);

@@ -211,6 +211,7 @@ untrack_queue(struct vhost_queue *q)
 	vhost_vring_claim(&q->vring);
 	fl = q->inflight;
 	q->inflight = (struct vhost_inflight){ 0 };
+	q->based = false;
 	vhost_vring_set_inflight(&q->vring, NULL);
 	vhost_vring_release(&q->vring);
 	vhost_inflight_fini(&fl);
@@ -261,13 +262,28 @@ vhost_queue_let_in(const struct vhost_device *dev, struct vhost_queue *q)
 }
 
 int
+vhost_queue_find_base(struct vhost_device *dev, struct vhost_queue *q)
+{
+	int ret;
+
+	if (q->based)
+		return 0;
+	check_split_base(dev, q);
+	ret = track_queue(dev, q);
+	if (ret != 0)
+		return ret;
+	vhost_vring_claim(&q->vring);
+	q->based = true;
+	vhost_vring_release(&q->vring);
+	return 0;
+}
+
+int
 vhost_queue_start(struct vhost_device *dev, struct vhost_queue *q)
 {
 	struct vhost_vring *vr = &q->vring;
-	int ret;
+	const int ret = vhost_queue_find_base(dev, q);
 
-	check_split_base(dev, q);
-	ret = track_queue(dev, q);
 	if (ret != 0)
 		return ret;
 	if (dev->builtin_net && vhost_device_has_feature(dev, VIRTIO_F_RING_PACKED))
@@ -290,9 +306,10 @@ vhost_queue_start(struct vhost_device *dev, struct vhost_queue *q)
 void
 vhost_queue_stop(struct vhost_queue *q)
 {
-	if (!q->vring.running)
-		return;
-	vhost_vring_stop(&q->vring);
-	vhost_vring_get_base(&q->vring, &q->avail_base, &q->used_base);
-	untrack_queue(q);
+	if (q->vring.running) {
+		vhost_vring_stop(&q->vring);
+		vhost_vring_get_base(&q->vring, &q->avail_base, &q->used_base);
+	}
+	if (q->based)
+		untrack_queue(q);
 }

@@ -28,6 +28,14 @@ bool vhost_queue_lies_within(const struct vhost_device *dev, const struct vhost_
 	uint64_t first, uint64_t last);
 
 /**
+ * Find out where a ring that is placed goes on, unless that is known, and what it has in flight. With the
+ * device's lock.
+ *
+ * @return as vhost_queue_start()
+ */
+int vhost_queue_find_base(struct vhost_device *dev, struct vhost_queue *q);
+
+/**
  * Let the data path at a ring that is placed, from where the front end, the ring itself, or the
  * in-flight region says. With the device's lock.
  *

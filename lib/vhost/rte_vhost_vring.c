@@ -99,7 +99,11 @@ call(int vid, uint16_t vring_idx, bool wait)
 		vhost_vring_claim(&q->vring);
 	else if (!vhost_vring_try_claim(&q->vring))
 		return -EAGAIN;
-	vhost_vring_call(&q->vring);
+	/* An application may have taken up a ring that nobody enables: its driver knows no such thing. */
+	if (q->based && !q->vring.running)
+		vhost_vring_raise(&q->vring);
+	else
+		vhost_vring_call(&q->vring);
 	vhost_vring_release(&q->vring);
 	vhost_notify_settle(dev, q);
 	return 0;

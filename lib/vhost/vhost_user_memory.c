@@ -141,6 +141,44 @@ hold_table(struct vhost_device *dev, struct rte_vhost_memory *mem, struct vhost_
 	return VHOST_USER_REPLY;
 }
 
+/* Is this very region of this very file there already? */
+static bool
+is_mapped(const struct rte_vhost_memory *mem, const struct vhost_user_region *region, int fd)
+{
+	struct statx told, mapped;
+
+	for (uint32_t i = 0; mem != NULL && i < mem->nregions; i++) {
+		const struct rte_vhost_mem_region *r = &mem->regions[i];
+
+		if (r->guest_phys_addr != region->gpa || r->guest_user_addr != region->fe_va ||
+			r->size != region->size)
+			continue;
+		return vhost_peer_fd_stat(fd, &told) == 0 &&
+			vhost_peer_fd_stat(r->fd, &mapped) == 0 && told.stx_ino == mapped.stx_ino &&
+			told.stx_dev_major == mapped.stx_dev_major &&
+			told.stx_dev_minor == mapped.stx_dev_minor;
+	}
+	return false;
+}
+
+/* Front ends tell of a whole table anew where a part of it might have changed. */
+static bool
+is_same_table(const struct vhost_device *dev, const struct vhost_user_message *msg)
+{
+	const uint32_t nregions = msg->payload.mem_table.nregions;
+
+	if (dev->postcopy.fd >= 0 || dev->mem == NULL || dev->mem->nregions != nregions)
+		return false;
+	for (uint32_t i = 0; i < nregions; i++) {
+		struct vhost_user_region region;
+
+		memcpy(&region, &msg->payload.mem_table.regions[i], sizeof(region));
+		if (!is_mapped(dev->mem, &region, msg->fds[i]))
+			return false;
+	}
+	return true;
+}
+
 int
 vhost_user_set_mem_table(struct vhost_device *dev, struct vhost_queue *q,
 	struct vhost_user_message *msg)
@@ -158,6 +196,11 @@ vhost_user_set_mem_table(struct vhost_device *dev, struct vhost_queue *q,
 		nregions == 0)
 		return vhost_device_error(dev, -EPROTO, "%u regions in %u bytes of payload",
 			nregions, msg->header.size);
+	if (is_same_table(dev, msg)) {
+		dev->mem_repeats = 0;
+		dev->memory_shrank = false;
+		return 0;
+	}
 
 	for (uint32_t i = 0; i < nregions; i++) {
 		struct vhost_user_region region;
@@ -194,26 +237,6 @@ vhost_user_get_max_mem_slots(struct vhost_device *dev, struct vhost_queue *q,
 	msg->payload.u64 = VHOST_MEMORY_SLOTS_MAX;
 	msg->header.size = sizeof(msg->payload.u64);
 	return VHOST_USER_REPLY;
-}
-
-/* Is this very region of this very file there already? */
-static bool
-is_mapped(const struct rte_vhost_memory *mem, const struct vhost_user_region *region, int fd)
-{
-	struct statx told, mapped;
-
-	for (uint32_t i = 0; mem != NULL && i < mem->nregions; i++) {
-		const struct rte_vhost_mem_region *r = &mem->regions[i];
-
-		if (r->guest_phys_addr != region->gpa || r->guest_user_addr != region->fe_va ||
-			r->size != region->size)
-			continue;
-		return vhost_peer_fd_stat(fd, &told) == 0 &&
-			vhost_peer_fd_stat(r->fd, &mapped) == 0 && told.stx_ino == mapped.stx_ino &&
-			told.stx_dev_major == mapped.stx_dev_major &&
-			told.stx_dev_minor == mapped.stx_dev_minor;
-	}
-	return false;
 }
 
 /* Tell the front end where a region lies here, since that is what faults are about. */

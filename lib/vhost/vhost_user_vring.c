@@ -165,7 +165,8 @@ vhost_user_set_vring_kick(struct vhost_device *dev, struct vhost_queue *q,
 	replace_fd(dev, &q->kickfd, fd);
 	q->has_kick = true;
 	q->suspended = false;
-	return 0;
+	/* An application with rings of its own may take this one up before it is answered. */
+	return dev->builtin_net || dev->vdpa != NULL ? 0 : vhost_device_ready_queue(dev, q);
 }
 
 int

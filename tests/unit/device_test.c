@@ -206,14 +206,18 @@ new_call_descriptor_is_told_to_applications_with_rings_of_their_own(void **state
 static void
 memory_changes_only_while_nobody_uses_it(void **state)
 {
+	struct vhost_user_message msg;
 	struct frontend fe;
-	void *desc;
 
 	(void)state;
 	for (int with_vdpa = 0; with_vdpa < 2; with_vdpa++) {
 		bring_up(&fe, with_vdpa, F_V1);
-		desc = fe.dev->queues[0]->vring.desc;
+		/* What is as it was is no change. */
 		assert_int_equal(fe_set_memory(&fe), 0);
+		assert_int_equal(told.destroy_device, 0);
+		assert_int_equal(fe_mappings(), 2);
+		msg = fe_memory_message(fe.memfd, FE_MEMORY_SIZE - 4096);
+		assert_int_equal(fe_send(&fe, &msg), 0);
 		assert_int_equal(told.destroy_device, 1);
 		assert_int_equal(told.new_device, 2);
 		assert_int_equal(told.close, with_vdpa);
@@ -221,7 +225,6 @@ memory_changes_only_while_nobody_uses_it(void **state)
 		assert_ptr_equal(fe.dev->queues[0]->vring.desc,
 			(void *)(uintptr_t)fe.dev->mem->regions[0].host_user_addr);
 		assert_int_equal(fe_mappings(), 2);
-		(void)desc;
 		recorder_end(&fe);
 	}
 }
@@ -546,6 +549,62 @@ application_with_rings_of_its_own_waits_for_all_of_them(void **state)
 	recorder_end(&fe);
 }
 
+static struct rte_vhost_vring taken_up;
+static uint16_t taken_up_at;
+
+static enum rte_vhost_msg_result
+take_ring_up(int vid, void *msg)
+{
+	uint32_t request;
+
+	memcpy(&request, msg, sizeof(request));
+	if (request == VHOST_USER_SET_VRING_KICK) {
+		uint16_t avail;
+
+		assert_int_equal(rte_vhost_get_vhost_vring(vid, 0, &taken_up), 0);
+		assert_int_equal(rte_vhost_get_vring_base(vid, 0, &avail, &taken_up_at), 0);
+	}
+	return RTE_VHOST_MSG_RESULT_NOT_HANDLED;
+}
+
+/* Some front ends never enable the rings of a device that has no such thing as queue pairs. */
+static void
+application_takes_a_ring_up_behind_its_kick(void **state)
+{
+	const struct rte_vhost_user_extern_ops ops = { .post_msg_handle = take_ring_up };
+	struct vhost_device_config cfg = recorder_config(false);
+	struct frontend fe;
+	uint64_t calls;
+
+	(void)state;
+	cfg.builtin_net = false;
+	recorder_begin(&fe, &cfg);
+	assert_int_equal(rte_vhost_extern_callback_register(fe.dev->vid, &ops, NULL), 0);
+	assert_int_equal(fe_set_features(&fe, F_V1 | FEATURE(VHOST_USER_FEATURE_PROTOCOL)), 0);
+	assert_int_equal(fe_set_memory(&fe), 0);
+	fe_used(&fe, 0)->idx = 7;
+	taken_up.desc = NULL;
+	assert_int_equal(fe_setup_ring(&fe, 0), 0);
+	assert_false(told.running);
+	assert_ptr_equal(taken_up.desc, (void *)(uintptr_t)fe.dev->mem->regions[0].host_user_addr);
+	assert_int_equal(taken_up.used->idx, 7);
+	assert_int_equal(taken_up_at, 7);
+	assert_int_equal(rte_vhost_vring_call(fe.dev->vid, 0), 0);
+	assert_int_equal(read(fe.call[0], &calls, sizeof(calls)), sizeof(calls));
+
+	/* What it completed meanwhile does not move the ring once more when that is enabled after all. */
+	fe_used(&fe, 0)->idx = 9;
+	assert_int_equal(rte_vhost_set_vring_base(fe.dev->vid, 0, 9, 9), 0);
+	assert_int_equal(fe_set_state(&fe, VHOST_USER_SET_VRING_ENABLE, 0, 1), 0);
+	assert_true(told.running);
+	/* A ring that does not begin anew calls at once. */
+	assert_int_equal(read(fe.call[0], &calls, sizeof(calls)), sizeof(calls));
+	assert_int_equal(fe_get_base(&fe, 0), 9);
+	assert_int_equal(rte_vhost_vring_call(fe.dev->vid, 0), 0);
+	assert_int_equal(read(fe.call[0], &calls, sizeof(calls)), -1);
+	recorder_end(&fe);
+}
+
 int
 main(void)
 {
@@ -572,6 +631,7 @@ main(void)
 		cmocka_unit_test(reset_stops_and_forgets),
 		cmocka_unit_test(reset_device_still_tells_where_its_rings_stopped),
 		cmocka_unit_test(application_with_rings_of_its_own_waits_for_all_of_them),
+		cmocka_unit_test(application_takes_a_ring_up_behind_its_kick),
 	};
 
 	rte_log_set_global_level(RTE_LOG_EMERG);

@@ -37,6 +37,7 @@
 	(FEATURE(VHOST_USER_PROTOCOL_F_MQ) | FEATURE(VHOST_USER_PROTOCOL_F_REPLY_ACK) | \
 		FEATURE(VHOST_USER_PROTOCOL_F_CONFIG) | \
 		FEATURE(VHOST_USER_PROTOCOL_F_INFLIGHT_SHMFD))
+#define SET_VRING_KICK 12
 #define GET_CONFIG 24
 #define DOUBLE 64 /* nobody's but ours: doubles a number */
 #define RINGS 4
@@ -73,6 +74,9 @@ static struct {
 	int vid;
 	uint16_t rings;
 	struct ring ring[RINGS];
+	struct {
+		bool there, tracked;
+	} kicked[RINGS]; /* what was to be had when a ring was kicked */
 	struct rte_vhost_memory *mem;
 } device = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
@@ -193,6 +197,26 @@ resubmit(struct ring *ring, uint16_t index)
 		complete(ring, index, info->resubmit_list[i].index);
 }
 
+/*
+ * Behind this message, a ring is what it will be: programs take it up here, lest they wait for others.
+ */
+static void
+ring_was_kicked(int vid, uint16_t index)
+{
+	struct rte_vhost_ring_inflight inflight = { 0 };
+	struct rte_vhost_vring vring;
+	uint16_t avail, used;
+
+	if (index >= RINGS)
+		return;
+	device.kicked[index].there = rte_vhost_get_vhost_vring(vid, index, &vring) == 0 &&
+		vring.desc != NULL && vring.size != 0 &&
+		rte_vhost_get_vring_base(vid, index, &avail, &used) == 0 && used == vring.used->idx;
+	device.kicked[index].tracked = rte_vhost_get_vhost_ring_inflight(vid, index, &inflight) ==
+			0 &&
+		inflight.inflight_split != NULL;
+}
+
 static int
 new_device(int vid)
 {
@@ -211,6 +235,10 @@ new_device(int vid)
 		ring->tracked = rte_vhost_get_vhost_ring_inflight(vid, i, &ring->inflight) == 0 &&
 			ring->inflight.inflight_split != NULL;
 		rte_vhost_enable_guest_notification(vid, i, 0);
+		if (!device.kicked[i].there || device.kicked[i].tracked != ring->tracked) {
+			printf("ring %u was not there behind its kick\n", i);
+			ret = -1;
+		}
 		if (ret == 0)
 			resubmit(ring, i);
 	}
@@ -256,7 +284,8 @@ behind_library(int vid, void *arg)
 {
 	struct message *msg = arg;
 
-	(void)vid;
+	if (msg->request == SET_VRING_KICK)
+		ring_was_kicked(vid, msg->u64 & 0xff);
 	if (msg->request != DOUBLE)
 		return RTE_VHOST_MSG_RESULT_NOT_HANDLED;
 	msg->u64 *= 2;
