@@ -34,7 +34,7 @@ def exists(interface: str) -> bool:
     return Path(f"/sys/class/net/{interface}").exists()
 
 
-def bridge(workspace: Workspace, pairs: int) -> Testpmd:
+def bridge(workspace: Workspace, pairs: int, receive: int = 0) -> Testpmd:
     """A program that hands on what one interface sends to the other one."""
     queues = {"queues": pairs} if pairs > 1 else {}
     testpmd = Testpmd(workspace, "bridge", ours(), 0,
@@ -43,7 +43,7 @@ def bridge(workspace: Workspace, pairs: int) -> Testpmd:
                       # Forward mode csum writes addresses of its own.
                       [f"--eth-peer=0,{MAC}", f"--eth-peer=1,{PEER_MAC}", "--enable-lro",
                        f"--tx-offloads={MULTI_SEGS_TSO_TCP_CKSUM:#x}",
-                       f"--rxq={pairs}", f"--txq={pairs}"], [LINES])
+                       f"--rxq={receive or pairs}", f"--txq={pairs}"], [LINES])
     testpmd.command("port stop all")
     for port in (0, 1):
         testpmd.command(f"csum set tcp hw {port}")
@@ -131,6 +131,15 @@ def one_pair(workspace: Workspace) -> None:
     check(not exists(HERE), f"{HERE} to be gone with the program")
 
 
+def one_receive_queue(workspace: Workspace) -> None:
+    """With further ones only to transmit, all frames of all streams come to it."""
+    testpmd = bridge(workspace, 2, receive=1)
+    stacks()
+    connects(workspace, testpmd, 4)
+    testpmd.quit()
+    command("ip", "netns", "del", NETNS)
+
+
 def two_pairs(workspace: Workspace) -> None:
     """On an interface that was there before, and stays."""
     command("ip", "tuntap", "add", HERE, "mode", "tap", "multi_queue")
@@ -157,4 +166,4 @@ def what_cannot_be(workspace: Workspace) -> None:
 
 
 if __name__ == "__main__":
-    run(one_pair, two_pairs, what_cannot_be)
+    run(one_pair, one_receive_queue, two_pairs, what_cannot_be)

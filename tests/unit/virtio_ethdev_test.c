@@ -7,6 +7,11 @@
 
 #include "virtio_ethdev_rig.h"
 
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <rte_log.h>
+
 static const struct rte_ether_addr second = { { 2, 0, 0, 0, 0, 2 } };
 static const struct rte_ether_addr third = { { 2, 0, 0, 0, 0, 3 } };
 
@@ -223,6 +228,60 @@ redirection_table_changes_only_where_asked(void **state)
 	assert_true(rte_eth_dev_rss_reta_query(port, reta, 64) < 0);
 }
 
+/* Configured for QUEUES to transmit and two to receive, with the lines that it logs on the way. */
+static char *
+configure_spare_pairs(void)
+{
+	const struct rte_eth_conf conf = { 0 };
+	char *text = NULL;
+	size_t len = 0;
+	FILE *log = open_memstream(&text, &len);
+
+	assert_non_null(log);
+	rte_openlog_stream(log);
+	assert_int_equal(rte_eth_dev_configure(port, 2, QUEUES, &conf), 0);
+	rte_openlog_stream(NULL);
+	fclose(log);
+	for (uint16_t i = 0; i < QUEUES; i++) {
+		if (i < 2)
+			assert_int_equal(rte_eth_rx_queue_setup(port, i, 64, 0, NULL, pool), 0);
+		assert_int_equal(rte_eth_tx_queue_setup(port, i, 64, 0, NULL), 0);
+	}
+	count = 0;
+	assert_int_equal(rte_eth_dev_start(port), 0);
+	return text;
+}
+
+static void
+pairs_that_nobody_receives_from_get_no_frames_or_are_told_of(void **state)
+{
+	const struct command *c = &commands[0];
+	char *said = configure_spare_pairs();
+
+	(void)state;
+	assert_null(strstr(said, "frames may be lost"));
+	free(said);
+	assert_int_equal(c->class, VIRTIO_NET_CTRL_MQ);
+	assert_int_equal(c->cmd, VIRTIO_NET_CTRL_MQ_RSS_CONFIG);
+	for (unsigned int i = 0; i < 128; i++)
+		assert_int_equal(entry(c, i), i % 2);
+	assert_memory_equal(c->data + TAIL_AT, "\x04\0", 2);
+	assert_int_equal(rte_eth_dev_stop(port), 0);
+
+	device.offered &= ~F(VIRTIO_NET_F_RSS);
+	said = configure_spare_pairs();
+	assert_non_null(strstr(said, "one of 4 receive queues, of which the port has 2"));
+	free(said);
+	assert_int_equal(c->cmd, VIRTIO_NET_CTRL_MQ_VQ_PAIRS_SET);
+	assert_int_equal(rte_eth_dev_stop(port), 0);
+
+	device.single_rings = true;
+	said = configure_spare_pairs();
+	device.single_rings = false;
+	assert_null(strstr(said, "frames may be lost"));
+	free(said);
+}
+
 static void
 announces_itself_when_asked(void **state)
 {
@@ -308,6 +367,8 @@ main(void)
 		cmocka_unit_test_teardown(refused_addresses_are_not_kept, forget),
 		cmocka_unit_test_teardown(rss_is_told_as_configured, forget),
 		cmocka_unit_test_teardown(redirection_table_changes_only_where_asked, forget),
+		cmocka_unit_test_teardown(
+			pairs_that_nobody_receives_from_get_no_frames_or_are_told_of, forget),
 		cmocka_unit_test_teardown(announces_itself_when_asked, forget),
 		cmocka_unit_test_teardown(an_announcement_goes_back_to_its_own_pool, forget),
 		cmocka_unit_test_teardown(a_reset_port_can_be_configured_anew, forget),

@@ -155,6 +155,45 @@ queue_pairs_are_enabled_as_asked(void **state)
 	scripted_stop(&b);
 }
 
+/* The port has more queues to transmit than to receive: nobody polls the others, or fills them. */
+static void
+rings_that_nobody_receives_from_are_not_enabled(void **state)
+{
+	const struct rte_eth_conf conf = { 0 };
+	struct scripted_backend b = honest("spare", false);
+
+	(void)state;
+	scripted_start(&b);
+	assert_int_equal(probe(&b, ",queues=3"), 0);
+	assert_int_equal(rte_eth_dev_configure(port(), 1, 3, &conf), 0);
+	assert_int_equal(rte_eth_rx_queue_setup(port(), 0, 64, 0, NULL, pool), 0);
+	for (uint16_t i = 0; i < 3; i++)
+		assert_int_equal(rte_eth_tx_queue_setup(port(), i, 64, 0, NULL), 0);
+	assert_int_equal(rte_eth_dev_start(port()), 0);
+	assert_true(scripted_wait_enabled(&b, 4));
+	assert_true(b.ring[0].enabled);
+	for (unsigned int i = 2; i < 6; i += 2) {
+		/* It is there, which back ends may insist on. */
+		assert_false(b.ring[i].enabled);
+		assert_true(b.ring[i].num > 0 && b.ring[i].kick >= 0);
+		assert_true(b.ring[i + 1].enabled);
+	}
+	exchange(&b, 0);
+	assert_int_equal(rte_eth_dev_stop(port()), 0);
+	assert_int_equal(start(3, 0), 0);
+	assert_true(scripted_wait_enabled(&b, 6));
+	/* Without any, the first pair is there, which back ends wait for. */
+	assert_int_equal(rte_eth_dev_stop(port()), 0);
+	assert_int_equal(rte_eth_dev_configure(port(), 0, 2, &conf), 0);
+	for (uint16_t i = 0; i < 2; i++)
+		assert_int_equal(rte_eth_tx_queue_setup(port(), i, 64, 0, NULL), 0);
+	assert_int_equal(rte_eth_dev_start(port()), 0);
+	assert_true(scripted_wait_enabled(&b, 3));
+	assert_true(b.ring[0].enabled && b.ring[1].enabled && b.ring[3].enabled);
+	remove_port();
+	scripted_stop(&b);
+}
+
 /* Each queue wakes on its own, also after the port was started again. */
 static void
 a_call_wakes_who_sleeps_on_the_queue(void **state)
@@ -658,6 +697,7 @@ main(void)
 		cmocka_unit_test(a_lost_back_end_is_looked_for_again),
 		cmocka_unit_test(a_server_takes_back_ends_as_they_come_and_as_they_are),
 		cmocka_unit_test(queue_pairs_are_enabled_as_asked),
+		cmocka_unit_test(rings_that_nobody_receives_from_are_not_enabled),
 		cmocka_unit_test(a_call_wakes_who_sleeps_on_the_queue),
 		cmocka_unit_test(a_frame_that_came_before_wakes_who_sleeps_after),
 		cmocka_unit_test(a_registration_outlives_a_restart_but_not_the_port),

@@ -24,7 +24,7 @@ virtio_device_arm(struct virtio_device *dev, uint64_t features)
 		struct virtio_queue *q = dev->queues[i];
 
 		virtio_queue_reset(q, features);
-		if (!virtio_queue_is_tx(q) && q->pool != NULL && virtio_rx_fill(q) == 0)
+		if (!virtio_queue_is_tx(q) && virtio_queue_is_set_up(q) && virtio_rx_fill(q) == 0)
 			VIRTIO_LOG(WARNING,
 				"%s: mbuf pool %s is empty: receive queue %u has no "
 				"buffers until mbufs are freed",

@@ -100,6 +100,7 @@ struct virtio_device {
 	uint16_t ring_align;   /**< of used rings and of rings as a whole; 0: of cache lines */
 	bool ring_sizes_fixed; /**< rings have as many entries as the device says, no less */
 	bool bus_interrupts;   /**< interrupts are the bus's: eth->intr_handle is not ours */
+	bool single_rings; /**< rings are enabled one by one; those that are not get no frames */
 
 	uint16_t max_pairs;
 	uint16_t queue_size; /**< what the port recommends; the application may ask otherwise */

@@ -299,6 +299,13 @@ virtio_queue_is_tx(const struct virtio_queue *q)
 	return q->index & 1;
 }
 
+/** True but for what only completes a pair: without a pool, a receive queue never has buffers. */
+static inline bool
+virtio_queue_is_set_up(const struct virtio_queue *q)
+{
+	return virtio_queue_is_tx(q) || q->pool != NULL;
+}
+
 /** Number of the queue as the application counts. */
 static inline uint16_t
 virtio_queue_id(const struct virtio_queue *q)

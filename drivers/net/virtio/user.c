@@ -165,6 +165,16 @@ check_features(const struct virtio_user *u, uint64_t features)
 	return 0;
 }
 
+/*
+ * A receive ring without buffers would get its share of frames, and lose them. Of a port that only
+ * transmits, the first one is enabled all the same: back ends wait for both of the first pair.
+ */
+static bool
+is_to_run(const struct virtio_queue *q)
+{
+	return !q->stopped && (q->index == 0 || virtio_queue_is_set_up(q));
+}
+
 int
 virtio_user_enable_pairs(struct virtio_user *u, uint16_t pairs)
 {
@@ -177,7 +187,7 @@ virtio_user_enable_pairs(struct virtio_user *u, uint16_t pairs)
 	for (uint16_t i = 0; i < 2 * u->dev.pairs && ret == 0; i++) {
 		const struct virtio_queue *q = u->dev.queues[i];
 
-		ret = u->backend->enable_ring(u, q, i < 2 * pairs && !q->stopped);
+		ret = u->backend->enable_ring(u, q, i < 2 * pairs && is_to_run(q));
 	}
 	if (ret == 0 && u->backend->control != NULL &&
 		virtio_control_mq_fill(&u->dev, pairs, &mq) == 0)
@@ -660,6 +670,7 @@ choose_backend(struct virtio_user *u)
 
 	u->backend = backend_of(path);
 	u->dev.ring_align = u->backend->ring_align;
+	u->dev.single_rings = u->backend->control == NULL;
 	if (u->args.iface[0] != '\0' && u->backend != &virtio_backend_vhost_kernel) {
 		VIRTIO_LOG(ERR,
 			"%s: iface=%s names an interface of the kernel, and %s has none: "
