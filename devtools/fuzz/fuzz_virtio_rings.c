@@ -341,7 +341,7 @@ step(struct fuzz_input *in)
 		if (!q->running)
 			break;
 		if (virtio_queue_is_tx(q))
-			fuzz_check(virtio_tx_reclaim(q) <= q->size);
+			fuzz_check(virtio_tx_reclaim(q, 1 + q->size / 2) <= q->size);
 		else
 			fuzz_check(virtio_rx_fill(q) <= q->size);
 		break;

@@ -413,6 +413,65 @@ descriptors_tell_how_far_the_device_is(void **state)
 	}
 }
 
+/* Have the device take three frames of three segments and one more, and give them back. */
+static void
+transmit_and_return(struct reference_ring *ring, bool batched)
+{
+	struct reference_chain chain;
+	uint16_t descs = 0;
+
+	for (unsigned int i = 0; i < 4; i++) {
+		struct rte_mbuf *m = frame(60);
+
+		for (unsigned int seg = 1; seg < 3 && i < 3; seg++)
+			assert_int_equal(rte_pktmbuf_chain(m, frame(60)), 0);
+		assert_int_equal(rte_eth_tx_burst(port, 0, &m, 1), 1);
+		assert_true(reference_pop(ring, &chain));
+		descs += chain.descs;
+		if (!batched)
+			reference_push(ring, chain.id, 0, chain.descs, 0);
+	}
+	if (batched)
+		reference_push(ring, chain.id, 0, descs, 3);
+}
+
+static void
+cleanup_frees_as_many_frames_as_asked_for(void **state)
+{
+	struct reference_ring ring;
+
+	(void)state;
+	for (unsigned int i = 0; i < 4; i++) {
+		const bool ordered = i & 2;
+
+		device.offered = FEATURES & ~F(VIRTIO_RING_F_INDIRECT_DESC);
+		device.offered |= (i & 1 ? F(VIRTIO_F_RING_PACKED) : 0) |
+			(ordered ? F(VIRTIO_F_IN_ORDER) : 0);
+		configure_both(0, RTE_ETH_TX_OFFLOAD_MULTI_SEGS, 0);
+		attach(&ring, 1);
+		assert_int_equal(virtio_has(&device, VIRTIO_F_IN_ORDER), ordered);
+		/* Around the ring, so that what is left is left in every place of it. */
+		for (unsigned int round = 0; round < 20; round++) {
+			const unsigned int before = rte_mempool_avail_count(pool);
+
+			transmit_and_return(&ring, ordered);
+			assert_int_equal(rte_eth_tx_done_cleanup(port, 0, 1), 1);
+			assert_int_equal(rte_mempool_avail_count(pool), before - 7);
+			assert_int_equal(rte_eth_tx_done_cleanup(port, 0, 2), 2);
+			assert_int_equal(rte_mempool_avail_count(pool), before - 1);
+			assert_int_equal(rte_eth_tx_done_cleanup(port, 0, 2), 1);
+			transmit_and_return(&ring, ordered);
+			assert_int_equal(rte_eth_tx_done_cleanup(port, 0, 3), 3);
+			assert_int_equal(rte_eth_tx_done_cleanup(port, 0, 0), 1);
+			assert_int_equal(rte_mempool_avail_count(pool), before);
+			transmit_and_return(&ring, ordered);
+			assert_int_equal(rte_eth_tx_done_cleanup(port, 0, UINT32_MAX), 4);
+			assert_int_equal(rte_eth_tx_done_cleanup(port, 0, 0), 0);
+		}
+		assert_int_equal(rte_eth_dev_stop(port), 0);
+	}
+}
+
 static void
 monitored_address_wakes_with_the_first_buffer(void **state)
 {
@@ -464,6 +523,7 @@ main(void)
 		cmocka_unit_test_teardown(frames_to_finish_are_prepared_and_described, forget),
 		cmocka_unit_test_teardown(frames_that_the_device_cannot_finish_are_refused, forget),
 		cmocka_unit_test_teardown(descriptors_tell_how_far_the_device_is, forget),
+		cmocka_unit_test_teardown(cleanup_frees_as_many_frames_as_asked_for, forget),
 		cmocka_unit_test_teardown(monitored_address_wakes_with_the_first_buffer, forget),
 		cmocka_unit_test_teardown(a_queue_can_be_stopped_and_started, forget),
 	};

@@ -339,6 +339,7 @@ static uint64_t
 transmit_in_mode(const struct mode *mode)
 {
 	uint64_t seen;
+	uint16_t most;
 	struct tx_run *run = calloc(1, sizeof(*run));
 	const unsigned int before = rte_mempool_avail_count(pool);
 	const unsigned int other_before = rte_mempool_avail_count(other_pool);
@@ -351,16 +352,19 @@ transmit_in_mode(const struct mode *mode)
 		tx_send(run);
 		tx_read(run, draw(128));
 		tx_return(run, draw(128));
+		most = (uint16_t)draw(20);
+		assert_true(virtio_tx_reclaim(run->q, most) <= most);
 		if (run->q->size - run->q->free > POOL_SIZE / 16) {
 			tx_read(run, UINT32_MAX);
 			tx_return(run, UINT32_MAX);
-			virtio_tx_reclaim(run->q);
+			virtio_tx_reclaim(run->q, UINT16_MAX);
 		}
 	}
 	tx_read(run, UINT32_MAX);
 	assert_int_equal(run->flow.head - run->flow.tail, 0);
 	tx_return(run, UINT32_MAX);
-	assert_int_equal(virtio_tx_reclaim(run->q), run->q->size);
+	virtio_tx_reclaim(run->q, UINT16_MAX);
+	assert_int_equal(run->q->free, run->q->size);
 	assert_int_equal(rte_mempool_avail_count(pool), before);
 	assert_int_equal(rte_mempool_avail_count(other_pool), other_before);
 	assert_int_equal(run->q->count.packets, run->flow.head);
@@ -625,7 +629,7 @@ lie_to(const struct mode *mode, bool tx, enum lie lie)
 	failed = 0;
 	caught = tell_lie(q, mode, lie);
 	if (tx)
-		virtio_tx_reclaim(q);
+		virtio_tx_reclaim(q, UINT16_MAX);
 	else
 		rte_pktmbuf_free_bulk(pkts, virtio_rx_burst(q, pkts, 8));
 	assert_int_equal(failed, caught);

@@ -220,13 +220,10 @@ virtio_rx_fill(struct virtio_queue *q)
 }
 
 uint16_t
-virtio_tx_reclaim(struct virtio_queue *q)
+virtio_tx_reclaim(struct virtio_queue *q, uint16_t limit)
 {
-	if (q->flags & VIRTIO_QUEUE_PACKED)
-		virtio_packed_tx_reclaim(q);
-	else
-		virtio_split_tx_reclaim(q);
-	return q->free;
+	return q->flags & VIRTIO_QUEUE_PACKED ? virtio_packed_tx_reclaim(q, limit) :
+						virtio_split_tx_reclaim(q, limit);
 }
 
 static uint16_t

@@ -27,8 +27,8 @@ const char *virtio_burst_isa(const struct virtio_queue *q);
 /** Post as many fresh buffers as the ring and the pool have. @return buffers posted */
 uint16_t virtio_rx_fill(struct virtio_queue *q);
 
-/** Free what the device has transmitted. @return descriptors free now */
-uint16_t virtio_tx_reclaim(struct virtio_queue *q);
+/** Free what the device has transmitted, @a limit frames at most. @return frames freed */
+uint16_t virtio_tx_reclaim(struct virtio_queue *q, uint16_t limit);
 
 /** Buffers that the device has returned and nobody took yet, as far as a look at the ring tells. */
 uint16_t virtio_queue_waiting(const struct virtio_queue *q, uint16_t limit);
@@ -59,7 +59,7 @@ VIRTIO_BURST_VECTOR(packed_tx_offload);
 
 uint16_t virtio_split_rx_fill(struct virtio_queue *q);
 uint16_t virtio_packed_rx_fill(struct virtio_queue *q);
-void virtio_split_tx_reclaim(struct virtio_queue *q);
-void virtio_packed_tx_reclaim(struct virtio_queue *q);
+uint16_t virtio_split_tx_reclaim(struct virtio_queue *q, uint16_t limit);
+uint16_t virtio_packed_tx_reclaim(struct virtio_queue *q, uint16_t limit);
 
 #endif /* VIRTIO_DATAPATH_H */

@@ -331,16 +331,14 @@ int
 virtio_ethdev_tx_done_cleanup(void *queue, uint32_t count)
 {
 	struct virtio_queue *q = queue;
-	uint16_t before;
+	const uint32_t limit = count == 0 ? UINT16_MAX : RTE_MIN(count, (uint32_t)UINT16_MAX);
+	uint16_t freed;
 
-	(void)count;
 	if (!virtio_queue_enter(q, virtio_process))
 		return 0;
-	before = q->free;
-	virtio_tx_reclaim(q);
-	before = q->free - before;
+	freed = virtio_tx_reclaim(q, (uint16_t)limit);
 	virtio_queue_leave(q);
-	return before;
+	return freed;
 }
 
 /*

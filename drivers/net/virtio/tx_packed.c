@@ -26,22 +26,44 @@ is_ours(const struct virtio_queue *q, uint16_t id)
 		q->mbufs[id] != NULL;
 }
 
-bool
-virtio_packed_tx_reclaim_any(struct virtio_queue *q, uint16_t id)
+/*
+ * Of several frames that were returned at once some are still in the ring: leave it as if these were
+ * what was returned. The descriptor is ours until it is made available again.
+ */
+static void
+leave_returned(struct virtio_queue *q, uint16_t id)
 {
-	if (!is_ours(q, id))
-		return false;
-	/* A device that keeps the order names the last of several. */
-	while ((q->flags & VIRTIO_QUEUE_IN_ORDER) && q->tail != id)
-		take_back(q, q->tail);
-	take_back(q, id);
-	return true;
+	const union virtio_packed_word w = {
+		.id = id,
+		.flags = virtio_packed_used_flags(q->used_wrap),
+	};
+
+	__atomic_store_n((virtio_word64 *)&q->packed[q->used_idx].len, w.word, __ATOMIC_RELAXED);
 }
 
-void
-virtio_packed_tx_reclaim(struct virtio_queue *q)
+uint16_t
+virtio_packed_tx_reclaim_any(struct virtio_queue *q, uint16_t id, uint16_t limit)
 {
-	virtio_packed_reclaim(q, virtio_packed_tx_look);
+	uint16_t n = 1;
+
+	if (!is_ours(q, id))
+		return 0;
+	/* A device that keeps the order names the last of several. */
+	for (; (q->flags & VIRTIO_QUEUE_IN_ORDER) && q->tail != id; n++) {
+		take_back(q, q->tail);
+		if (n == limit) {
+			leave_returned(q, id);
+			return n;
+		}
+	}
+	take_back(q, id);
+	return n;
+}
+
+uint16_t
+virtio_packed_tx_reclaim(struct virtio_queue *q, uint16_t limit)
+{
+	return virtio_packed_reclaim(q, virtio_packed_tx_look, limit);
 }
 
 /* Put a chain into an indirect table, which takes one descriptor of the ring. */
@@ -89,7 +111,7 @@ virtio_packed_tx_put_complex(struct virtio_queue *q, struct virtio_packed_tx_bur
 
 	/* Ends at the burst's first descriptor, which is still as it was one lap before. */
 	if (!virtio_tx_has_room(q, m, chain))
-		virtio_packed_tx_reclaim(q);
+		virtio_packed_tx_reclaim(q, UINT16_MAX);
 	if (!virtio_tx_has_room(q, m, chain))
 		return false;
 	if (chain)

@@ -14,9 +14,9 @@
 
 /**
  * Free the frame that the device returned by @a id, and all before it if it keeps the order,
- * whatever they are. @return false if there is none
+ * whatever they are, but @a limit at most. @return how many, 0 if there is none
  */
-bool virtio_packed_tx_reclaim_any(struct virtio_queue *q, uint16_t id);
+uint16_t virtio_packed_tx_reclaim_any(struct virtio_queue *q, uint16_t id, uint16_t limit);
 
 /** How many descriptors a device that keeps the order returns by naming @a id, 0 if it may not. */
 static __rte_always_inline uint16_t
@@ -61,29 +61,37 @@ virtio_packed_tx_release(struct virtio_queue *q, uint16_t n)
 	virtio_packed_advance_tail(q, n);
 }
 
-static __rte_always_inline void
-virtio_packed_reclaim(struct virtio_queue *q, virtio_packed_tx_look_t look)
+/* Free what came back, @a limit frames at most. @return how many */
+static __rte_always_inline uint16_t
+virtio_packed_reclaim(struct virtio_queue *q, virtio_packed_tx_look_t look, uint16_t limit)
 {
-	while (q->free < q->size) {
+	uint16_t left = limit;
+
+	while (q->free < q->size && left > 0) {
 		const uint16_t used_flags = virtio_packed_used_flags(q->used_wrap);
 		const union virtio_packed_word w = virtio_packed_load(q, q->used_idx);
 		uint16_t run = 0;
 
 		if ((w.flags & VIRTIO_PACKED_PHASE) != used_flags)
-			return;
+			break;
 		if (likely(q->complex == 0 && q->early == 0)) {
 			run = look(q, q->used_idx, used_flags,
-				q->size - RTE_MAX(q->used_idx, q->free));
+				RTE_MIN(left, q->size - RTE_MAX(q->used_idx, q->free)));
 			if (run == 0 && (q->flags & VIRTIO_QUEUE_IN_ORDER))
 				run = virtio_packed_tx_named(q, w.id);
 		}
-		if (likely(run > 0)) {
+		if (likely(run > 0 && run <= left)) {
 			virtio_packed_tx_release(q, run);
-		} else if (unlikely(!virtio_packed_tx_reclaim_any(q, w.id))) {
-			virtio_queue_fail(q, "a descriptor that it does not have", w.id);
-			return;
+		} else {
+			run = virtio_packed_tx_reclaim_any(q, w.id, left);
+			if (unlikely(run == 0)) {
+				virtio_queue_fail(q, "a descriptor that it does not have", w.id);
+				break;
+			}
 		}
+		left -= run;
 	}
+	return limit - left;
 }
 
 /**
@@ -133,7 +141,7 @@ virtio_packed_transmit(struct virtio_queue *q, struct rte_mbuf **pkts, uint16_t 
 	uint16_t sent = 0, i = 0;
 
 	if (q->free < q->batch || q->free < n)
-		virtio_packed_reclaim(q, look);
+		virtio_packed_reclaim(q, look, UINT16_MAX);
 
 	while (i < n && q->free > 0) {
 		struct rte_mbuf *m = pkts[i];

@@ -46,10 +46,13 @@ virtio_split_tx_reclaim_any(struct virtio_queue *q, uint16_t n)
 	}
 }
 
-void
-virtio_split_tx_reclaim(struct virtio_queue *q)
+uint16_t
+virtio_split_tx_reclaim(struct virtio_queue *q, uint16_t limit)
 {
-	virtio_split_reclaim(q, virtio_split_tx_look);
+	const uint16_t before = q->used_idx;
+
+	virtio_split_reclaim(q, virtio_split_tx_look, limit);
+	return q->used_idx - before;
 }
 
 /* Put a chain into an indirect table, which takes one descriptor of the ring. */
@@ -107,7 +110,7 @@ virtio_split_tx_put_complex(struct virtio_queue *q, struct rte_mbuf *m, bool cha
 
 	/* The burst's frames are not the device's yet, and so it gives none of them back here. */
 	if (!virtio_tx_has_room(q, m, chain))
-		virtio_split_tx_reclaim(q);
+		virtio_split_tx_reclaim(q, UINT16_MAX);
 	if (!virtio_tx_has_room(q, m, chain))
 		return 0;
 	descs = chain ? put_chain(q, m, t) : put_table(q, m, t);

@@ -57,17 +57,19 @@ virtio_split_tx_in_order(const struct virtio_queue *q, uint16_t n, virtio_split_
 	return wrong == 0;
 }
 
+/* Free what came back, @a limit frames at most. */
 static __rte_always_inline void
-virtio_split_reclaim(struct virtio_queue *q, virtio_split_tx_look_t look)
+virtio_split_reclaim(struct virtio_queue *q, virtio_split_tx_look_t look, uint16_t limit)
 {
-	const uint16_t n = virtio_split_ready(q);
+	const uint16_t ready = virtio_split_ready(q);
+	const uint16_t n = RTE_MIN(ready, limit);
 	const uint16_t slot = q->tail & q->mask;
 	uint16_t part;
 
 	if (n == 0)
 		return;
-	if (unlikely(n > (uint16_t)(q->avail_idx - q->used_idx))) {
-		virtio_queue_fail(q, "more buffers than it has", n);
+	if (unlikely(ready > (uint16_t)(q->avail_idx - q->used_idx))) {
+		virtio_queue_fail(q, "more buffers than it has", ready);
 		return;
 	}
 	if (unlikely(!virtio_split_tx_in_order(q, n, look))) {
@@ -95,7 +97,7 @@ virtio_split_transmit(struct virtio_queue *q, struct rte_mbuf **pkts, uint16_t n
 	uint16_t i = 0;
 
 	if (q->free < q->batch || q->free < n)
-		virtio_split_reclaim(q, look);
+		virtio_split_reclaim(q, look, UINT16_MAX);
 
 	while (i < n && q->free > 0) {
 		struct rte_mbuf *m = pkts[i];
