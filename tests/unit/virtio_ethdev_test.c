@@ -283,6 +283,41 @@ pairs_that_nobody_receives_from_get_no_frames_or_are_told_of(void **state)
 }
 
 static void
+assert_queues(uint8_t rx_state, uint8_t tx_state)
+{
+	struct rte_eth_rxq_info rx;
+	struct rte_eth_txq_info tx;
+
+	assert_int_equal(rte_eth_rx_queue_info_get(port, 1, &rx), 0);
+	assert_int_equal(rx.queue_state, rx_state);
+	assert_int_equal(rx.conf.rx_deferred_start, 1);
+	assert_int_equal(device.queues[2]->running, rx_state == RTE_ETH_QUEUE_STATE_STARTED);
+	assert_int_equal(rte_eth_tx_queue_info_get(port, 1, &tx), 0);
+	assert_int_equal(tx.queue_state, tx_state);
+	assert_int_equal(tx.conf.tx_deferred_start, 0);
+	assert_int_equal(device.queues[3]->running, tx_state == RTE_ETH_QUEUE_STATE_STARTED);
+}
+
+static void
+a_port_starts_queues_as_configured_whatever_was_done_by_hand(void **state)
+{
+	const struct rte_eth_rxconf deferred = { .rx_deferred_start = 1 };
+
+	(void)state;
+	configure(0, 0);
+	assert_int_equal(rte_eth_dev_stop(port), 0);
+	assert_int_equal(rte_eth_rx_queue_setup(port, 1, 64, 0, &deferred, pool), 0);
+	for (unsigned int again = 0; again < 2; again++) {
+		assert_int_equal(rte_eth_dev_start(port), 0);
+		assert_queues(RTE_ETH_QUEUE_STATE_STOPPED, RTE_ETH_QUEUE_STATE_STARTED);
+		assert_int_equal(rte_eth_dev_rx_queue_start(port, 1), 0);
+		assert_int_equal(rte_eth_dev_tx_queue_stop(port, 1), 0);
+		assert_queues(RTE_ETH_QUEUE_STATE_STARTED, RTE_ETH_QUEUE_STATE_STOPPED);
+		assert_int_equal(rte_eth_dev_stop(port), 0);
+	}
+}
+
+static void
 announces_itself_when_asked(void **state)
 {
 	struct reference_ring ring;
@@ -369,6 +404,8 @@ main(void)
 		cmocka_unit_test_teardown(redirection_table_changes_only_where_asked, forget),
 		cmocka_unit_test_teardown(
 			pairs_that_nobody_receives_from_get_no_frames_or_are_told_of, forget),
+		cmocka_unit_test_teardown(
+			a_port_starts_queues_as_configured_whatever_was_done_by_hand, forget),
 		cmocka_unit_test_teardown(announces_itself_when_asked, forget),
 		cmocka_unit_test_teardown(an_announcement_goes_back_to_its_own_pool, forget),
 		cmocka_unit_test_teardown(a_reset_port_can_be_configured_anew, forget),

@@ -155,6 +155,31 @@ queue_pairs_are_enabled_as_asked(void **state)
 	scripted_stop(&b);
 }
 
+static void
+a_queue_stopped_by_hand_stays_so_until_the_port_stops(void **state)
+{
+	struct scripted_backend b = honest("stopped", true);
+
+	(void)state;
+	assert_int_equal(probe(&b, ",queues=2"), 0);
+	assert_int_equal(start(2, 0), 0);
+	scripted_start(&b);
+	assert_true(scripted_wait_enabled(&b, 4));
+	assert_int_equal(rte_eth_dev_tx_queue_stop(port(), 1), 0);
+	assert_true(scripted_wait_enabled(&b, 3));
+	scripted_stop(&b);
+	assert_true(wait_link(false));
+	scripted_start(&b);
+	assert_true(wait_link(true));
+	assert_true(scripted_wait_enabled(&b, 3));
+	assert_false(b.ring[3].enabled);
+	assert_int_equal(rte_eth_dev_stop(port()), 0);
+	assert_int_equal(rte_eth_dev_start(port()), 0);
+	assert_true(scripted_wait_enabled(&b, 4));
+	remove_port();
+	scripted_stop(&b);
+}
+
 /* The port has more queues to transmit than to receive: nobody polls the others, or fills them. */
 static void
 rings_that_nobody_receives_from_are_not_enabled(void **state)
@@ -697,6 +722,7 @@ main(void)
 		cmocka_unit_test(a_lost_back_end_is_looked_for_again),
 		cmocka_unit_test(a_server_takes_back_ends_as_they_come_and_as_they_are),
 		cmocka_unit_test(queue_pairs_are_enabled_as_asked),
+		cmocka_unit_test(a_queue_stopped_by_hand_stays_so_until_the_port_stops),
 		cmocka_unit_test(rings_that_nobody_receives_from_are_not_enabled),
 		cmocka_unit_test(a_call_wakes_who_sleeps_on_the_queue),
 		cmocka_unit_test(a_frame_that_came_before_wakes_who_sleeps_after),

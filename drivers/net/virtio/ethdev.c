@@ -247,6 +247,16 @@ set_queue_states(struct rte_eth_dev *eth, bool started)
 	}
 }
 
+/* As they are configured, whatever was started and stopped by hand before. */
+static void
+defer_queues(struct virtio_device *dev)
+{
+	pthread_mutex_lock(&dev->lock);
+	for (uint16_t i = 0; i < 2 * dev->pairs; i++)
+		dev->queues[i]->stopped = dev->queues[i]->deferred;
+	pthread_mutex_unlock(&dev->lock);
+}
+
 static int
 dev_start(struct rte_eth_dev *eth)
 {
@@ -258,6 +268,7 @@ dev_start(struct rte_eth_dev *eth)
 		ret = renew_interrupts(eth);
 	if (ret < 0)
 		return ret;
+	defer_queues(dev);
 	ret = dev->transport->start(dev);
 	if (ret == 0) {
 		ret = virtio_ethdev_filters_restore(eth);

@@ -125,7 +125,7 @@ virtio_ethdev_rx_queue_setup(struct rte_eth_dev *eth, uint16_t id, uint16_t desc
 	snprintf(q->pool_ops, sizeof(q->pool_ops), "%s",
 		rte_mempool_get_ops(pool->ops_index)->name);
 	q->offloads = conf->offloads | eth->data->dev_conf.rxmode.offloads;
-	q->stopped = conf->rx_deferred_start;
+	q->deferred = conf->rx_deferred_start;
 	q->batch = RTE_MIN(RX_BATCH, RTE_MAX(q->size / 4, 1));
 	if (conf->rx_free_thresh > 0 && conf->rx_free_thresh < q->size)
 		q->batch = conf->rx_free_thresh;
@@ -149,7 +149,7 @@ virtio_ethdev_tx_queue_setup(struct rte_eth_dev *eth, uint16_t id, uint16_t desc
 	if (q == NULL)
 		return -ENOMEM;
 	q->offloads = conf->offloads | eth->data->dev_conf.txmode.offloads;
-	q->stopped = conf->tx_deferred_start;
+	q->deferred = conf->tx_deferred_start;
 	q->batch = q->size - q->size / 4;
 	if (conf->tx_free_thresh > 0 && conf->tx_free_thresh < q->size)
 		q->batch = conf->tx_free_thresh;
@@ -291,7 +291,7 @@ virtio_ethdev_rxq_info(struct rte_eth_dev *eth, uint16_t id, struct rte_eth_rxq_
 	info->nb_desc = q->size;
 	info->scattered_rx = eth->data->scattered_rx;
 	info->conf.rx_free_thresh = q->batch;
-	info->conf.rx_deferred_start = q->stopped;
+	info->conf.rx_deferred_start = q->deferred;
 	info->conf.offloads = q->offloads;
 }
 
@@ -302,7 +302,7 @@ virtio_ethdev_txq_info(struct rte_eth_dev *eth, uint16_t id, struct rte_eth_txq_
 
 	info->nb_desc = q->size;
 	info->conf.tx_free_thresh = q->batch;
-	info->conf.tx_deferred_start = q->stopped;
+	info->conf.tx_deferred_start = q->deferred;
 	info->conf.offloads = q->offloads;
 }
 

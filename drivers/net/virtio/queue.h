@@ -168,6 +168,7 @@ struct __rte_cache_aligned virtio_queue {
 	int callfd __rte_cache_aligned; /**< the primary's */
 	uint16_t index;                 /**< virtqueue number: pair * 2, + 1 for transmit */
 	bool stopped;                   /**< by the application, queue by queue */
+	bool deferred;                  /**< as configured: stopped when the port starts */
 	uint8_t burst_id;               /**< of what burst does, in any process; 0: it is not set */
 	bool torn; /**< somebody died inside a burst: nothing is known of what is in the ring */
 	uint32_t failure_value;
