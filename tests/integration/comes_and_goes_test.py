@@ -26,10 +26,14 @@ SLACK_KIB = 256
 
 
 class Steps:
-    """A life of a front end: step() does something more with the back end, for as long as one likes."""
+    """A life of a front end: step() does something more with the back end, for as long as one likes.
 
-    def __init__(self, socket, memory: Memory, packed: bool):
-        self.front = NetFrontend.to(socket).setup(memory, packed=packed)
+    Its memory is its own: the back end may still be at that of those who have just gone.
+    """
+
+    def __init__(self, socket, packed: bool):
+        self._memory = Memory()
+        self.front = NetFrontend.to(socket).setup(self._memory, packed=packed)
         self._steps = [step for _, step in self.front.handshake()] + [self.front.post_all]
         self.handshake = len(self._steps)
 
@@ -38,6 +42,10 @@ class Steps:
             self._steps.pop(0)()
         else:
             check(self.front.exchange(FRAMES) == FRAMES, "every frame back, unchanged and in order")
+
+    def end(self) -> None:
+        self.front.teardown()
+        self._memory.close()
 
     def some(self, choice: random.Random) -> int:
         """How many steps a life has: in the handshake, or past it."""
@@ -95,16 +103,16 @@ def is_killed(steps: Steps, choice: random.Random) -> None:
 WAYS = (says_nothing, leaves, stops_and_leaves, hands_over_too_much, is_killed)
 
 
-def come_and_go(socket, memory: Memory, packed: bool, number: int, choice: random.Random) -> Counter:
+def come_and_go(socket, packed: bool, number: int, choice: random.Random) -> Counter:
     """Has so many front ends come, and tells how many of them went in which way."""
     went: Counter = Counter()
     for _ in range(number):
         way = choice.choice(WAYS)
-        steps = Steps(socket, memory, packed)
+        steps = Steps(socket, packed)
         try:
             way(steps, choice)
         finally:
-            steps.front.teardown()
+            steps.end()
         went[way.__name__] += 1
     return went
 
@@ -114,17 +122,16 @@ def nothing_is_kept(workspace, kind: str, packed: bool) -> None:
     choice = random.Random(SEED)
     print(f"    VDPA_CONNECTS_SEED={SEED}")
     with BACKENDS[kind](workspace, [socket]) as backend:
-        memory = Memory()
         fds = backend.fd_count()
         # What a process allocates when it first needs it, and it may need most of it.
-        come_and_go(socket, memory, packed, max(CONNECTS // 10, len(WAYS) * 8), choice)
+        come_and_go(socket, packed, max(CONNECTS // 10, len(WAYS) * 8), choice)
         went: Counter = Counter()
         before = 0
 
         def all_of_them() -> None:
             nonlocal went, before
             before = backend.resident_kib()
-            went = come_and_go(socket, memory, packed, CONNECTS, choice)
+            went = come_and_go(socket, packed, CONNECTS, choice)
 
         maps = nothing_stays(backend, fds, all_of_them)
         after = backend.resident_kib()
@@ -134,11 +141,10 @@ def nothing_is_kept(workspace, kind: str, packed: bool) -> None:
         # Sanitizers keep what is freed for a while.
         check(sanitized() or after <= before + SLACK_KIB,
               f"{before} KiB of memory in use, and {SLACK_KIB} more at most, got {after}")
-        steps = Steps(socket, memory, packed)
+        steps = Steps(socket, packed)
         for _ in range(steps.handshake + 1):
             steps.step()
-        steps.front.teardown()
-        memory.close()
+        steps.end()
         backend.quit()
 
 
