@@ -141,39 +141,43 @@ hold_table(struct vhost_device *dev, struct rte_vhost_memory *mem, struct vhost_
 	return VHOST_USER_REPLY;
 }
 
+static bool
+is_same_file(int fd, int other)
+{
+	struct statx st, other_st;
+
+	return vhost_peer_fd_stat(fd, &st) == 0 && vhost_peer_fd_stat(other, &other_st) == 0 &&
+		st.stx_ino == other_st.stx_ino && st.stx_dev_major == other_st.stx_dev_major &&
+		st.stx_dev_minor == other_st.stx_dev_minor;
+}
+
 /* Is this very region of this very file there already? */
 static bool
 is_mapped(const struct rte_vhost_memory *mem, const struct vhost_user_region *region, int fd)
 {
-	struct statx told, mapped;
-
 	for (uint32_t i = 0; mem != NULL && i < mem->nregions; i++) {
 		const struct rte_vhost_mem_region *r = &mem->regions[i];
 
-		if (r->guest_phys_addr != region->gpa || r->guest_user_addr != region->fe_va ||
-			r->size != region->size)
-			continue;
-		return vhost_peer_fd_stat(fd, &told) == 0 &&
-			vhost_peer_fd_stat(r->fd, &mapped) == 0 && told.stx_ino == mapped.stx_ino &&
-			told.stx_dev_major == mapped.stx_dev_major &&
-			told.stx_dev_minor == mapped.stx_dev_minor;
+		if (r->guest_phys_addr == region->gpa && r->guest_user_addr == region->fe_va &&
+			r->size == region->size)
+			return is_same_file(fd, r->fd);
 	}
 	return false;
 }
 
 /* Front ends tell of a whole table anew where a part of it might have changed. */
 static bool
-is_same_table(const struct vhost_device *dev, const struct vhost_user_message *msg)
+is_same_table(const struct rte_vhost_memory *old, const struct rte_vhost_memory *mem)
 {
-	const uint32_t nregions = msg->payload.mem_table.nregions;
-
-	if (dev->postcopy.fd >= 0 || dev->mem == NULL || dev->mem->nregions != nregions)
+	if (old == NULL || old->nregions != mem->nregions)
 		return false;
-	for (uint32_t i = 0; i < nregions; i++) {
-		struct vhost_user_region region;
+	for (uint32_t i = 0; i < mem->nregions; i++) {
+		const struct rte_vhost_mem_region *r = &mem->regions[i];
+		const struct vhost_user_region region = { .gpa = r->guest_phys_addr,
+			.size = r->size,
+			.fe_va = r->guest_user_addr };
 
-		memcpy(&region, &msg->payload.mem_table.regions[i], sizeof(region));
-		if (!is_mapped(dev->mem, &region, msg->fds[i]))
+		if (!is_mapped(old, &region, r->fd))
 			return false;
 	}
 	return true;
@@ -196,11 +200,6 @@ vhost_user_set_mem_table(struct vhost_device *dev, struct vhost_queue *q,
 		nregions == 0)
 		return vhost_device_error(dev, -EPROTO, "%u regions in %u bytes of payload",
 			nregions, msg->header.size);
-	if (is_same_table(dev, msg)) {
-		dev->mem_repeats = 0;
-		dev->memory_shrank = false;
-		return 0;
-	}
 
 	for (uint32_t i = 0; i < nregions; i++) {
 		struct vhost_user_region region;
@@ -223,6 +222,10 @@ vhost_user_set_mem_table(struct vhost_device *dev, struct vhost_queue *q,
 	dev->memory_shrank = false;
 	if (dev->postcopy.listening)
 		return hold_table(dev, mem, msg);
+	if (dev->postcopy.fd < 0 && is_same_table(dev->mem, mem)) {
+		vhost_memory_unmap_missing(mem, NULL);
+		return 0;
+	}
 	replace_memory(dev, mem);
 	VHOST_LOG(INFO, "%s: guest memory has %u regions", dev->name, mem->nregions);
 	return 0;

@@ -394,6 +394,23 @@ memory_tables_are_all_or_nothing(void **state)
 	msg = fe_message(VHOST_USER_SET_MEM_TABLE, 8);
 	assert_int_equal(fe_send(fe, &msg), -EPROTO);
 	assert_int_equal(fe_next_fd(), before);
+
+	/* One that is there twice is as wrong where there are as many regions already. */
+	for (uint64_t twice = 0; twice < 2; twice++) {
+		msg = fe_message(VHOST_USER_SET_MEM_TABLE, sizeof(msg.payload.mem_table));
+		msg.payload.mem_table.nregions = 2;
+		for (uint64_t i = 0; i < 2; i++) {
+			const uint64_t at = twice ? 0 : i * FE_RING_SPACE;
+
+			msg.payload.mem_table.regions[i] = (struct vhost_user_region){ .gpa = at,
+				.size = FE_RING_SPACE,
+				.fe_va = at,
+				.mmap_offset = at };
+			msg.fds[msg.nfds++] = fe->memfd;
+		}
+		assert_int_equal(fe_send(fe, &msg), twice ? -EPROTO : 0);
+		assert_int_equal(fe->dev->mem->nregions, 2);
+	}
 }
 
 static struct vhost_user_message
