@@ -85,11 +85,11 @@ struct vhost_queue {
 	uint64_t asked_ahead[VHOST_ASKED_AHEAD];
 
 	/* What follows from them. */
-	struct vhost_inflight
-		inflight; /**< while the ring has its base; whoever uses it has the claim */
-	bool placed;      /**< addresses are translated into vring */
-	bool based; /**< where it goes on is found out, until it stops; who reads it may have the claim */
-	bool live; /**< said to be ready, to the application and the vDPA driver */
+	/** While the ring has its base; whoever uses it has the claim. */
+	struct vhost_inflight inflight;
+	bool placed; /**< addresses are translated into vring */
+	bool based;  /**< where it goes on is known, until it stops; changes with the claim */
+	bool live;   /**< said to be ready, to the application and the vDPA driver */
 
 	char name[VHOST_NAME_MAX + 16];
 };

@@ -279,8 +279,8 @@ struct rte_vhost_power_monitor_cond {
 
 /** What a handler of messages did, struct rte_vhost_user_extern_ops. */
 enum rte_vhost_msg_result {
-	RTE_VHOST_MSG_RESULT_ERR =
-		-1,                  /**< refused: the front end is told, or loses its connection */
+	/** Refused: the front end is told if it asked for that, or loses its connection. */
+	RTE_VHOST_MSG_RESULT_ERR = -1,
 	RTE_VHOST_MSG_RESULT_OK = 0, /**< handled; acknowledged if the front end asked for that */
 	RTE_VHOST_MSG_RESULT_REPLY = 1,   /**< handled; the message now holds the answer to send */
 	RTE_VHOST_MSG_RESULT_NOT_HANDLED, /**< not for this handler */

@@ -116,14 +116,7 @@ has_spare_pairs(const struct rte_eth_dev *eth)
 	const struct virtio_device *dev = virtio_ethdev_device(eth);
 	const uint16_t n = eth->data->nb_rx_queues;
 
-	if (n == 0 || n == dev->pairs || dev->single_rings)
-		return false;
-	if (!(dev->offered & VIRTIO_FEATURE(VIRTIO_NET_F_RSS)))
-		VIRTIO_LOG(WARNING,
-			"%s: frames may be lost that the device gives to one of %u receive queues, "
-			"of which the port has %u: configure as many as there are transmit queues",
-			dev->name, dev->pairs, n);
-	return true;
+	return n != 0 && n != dev->pairs && !dev->single_rings;
 }
 
 /* Several pairs take one of the two ways to say how many: MQ, or RSS, where the device has it alone. */
@@ -134,13 +127,19 @@ configure_pairs(struct rte_eth_dev *eth)
 	const uint64_t mq = VIRTIO_FEATURE(VIRTIO_NET_F_MQ);
 	const uint64_t rss = VIRTIO_FEATURE(VIRTIO_NET_F_RSS);
 	const bool only_rss = dev->pairs > 1 && !(dev->offered & mq);
+	const bool spare = has_spare_pairs(eth);
 	const bool asked = eth->data->dev_conf.rxmode.mq_mode & RTE_ETH_MQ_RX_RSS_FLAG;
 
 	if (dev->pairs > 1)
 		dev->needed |= only_rss && (dev->offered & rss) ? rss : mq;
 	else
 		dev->wanted &= ~mq;
-	if (!has_spare_pairs(eth) && !only_rss && !asked)
+	if (spare && !(dev->offered & rss))
+		VIRTIO_LOG(WARNING,
+			"%s: frames may be lost that the device gives to one of %u receive queues, "
+			"of which the port has %u: configure as many as there are transmit queues",
+			dev->name, dev->pairs, eth->data->nb_rx_queues);
+	if (!spare && !only_rss && !asked)
 		dev->wanted &= ~rss;
 	return dev->wanted & rss ? virtio_ethdev_rss_configure(eth) : 0;
 }
