@@ -106,7 +106,8 @@ def goes_on(workspace, packed: bool) -> None:
     chance = random.Random(seed)
     print(f"seed {seed}")
     for life in range(LIVES):
-        with vhost_port(workspace, [socket]) as backend:
+        # Frames of the dead one's may still be on their way back when as many as there is room for follow.
+        with vhost_port(workspace, [socket], retry=True) as backend:
             front = Survivor.to(socket)
             if former is None:
                 front.setup(memory, packed=packed, ring_size=RING_SIZE)
