@@ -258,27 +258,55 @@ write_header(const struct vhost_vring *vr, const struct header_place *place,
 /** How far a frame has been copied. */
 struct frame_position {
 	const struct rte_mbuf *seg;
-	uint32_t offset;
+	uint32_t offset; /**< in the segment */
+	uint32_t at;     /**< in the frame */
+	const struct net_offload_sum
+		*sum; /**< the next one that stands in for what is in the frame */
 };
+
+/** Bytes that come next in one piece, which the frame has. */
+static uint32_t
+next_piece(const struct frame_position *p, const uint8_t **src)
+{
+	uint32_t len = p->seg->data_len - p->offset, skip;
+
+	if (p->at < p->sum->at) {
+		*src = rte_pktmbuf_mtod_offset(p->seg, const uint8_t *, p->offset);
+		return RTE_MIN(len, p->sum->at - p->at);
+	}
+	skip = p->at - p->sum->at;
+	*src = (const uint8_t *)&p->sum->value + skip;
+	return RTE_MIN(len, (uint32_t)sizeof(p->sum->value) - skip);
+}
+
+/** Pass over what was copied of a piece. */
+static void
+advance(struct frame_position *p, uint32_t len)
+{
+	p->offset += len;
+	p->at += len;
+	if (p->at == p->sum->at + sizeof(p->sum->value))
+		p->sum++;
+	while (p->seg != NULL && p->offset == p->seg->data_len) {
+		p->seg = p->seg->next;
+		p->offset = 0;
+	}
+}
 
 /** Copy from the frame until it or the chain ends; @return bytes copied. */
 static uint32_t
 write_payload(struct vring_chain *c, struct frame_position *from)
 {
-	uint32_t done = 0;
+	uint32_t done = 0, want, n = 0;
+	const uint8_t *src;
 
 	while (from->seg != NULL) {
-		uint32_t want = from->seg->data_len - from->offset;
-		uint32_t n = vring_chain_write(c,
-			rte_pktmbuf_mtod_offset(from->seg, const uint8_t *, from->offset), want);
-
+		want = next_piece(from, &src);
+		n = vring_chain_write(c, src, want);
 		done += n;
-		if (n < want) {
-			from->offset += n;
+		advance(from, n);
+		if (n < want)
 			break;
-		}
-		from->seg = from->seg->next;
-		from->offset = 0;
 	}
 	return done;
 }
@@ -292,11 +320,11 @@ enum attempt_result {
 
 /** One attempt at a frame; @a used begins with the first chain of it. */
 static enum attempt_result
-attempt(struct vhost_vring *vr, struct rte_mbuf *m, const struct virtio_net_hdr *offload,
+attempt(struct vhost_vring *vr, const struct rte_mbuf *m, const struct net_offload *offload,
 	struct packed_position *pos, struct net_used *used, uint16_t room, uint16_t *n)
 {
-	struct virtio_net_hdr_mrg_rxbuf hdr = { .hdr = *offload };
-	struct frame_position from = { .seg = m };
+	struct virtio_net_hdr_mrg_rxbuf hdr = { .hdr = offload->hdr };
+	struct frame_position from = { .seg = m, .sum = offload->sums };
 	struct header_place place = { .n = 0 };
 	struct vring_chain c;
 
@@ -336,10 +364,11 @@ attempt(struct vhost_vring *vr, struct rte_mbuf *m, const struct virtio_net_hdr 
 }
 
 enum net_frame_result
-net_frame_write(struct vhost_vring *vr, struct rte_mbuf *m, struct net_used *used, uint16_t *n)
+net_frame_write(struct vhost_vring *vr, const struct rte_mbuf *m, struct net_used *used,
+	uint16_t *n)
 {
 	struct packed_position pos = packed_avail_position(vr);
-	struct virtio_net_hdr offload = { 0 };
+	struct net_offload offload = NET_OFFLOAD_NONE;
 	enum attempt_result result;
 	uint16_t taken;
 

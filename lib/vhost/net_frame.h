@@ -59,7 +59,7 @@ enum net_frame_result {
  * @param[out] used chains to give back, NET_FRAME_CHAINS_MAX at most
  * @param[out] n number of them, whatever the result
  */
-enum net_frame_result net_frame_write(struct vhost_vring *vr, struct rte_mbuf *m,
+enum net_frame_result net_frame_write(struct vhost_vring *vr, const struct rte_mbuf *m,
 	struct net_used *used, uint16_t *n);
 
 #endif /* VHOST_NET_FRAME_H */

@@ -94,15 +94,22 @@ sum_from(const struct rte_mbuf *m, uint32_t start)
 	return (uint16_t)sum;
 }
 
+/** The checksum that a sum stands for. */
+static uint16_t
+finish_sum(uint32_t sum)
+{
+	while (sum > UINT16_MAX)
+		sum = (sum & UINT16_MAX) + (sum >> 16);
+	/* UDP reads zero as "no checksum"; for the others both mean the same. */
+	return sum == UINT16_MAX ? UINT16_MAX : (uint16_t)~sum;
+}
+
 /** Finish a checksum that so far covers the pseudo header; the frame holds it whole. */
 static void
 finish_checksum(struct rte_mbuf *m, uint32_t start, uint32_t offset)
 {
-	uint16_t sum = ~sum_from(m, start);
+	const uint16_t sum = finish_sum(sum_from(m, start));
 
-	/* UDP reads zero as "no checksum"; for the others both mean the same. */
-	if (sum == 0)
-		sum = UINT16_MAX;
 	poke(m, start + offset, (const uint8_t *)&sum, sizeof(sum));
 }
 
@@ -275,18 +282,17 @@ net_offload_from_header(const struct vhost_vring *vr, const struct virtio_net_hd
 
 /** An IPv4 header checksum is no virtio offload: it is always done here. */
 static bool
-finish_ipv4_checksum(struct rte_mbuf *m, uint32_t l3_start)
+ipv4_checksum(const struct rte_mbuf *m, uint32_t l3_start, struct net_offload_sum *sum)
 {
 	const uint32_t at = offsetof(struct rte_ipv4_hdr, hdr_checksum);
 	uint8_t header[15 * sizeof(uint32_t)];
-	uint16_t sum = 0;
 
 	if (m->l3_len < sizeof(struct rte_ipv4_hdr) || m->l3_len > sizeof(header) ||
 		!peek(m, l3_start, header, m->l3_len))
 		return false;
-	memcpy(header + at, &sum, sizeof(sum));
-	sum = ~rte_raw_cksum(header, m->l3_len);
-	poke(m, l3_start + at, (const uint8_t *)&sum, sizeof(sum));
+	memset(header + at, 0, sizeof(sum->value));
+	sum->at = l3_start + at;
+	sum->value = ~rte_raw_cksum(header, m->l3_len);
 	return true;
 }
 
@@ -318,62 +324,64 @@ wanted_checksum(uint64_t ol_flags, const struct gso_kind *gso)
 /**
  * Virtio has a checksum go on from the sum of the pseudo header, with all of the length even if the frame is
  * to be segmented. Applications need not have written it: mbufs ask them for flags and lengths only.
+ * @return that sum; or @a written, which they did write, where no such sum goes in or can be told
  */
-static void
-start_checksum(struct rte_mbuf *m, uint32_t l3_start, const struct l4_kind *l4)
+static uint16_t
+begin_checksum(const struct rte_mbuf *m, uint32_t l3_start, const struct l4_kind *l4,
+	uint16_t written)
 {
 	union {
 		struct rte_ipv4_hdr v4;
 		struct rte_ipv6_hdr v6;
 	} ip;
-	uint16_t sum;
 
 	if (l4->protocol == IPPROTO_SCTP)
-		return;
-	if ((m->ol_flags & RTE_MBUF_F_TX_IPV4) != 0 && peek(m, l3_start, &ip, sizeof(ip.v4))) {
-		sum = rte_ipv4_phdr_cksum(&ip.v4, 0);
-	} else if ((m->ol_flags & RTE_MBUF_F_TX_IPV6) != 0 && m->l3_len >= sizeof(ip.v6) &&
+		return written;
+	if ((m->ol_flags & RTE_MBUF_F_TX_IPV4) != 0 && peek(m, l3_start, &ip, sizeof(ip.v4)))
+		return rte_ipv4_phdr_cksum(&ip.v4, 0);
+	if ((m->ol_flags & RTE_MBUF_F_TX_IPV6) != 0 && m->l3_len >= sizeof(ip.v6) &&
 		peek(m, l3_start, &ip, sizeof(ip.v6))) {
 		/* Extension headers count as a part of the network layer, but not to who wrote this. */
 		ip.v6.payload_len = rte_cpu_to_be_16(
 			rte_be_to_cpu_16(ip.v6.payload_len) - (m->l3_len - sizeof(ip.v6)));
 		ip.v6.proto = l4->protocol;
-		sum = rte_ipv6_phdr_cksum(&ip.v6, 0);
-	} else {
-		return;
+		return rte_ipv6_phdr_cksum(&ip.v6, 0);
 	}
-	poke(m, l3_start + m->l3_len + l4->csum_offset, (const uint8_t *)&sum, sizeof(sum));
+	return written;
 }
 
 bool
-net_offload_to_header(const struct vhost_vring *vr, struct rte_mbuf *m, struct virtio_net_hdr *hdr)
+net_offload_to_header(const struct vhost_vring *vr, const struct rte_mbuf *m,
+	struct net_offload *out)
 {
 	uint64_t ol_flags = m->ol_flags;
 	const struct gso_kind *gso = wanted_segmentation(ol_flags);
 	const struct l4_kind *l4 = wanted_checksum(ol_flags, gso);
+	struct net_offload_sum *sum = out->sums;
+	struct virtio_net_hdr *hdr = &out->hdr;
 	uint32_t l3_start = m->l2_len;
+	uint16_t written;
 
 	if ((ol_flags & RTE_MBUF_F_TX_TUNNEL_MASK) != 0)
 		l3_start += m->outer_l2_len + m->outer_l3_len;
-	if ((ol_flags & RTE_MBUF_F_TX_IP_CKSUM) != 0) {
-		if (!finish_ipv4_checksum(m, l3_start))
-			return false;
-		m->ol_flags &= ~RTE_MBUF_F_TX_IP_CKSUM;
-	}
+	if ((ol_flags & RTE_MBUF_F_TX_IP_CKSUM) != 0 && !ipv4_checksum(m, l3_start, sum++))
+		return false;
 	if (l4 == NULL)
 		return true;
 
 	uint32_t start = l3_start + m->l3_len;
 
-	if (start + l4->csum_offset + sizeof(uint16_t) > m->pkt_len)
+	sum->at = start + l4->csum_offset;
+	if (!peek(m, sum->at, &written, sizeof(written)))
 		return false;
-	start_checksum(m, l3_start, l4);
+	sum->value = begin_checksum(m, l3_start, l4, written);
 	if ((vr->features & 1ULL << VIRTIO_NET_F_GUEST_CSUM) == 0) {
 		/* SCTP's is no sum that could be finished here. */
 		if (gso != NULL || l4->protocol == IPPROTO_SCTP)
 			return false;
-		finish_checksum(m, start, l4->csum_offset);
-		m->ol_flags &= ~RTE_MBUF_F_TX_L4_MASK;
+		/* What was written is in the sum: take it out again. */
+		sum->value = finish_sum(
+			(uint32_t)sum_from(m, start) + (uint16_t)~written + sum->value);
 		return true;
 	}
 	hdr->flags = VIRTIO_NET_HDR_F_NEEDS_CSUM;

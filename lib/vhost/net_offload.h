@@ -34,13 +34,30 @@
 bool net_offload_from_header(const struct vhost_vring *vr, const struct virtio_net_hdr *hdr,
 	struct rte_mbuf *m);
 
+/** A checksum that the guest finds at @a at in its frame, whatever the mbuf has there. */
+struct net_offload_sum {
+	uint32_t at; /**< UINT32_MAX: none, and behind the last one */
+	uint16_t value;
+};
+
+/** What a frame's transmit flags come to. */
+struct net_offload {
+	struct virtio_net_hdr hdr;
+	/** Of an IPv4 header, and of what is in it: in the order in which they stand. */
+	struct net_offload_sum sums[3];
+};
+
+#define NET_OFFLOAD_NONE \
+	{ \
+		.sums = { { .at = UINT32_MAX }, { .at = UINT32_MAX }, { .at = UINT32_MAX } }, \
+	}
+
 /**
- * Fill @a hdr, which is zero, as the transmit flags of @a m ask. What the guest did not agree to
- * receive unfinished is finished here in the frame itself, and its flag cleared: a frame that finds
- * no buffer is offered again.
+ * Fill @a out, which is NET_OFFLOAD_NONE, as the transmit flags of @a m ask. What the guest did not agree
+ * to receive unfinished is finished, but not in the mbuf: its data may belong to others as well.
  * @return false if the frame cannot be given to this guest
  */
-bool net_offload_to_header(const struct vhost_vring *vr, struct rte_mbuf *m,
-	struct virtio_net_hdr *hdr);
+bool net_offload_to_header(const struct vhost_vring *vr, const struct rte_mbuf *m,
+	struct net_offload *out);
 
 #endif /* VHOST_NET_OFFLOAD_H */
