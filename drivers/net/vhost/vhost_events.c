@@ -71,16 +71,9 @@ rx_fixups(const struct vhost_port *port)
 static uint8_t
 tx_fixups(const struct vhost_port *port)
 {
-	const uint64_t cksum = RTE_ETH_TX_OFFLOAD_TCP_CKSUM | RTE_ETH_TX_OFFLOAD_UDP_CKSUM;
 	uint64_t offloads = port->dev->data->dev_conf.txmode.offloads;
-	uint8_t fixups = 0;
 
-	if (offloads & RTE_ETH_TX_OFFLOAD_VLAN_INSERT)
-		fixups |= VHOST_FIXUP_VLAN;
-	if (!port->args.legacy_ol_flags && (offloads & cksum) != 0 &&
-		!(port->features & (UINT64_C(1) << VIRTIO_NET_F_GUEST_CSUM)))
-		fixups |= VHOST_FIXUP_CKSUM;
-	return fixups;
+	return offloads & RTE_ETH_TX_OFFLOAD_VLAN_INSERT ? VHOST_FIXUP_VLAN : 0;
 }
 
 static struct vhost_queue *

@@ -44,7 +44,7 @@
 /** What a burst does to frames besides moving them. */
 enum vhost_fixup {
 	VHOST_FIXUP_VLAN = 1 << 0,  /**< receive: strip the tag; transmit: insert it */
-	VHOST_FIXUP_CKSUM = 1 << 1, /**< complete TCP and UDP checksums in software */
+	VHOST_FIXUP_CKSUM = 1 << 1, /**< receive: complete TCP and UDP checksums */
 	VHOST_FIXUP_KICKS = 1 << 2, /**< once: tell the guest whether to kick */
 };
 
