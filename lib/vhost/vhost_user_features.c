@@ -9,6 +9,7 @@
 #include <rte_ether.h>
 
 #include "vdpa.h"
+#include "vhost_log.h"
 #include "vhost_user_dispatch.h"
 
 /*
@@ -156,9 +157,24 @@ vhost_user_set_mtu(struct vhost_device *dev, struct vhost_queue *q, struct vhost
 	return 0;
 }
 
+/* @return 0, or a negative errno and nobody tells the network */
+static int
+announce_guest(struct vhost_device *dev, const uint8_t *mac)
+{
+	struct vhost_queue *q = vhost_device_find_queue(dev, 1);
+
+	if (dev->vdpa != NULL)
+		return VDPA_OP(dev->vdpa, migration_done, dev->vid);
+	if (!dev->builtin_net || q == NULL)
+		return -ENOTSUP;
+	vhost_vring_announce(&q->vring, mac);
+	return 0;
+}
+
 /*
  * The guest has come here and does not tell the network itself. A vDPA device does that for it; else
- * the first ring that the guest transmits on gives out a frame that does.
+ * the first ring that the guest transmits on gives out a frame that does. The network learns of
+ * the guest sooner or later anyway: who cannot tell it goes on serving the guest.
  */
 int
 vhost_user_send_rarp(struct vhost_device *dev, struct vhost_queue *q,
@@ -170,16 +186,12 @@ vhost_user_send_rarp(struct vhost_device *dev, struct vhost_queue *q,
 	(void)q;
 	/* The first bytes of the payload, in their order. */
 	memcpy(mac, &msg->payload, sizeof(mac));
-	if (dev->vdpa != NULL) {
-		ret = VDPA_OP(dev->vdpa, migration_done, dev->vid);
-		return ret == 0 ? 0 :
-				  vhost_device_error(dev, ret,
-					  "the vDPA driver does not announce the guest (%d)", ret);
-	}
-	if (!dev->builtin_net || dev->queues[1] == NULL || !dev->queues[1]->named)
-		return vhost_device_error(dev, -ENOTSUP,
-			"there is no ring that the guest would be announced on");
-	vhost_vring_announce(&dev->queues[1]->vring, mac);
+	ret = announce_guest(dev, mac);
+	if (ret != 0)
+		VHOST_LOG(WARNING,
+			"%s: %s does not announce the guest (%d): the network learns where it is when it "
+			"sends",
+			dev->name, dev->vdpa != NULL ? "the vDPA driver" : "the back end", ret);
 	return 0;
 }
 

@@ -100,7 +100,8 @@ guest_is_announced_once(void **state)
 
 	(void)state;
 	begin(&fe, vhost_user_net_features, true);
-	assert_int_equal(send_rarp(&fe), -ENOTSUP);
+	/* Nowhere to do it yet: no reason to part. */
+	assert_int_equal(send_rarp(&fe), 0);
 	assert_int_equal(fe_set_features(&fe, F_V1), 0);
 	start(&fe);
 	assert_int_equal(rte_vhost_dequeue_burst(fe.dev->vid, 1, pool, pkts, 4), 0);

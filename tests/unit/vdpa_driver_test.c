@@ -268,6 +268,30 @@ doorbells_of_nothing_are_refused(void **state)
 	assert_int_equal(rte_vhost_host_notifier_ctrl(vid, 0, true), -EINVAL);
 }
 
+/* --- The end of a migration ------------------------------------------------------------------ */
+
+static int
+announce_nothing(int vid)
+{
+	(void)vid;
+	return -EIO;
+}
+
+static void
+a_driver_need_not_announce_the_guest(void **state)
+{
+	struct vhost_user_message msg = fe_message(VHOST_USER_SEND_RARP, sizeof(uint64_t));
+	struct frontend fe;
+
+	(void)state;
+	close(bring_up(&fe, F_V1 | F_PROTOCOL, FEATURE(VHOST_USER_PF_RARP)));
+	assert_int_equal(fe_send(&fe, &msg), 0);
+	doorbell_ops.migration_done = announce_nothing;
+	assert_int_equal(fe_send(&fe, &msg), 0);
+	doorbell_ops.migration_done = NULL;
+	recorder_end(&fe);
+}
+
 /* --- The used ring of a device that does not log ------------------------------------------- */
 
 /** The ring that a device without a log writes, in its driver's memory. */
@@ -538,6 +562,7 @@ main(void)
 		cmocka_unit_test(all_doorbells_are_given_or_none),
 		cmocka_unit_test(doorbells_need_to_be_negotiated),
 		cmocka_unit_test(doorbells_of_nothing_are_refused),
+		cmocka_unit_test(a_driver_need_not_announce_the_guest),
 		cmocka_unit_test(used_entries_are_carried_over),
 		cmocka_unit_test(written_buffers_are_logged),
 		cmocka_unit_test(no_more_is_logged_than_was_written),
