@@ -40,6 +40,7 @@ static struct command commands[LOG_MAX];
 static unsigned int count;
 static int refuse; /* what the device answers */
 static unsigned int resets;
+static uint16_t told_mtu;
 static struct virtio_device device;
 static struct rte_mempool *pool;
 static uint16_t port;
@@ -112,6 +113,14 @@ notify(struct virtio_queue *q)
 	(void)q;
 }
 
+static int
+device_set_mtu(struct virtio_device *dev, uint16_t mtu)
+{
+	(void)dev;
+	told_mtu = mtu;
+	return 0;
+}
+
 static const struct virtio_transport_ops transport = {
 	.name = "test",
 	.start = start,
@@ -122,6 +131,7 @@ static const struct virtio_transport_ops transport = {
 	.queue_release = queue_release,
 	.queue_enable = device_queue_enable,
 	.control = control,
+	.set_mtu = device_set_mtu,
 	.notify = notify,
 	.queue_failed = notify,
 };

@@ -389,6 +389,78 @@ a_reset_port_can_be_configured_anew(void **state)
 	configure(0, RTE_ETH_RSS_IPV4);
 }
 
+/* ethdev starts a port whatever became of its queues. */
+static void
+a_port_starts_only_with_queues_that_are_set_up(void **state)
+{
+	const struct rte_eth_conf conf = { 0 };
+
+	(void)state;
+	configure(0, 0);
+	assert_int_equal(rte_eth_dev_stop(port), 0);
+	for (uint16_t which = 0; which < 2; which++) {
+		assert_int_equal(rte_eth_dev_configure(port, 1, 1, &conf), 0);
+		assert_int_equal(rte_eth_dev_configure(port, QUEUES, QUEUES, &conf), 0);
+		for (uint16_t i = 0; i < QUEUES - which; i++)
+			assert_int_equal(rte_eth_rx_queue_setup(port, i, 64, 0, NULL, pool), 0);
+		for (uint16_t i = 1 - which; i < QUEUES; i++)
+			assert_int_equal(rte_eth_tx_queue_setup(port, i, 64, 0, NULL), 0);
+		if (which == 0)
+			virtio_ethdev_tx_queue_release(&rte_eth_devices[port], 0);
+		assert_int_equal(rte_eth_dev_start(port), -EINVAL);
+	}
+	assert_int_equal(rte_eth_rx_queue_setup(port, QUEUES - 1, 64, 0, NULL, pool), 0);
+	assert_int_equal(rte_eth_dev_start(port), 0);
+}
+
+static void
+the_device_is_told_the_mtu_that_is_configured(void **state)
+{
+	struct rte_eth_conf conf = { .rxmode.mtu = 1400 };
+
+	(void)state;
+	configure(0, 0);
+	assert_int_equal(told_mtu, RTE_ETHER_MTU);
+	assert_int_equal(rte_eth_dev_stop(port), 0);
+	assert_int_equal(rte_eth_dev_configure(port, QUEUES, QUEUES, &conf), 0);
+	assert_int_equal(told_mtu, 1400);
+	assert_int_equal(rte_eth_dev_start(port), 0);
+}
+
+/* Configured anew, it has the queues that it had, if there are as many. */
+static void
+a_port_does_not_start_with_mbufs_that_are_too_small(void **state)
+{
+	struct rte_eth_conf conf = { .rxmode.mtu = 3000 };
+
+	(void)state;
+	configure(0, 0);
+	assert_int_equal(rte_eth_dev_stop(port), 0);
+	device.max_mtu = 9000;
+	assert_int_equal(rte_eth_dev_configure(port, QUEUES, QUEUES, &conf), 0);
+	assert_int_equal(rte_eth_dev_start(port), -EINVAL);
+	conf.rxmode.mtu = 1500;
+	assert_int_equal(rte_eth_dev_configure(port, QUEUES, QUEUES, &conf), 0);
+	device.max_mtu = 1500;
+	assert_int_equal(rte_eth_dev_start(port), 0);
+}
+
+static void
+scattered_receive_is_told_as_configured(void **state)
+{
+	struct rte_eth_rxq_info info;
+
+	(void)state;
+	for (unsigned int on = 0; on < 2; on++) {
+		device.offered = FEATURES | (on ? F(VIRTIO_NET_F_MRG_RXBUF) : 0);
+		configure(on ? RTE_ETH_RX_OFFLOAD_SCATTER : 0, 0);
+		assert_int_equal(rte_eth_rx_queue_info_get(port, 0, &info), 0);
+		assert_int_equal(info.scattered_rx, on);
+		if (on == 0)
+			assert_int_equal(rte_eth_dev_stop(port), 0);
+	}
+}
+
 int
 main(void)
 {
@@ -409,6 +481,11 @@ main(void)
 		cmocka_unit_test_teardown(announces_itself_when_asked, forget),
 		cmocka_unit_test_teardown(an_announcement_goes_back_to_its_own_pool, forget),
 		cmocka_unit_test_teardown(a_reset_port_can_be_configured_anew, forget),
+		cmocka_unit_test_teardown(a_port_starts_only_with_queues_that_are_set_up, forget),
+		cmocka_unit_test_teardown(the_device_is_told_the_mtu_that_is_configured, forget),
+		cmocka_unit_test_teardown(a_port_does_not_start_with_mbufs_that_are_too_small,
+			forget),
+		cmocka_unit_test_teardown(scattered_receive_is_told_as_configured, forget),
 	};
 
 	return cmocka_run_group_tests(tests, make_port, NULL);

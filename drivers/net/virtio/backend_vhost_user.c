@@ -39,10 +39,15 @@ has(const struct virtio_user *u, uint64_t bits)
 	return (state(u)->protocol & bits) == bits;
 }
 
-/* What went wrong with a request, in one line. Whatever it is, the connection is done for. */
+/*
+ * What went wrong with a request, in one line. Unless the answer is no, the connection is done for: one
+ * that is late would be taken for that to a later request.
+ */
 static int
 complain(const struct virtio_user *u, uint32_t request, int error, const char *what)
 {
+	if (error != -EREMOTEIO)
+		shutdown(state(u)->sock, SHUT_RDWR);
 	VIRTIO_LOG(ERR, "%s: %s to the back end at %s: %s", u->dev.name,
 		vhost_user_request_name(request), u->args.path,
 		what != NULL ? what : strerror(-error));

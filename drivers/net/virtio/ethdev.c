@@ -151,6 +151,7 @@ dev_configure(struct rte_eth_dev *eth)
 	const struct rte_eth_conf *conf = &eth->data->dev_conf;
 	const uint64_t rx = features_for(rx_offloads, RTE_DIM(rx_offloads), conf->rxmode.offloads);
 	const uint64_t tx = features_for(tx_offloads, RTE_DIM(tx_offloads), conf->txmode.offloads);
+	int ret;
 
 	if (conf->rxmode.mq_mode & ~RTE_ETH_MQ_RX_RSS_FLAG || conf->txmode.mq_mode) {
 		VIRTIO_LOG(ERR,
@@ -160,13 +161,15 @@ dev_configure(struct rte_eth_dev *eth)
 		return -EINVAL;
 	}
 	dev->pairs = RTE_MAX(eth->data->nb_rx_queues, eth->data->nb_tx_queues);
+	eth->data->scattered_rx = (conf->rxmode.offloads & RTE_ETH_RX_OFFLOAD_SCATTER) != 0;
 	dev->wanted = (dev->offered & ~OFFLOAD_FEATURES) | ((rx | tx) & dev->offered);
 	dev->needed = tx & dev->offered;
 	if (conf->rxmode.offloads & RTE_ETH_RX_OFFLOAD_SCATTER)
 		dev->needed |= VIRTIO_FEATURE(VIRTIO_NET_F_MRG_RXBUF);
 	if (conf->rxmode.offloads & RTE_ETH_RX_OFFLOAD_VLAN_FILTER)
 		dev->needed |= VIRTIO_FEATURE(VIRTIO_NET_F_CTRL_VLAN);
-	return configure_pairs(eth);
+	ret = configure_pairs(eth);
+	return ret < 0 ? ret : dev->transport->set_mtu(dev, eth->data->mtu);
 }
 
 /* One event descriptor for each receive queue, so that an application can sleep on them. */
@@ -256,13 +259,58 @@ defer_queues(struct virtio_device *dev)
 	pthread_mutex_unlock(&dev->lock);
 }
 
+/* Frames of the MTU need no second mbuf, unless they may have one. */
+static int
+check_room(const struct rte_eth_dev *eth, uint16_t mtu)
+{
+	for (uint16_t i = 0; i < eth->data->nb_rx_queues; i++) {
+		const struct virtio_queue *q = eth->data->rx_queues[i];
+
+		if (q == NULL || (q->offloads & RTE_ETH_RX_OFFLOAD_SCATTER) ||
+			(uint32_t)q->data_room - q->room >=
+				mtu + RTE_ETHER_HDR_LEN + (uint32_t)RTE_VLAN_HLEN)
+			continue;
+		VIRTIO_LOG(ERR, "%s: mbufs of receive queue %u are too small for MTU %u",
+			virtio_ethdev_device(eth)->name, i, mtu);
+		return -EINVAL;
+	}
+	return 0;
+}
+
+static int
+check_set_up(const struct rte_eth_dev *eth, void *const *queues, uint16_t n, const char *what)
+{
+	for (uint16_t i = 0; i < n; i++) {
+		if (queues[i] != NULL)
+			continue;
+		VIRTIO_LOG(ERR, "%s: %s queue %u of %u is not set up",
+			virtio_ethdev_device(eth)->name, what, i, n);
+		return -EINVAL;
+	}
+	return 0;
+}
+
+/* ethdev does not ask whether what was configured was set up as well, and for the same MTU. */
+static int
+check_queues(const struct rte_eth_dev *eth)
+{
+	const struct rte_eth_dev_data *data = eth->data;
+	int ret = check_set_up(eth, data->rx_queues, data->nb_rx_queues, "receive");
+
+	if (ret == 0)
+		ret = check_set_up(eth, data->tx_queues, data->nb_tx_queues, "transmit");
+	return ret < 0 ? ret : check_room(eth, data->mtu);
+}
+
 static int
 dev_start(struct rte_eth_dev *eth)
 {
 	struct virtio_device *dev = virtio_ethdev_device(eth);
 	int ret;
 
-	ret = virtio_ethdev_complete_pairs(eth);
+	ret = check_queues(eth);
+	if (ret == 0)
+		ret = virtio_ethdev_complete_pairs(eth);
 	if (ret == 0)
 		ret = renew_interrupts(eth);
 	if (ret < 0)
@@ -382,19 +430,9 @@ static int
 mtu_set(struct rte_eth_dev *eth, uint16_t mtu)
 {
 	struct virtio_device *dev = virtio_ethdev_device(eth);
+	const int ret = check_room(eth, mtu);
 
-	for (uint16_t i = 0; i < eth->data->nb_rx_queues; i++) {
-		const struct virtio_queue *q = eth->data->rx_queues[i];
-
-		if (q != NULL && !(q->offloads & RTE_ETH_RX_OFFLOAD_SCATTER) &&
-			(uint32_t)q->data_room - q->room <
-				mtu + RTE_ETHER_HDR_LEN + (uint32_t)RTE_VLAN_HLEN) {
-			VIRTIO_LOG(ERR, "%s: mbufs of receive queue %u are too small for MTU %u",
-				dev->name, i, mtu);
-			return -EINVAL;
-		}
-	}
-	return dev->transport->set_mtu(dev, mtu);
+	return ret < 0 ? ret : dev->transport->set_mtu(dev, mtu);
 }
 
 static void

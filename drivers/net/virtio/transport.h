@@ -50,7 +50,7 @@ struct virtio_transport_ops {
 	int (*control)(struct virtio_device *dev, uint8_t class, uint8_t cmd, const void *data,
 		uint32_t len);
 
-	/** Tell the device an MTU that the application chose, now and whenever it comes up. */
+	/** Tell the device of the port's MTU, now and whenever it comes up. */
 	int (*set_mtu)(struct virtio_device *dev, uint16_t mtu);
 
 	/**

@@ -195,17 +195,6 @@ virtio_user_enable_pairs(struct virtio_user *u, uint16_t pairs)
 	return ret;
 }
 
-/* A back end that does not ask for an MTU works without. */
-static int
-tell_mtu(struct virtio_user *u)
-{
-	int ret = 0;
-
-	if (u->mtu != 0 && virtio_has(&u->dev, VIRTIO_NET_F_MTU))
-		ret = u->backend->set_mtu(u, u->mtu);
-	return ret == -ENOTSUP ? 0 : ret;
-}
-
 /* From a connected back end to a running device. Locked with memory. */
 static int
 bring_up(struct virtio_user *u)
@@ -232,7 +221,10 @@ bring_up(struct virtio_user *u)
 	for (uint16_t i = 0; i < 2 * dev->pairs && ret == 0; i++)
 		ret = be->setup_ring(u, dev->queues[i]);
 	if (ret == 0)
-		ret = tell_mtu(u);
+		ret = virtio_user_tell_mtu(u);
+	/* One that keeps to its own has frames of up to that. */
+	if (ret == -EREMOTEIO)
+		ret = 0;
 	if (ret == 0)
 		ret = be->set_status(u, status | VIRTIO_CONFIG_S_DRIVER_OK);
 	if (ret < 0)
@@ -360,12 +352,15 @@ static int
 user_set_mtu(struct virtio_device *dev, uint16_t mtu)
 {
 	struct virtio_user *u = user_of(dev);
+	const uint16_t before = u->mtu;
 	int ret = 0;
 
 	lock(u);
 	u->mtu = mtu;
 	if (u->running)
-		ret = tell_mtu(u);
+		ret = virtio_user_tell_mtu(u);
+	if (ret < 0)
+		u->mtu = before;
 	unlock(u);
 	return ret;
 }

@@ -53,7 +53,7 @@ struct virtio_user {
 	uint16_t backend_pairs;
 	uint16_t backend_queue_size;
 	uint16_t enabled_pairs; /**< what the control queue asked for */
-	uint16_t mtu;           /**< what the application chose; 0 if it did not */
+	uint16_t mtu;           /**< what the application chose, or ethdev for it */
 	struct virtio_backend_memory *memory;
 	bool memory_changed; /**< since it was shared, while the device did not run */
 
@@ -93,6 +93,12 @@ int virtio_user_control(struct virtio_user *u, uint8_t class, uint8_t cmd, const
  * @return 0; -EIO, after a line in the log, if it keeps its own
  */
 int virtio_user_tell_mac(struct virtio_user *u, const struct rte_ether_addr *mac);
+
+/**
+ * Tell a back end that asks for it of the port's MTU. Locked.
+ * @return 0, also if it does not; -EREMOTEIO, after a line in the log, if it refuses; else it is lost
+ */
+int virtio_user_tell_mtu(struct virtio_user *u);
 
 /** Unmap a queue's doorbell page, if it has one. Bursts must be kept out. */
 void virtio_user_unmap_doorbell(struct virtio_queue *q);

@@ -82,6 +82,32 @@ virtio_user_tell_mac(struct virtio_user *u, const struct rte_ether_addr *mac)
 	return -EIO;
 }
 
+int
+virtio_user_tell_mtu(struct virtio_user *u)
+{
+	const bool knows = virtio_has(&u->dev, VIRTIO_NET_F_MTU);
+	int ret = -ENOTSUP;
+
+	if (u->mtu == 0)
+		return 0;
+	if (knows)
+		ret = u->backend->set_mtu(u, u->mtu);
+	if (ret == -EREMOTEIO)
+		VIRTIO_LOG(WARNING,
+			"%s: the back end at %s refuses MTU %u: it may drop frames that are larger than "
+			"its own",
+			u->dev.name, u->args.path, u->mtu);
+	if (ret != -ENOTSUP)
+		return ret;
+	/* What a device said that it takes at most, ethdev has seen to. */
+	if (u->mtu > RTE_ETHER_MTU && !(knows && u->backend->control != NULL))
+		VIRTIO_LOG(NOTICE,
+			"%s: %s is not told of MTU %u, and may drop larger frames than it is set up "
+			"for: set it up for them as well",
+			u->dev.name, u->args.path, u->mtu);
+	return 0;
+}
+
 /* len: 0 for any. */
 static const struct command {
 	uint8_t class;
