@@ -370,6 +370,9 @@ cve_2022_2132_headers_without_a_frame_use_up_nothing(void **state)
 
 			/* The second time without the last piece, the third time with an empty one. */
 			for (int k = 0; k < 3; k++) {
+				const uint64_t bad_headers =
+					rig.vr.stats.drops[VHOST_VRING_DROP_BAD_HEADER];
+
 				if (k == 1 && --n == 0)
 					break;
 				if (k == 2)
@@ -378,6 +381,9 @@ cve_2022_2132_headers_without_a_frame_use_up_nothing(void **state)
 					RING_DRIVER_DIRECT, piece));
 				ring_driver_publish(&rig.driver);
 				assert_int_equal(vhost_net_dequeue(&rig.vr, pool, &m, 1), 0);
+				assert_int_equal(rig.vr.stats.drops[VHOST_VRING_DROP_BAD_HEADER] -
+						bad_headers,
+					k > 0);
 				assert_int_equal(rte_mempool_avail_count(pool), POOL_SIZE);
 				assert_true(ring_driver_take(&rig.driver, &token, &len));
 			}
@@ -418,6 +424,30 @@ cve_2022_2132_headers_are_written_over_descriptors(void **state)
 		}
 		assert_int_equal(drops(), 0);
 		rig_stop();
+	}
+}
+
+/* Buffers that a whole header does not fit into: what is left of them is no length either. */
+static void
+cve_2022_2132_buffers_shorter_than_a_header_receive_nothing(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < RTE_DIM(formats); i++) {
+		for (uint32_t len = 0; len < HDR; len++) {
+			struct rte_mbuf *m = rte_pktmbuf_alloc(pool);
+			uint32_t token, written;
+
+			/* Guest memory ends where the buffer does. */
+			rig_start(formats[i] & ~F(VIRTIO_F_IN_ORDER));
+			memset(rte_pktmbuf_append(m, FRAME_LEN), 0x5a, FRAME_LEN);
+			offer(rig.end - len, len, true, 0);
+			vhost_net_enqueue(&rig.vr, &m, 1);
+			rte_pktmbuf_free(m);
+			assert_int_equal(rig.vr.stats.packets, 0);
+			if (ring_driver_take(&rig.driver, &token, &written))
+				assert_int_equal(written, 0);
+			rig_stop();
+		}
 	}
 }
 
@@ -487,6 +517,7 @@ main(void)
 		cmocka_unit_test(cve_2022_2132_headers_lie_in_any_number_of_descriptors),
 		cmocka_unit_test(cve_2022_2132_headers_without_a_frame_use_up_nothing),
 		cmocka_unit_test(cve_2022_2132_headers_are_written_over_descriptors),
+		cmocka_unit_test(cve_2022_2132_buffers_shorter_than_a_header_receive_nothing),
 		cmocka_unit_test(cve_2024_11614_checksums_stay_within_the_frame),
 	};
 
