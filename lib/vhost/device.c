@@ -15,7 +15,6 @@
 #include "device.h"
 #include "device_queue.h"
 #include "memory.h"
-#include "peer_event.h"
 #include "postcopy.h"
 #include "state_transfer.h"
 #include "vdpa.h"
@@ -358,9 +357,8 @@ vhost_device_remap(struct vhost_device *dev)
 		mem = vhost_queue_memory(dev, q);
 		waited = q->vring.broken == VHOST_VRING_WAITS;
 		vhost_vring_set_tables(&q->vring, &mem);
-		/* Whoever sleeps until the driver kicks was not told why the ring had nothing. */
-		if (waited && q->kickfd >= 0)
-			vhost_peer_event_raise(q->kickfd);
+		if (waited)
+			vhost_queue_wake(q);
 	}
 	vhost_iotlb_free_tables(&old);
 	return ret;
@@ -452,6 +450,7 @@ vhost_device_set_logging(struct vhost_device *dev, uint64_t features)
 	dev->features = features;
 	for (uint16_t i = 0; i < dev->nr_queues; i++) {
 		struct vhost_queue *q = dev->queues[i];
+		bool waited;
 
 		if (q == NULL || !q->placed)
 			continue;
@@ -460,10 +459,14 @@ vhost_device_set_logging(struct vhost_device *dev, uint64_t features)
 			continue;
 		}
 		vhost_vring_stop(&q->vring);
+		waited = q->vring.broken == VHOST_VRING_WAITS;
 		vhost_vring_set_features(&q->vring, features);
 		vhost_vring_set_log(&q->vring,
 			vhost_device_has_feature(dev, VHOST_F_LOG_ALL) ? &dev->log : NULL);
 		vhost_queue_let_in(dev, q);
+		/* It has forgotten what it waited for. */
+		if (waited)
+			vhost_queue_wake(q);
 	}
 	vhost_device_unlock(dev);
 

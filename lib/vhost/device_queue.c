@@ -261,6 +261,13 @@ vhost_queue_let_in(const struct vhost_device *dev, struct vhost_queue *q)
 		vhost_vring_start(&q->vring, dev->mem);
 }
 
+void
+vhost_queue_wake(const struct vhost_queue *q)
+{
+	if (q->kickfd >= 0)
+		vhost_peer_event_raise(q->kickfd);
+}
+
 int
 vhost_queue_find_base(struct vhost_device *dev, struct vhost_queue *q)
 {

@@ -49,6 +49,12 @@ void vhost_queue_stop(struct vhost_queue *q);
 /** Let the data path at a ring that was kept from it for a moment, with nothing else changed. */
 void vhost_queue_let_in(const struct vhost_device *dev, struct vhost_queue *q);
 
+/**
+ * Whoever sleeps until the driver kicks was not told why the ring had nothing: have him look again, as
+ * if it had.
+ */
+void vhost_queue_wake(const struct vhost_queue *q);
+
 /** What a ring looks addresses up in now. */
 struct vhost_vring_memory vhost_queue_memory(const struct vhost_device *dev,
 	const struct vhost_queue *q);

@@ -7,6 +7,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "device_queue.h"
 #include "event_loop.h"
 #include "vhost_log.h"
 #include "vhost_user_backend.h"
@@ -48,7 +49,11 @@ forget_asked(struct vhost_device *dev, uint64_t iova, uint64_t size)
 	for (uint16_t i = 0; i < dev->nr_queues; i++) {
 		struct vhost_queue *q = dev->queues[i];
 
-		for (size_t k = 0; q != NULL && k < RTE_DIM(q->asked_ahead); k++) {
+		if (q == NULL)
+			continue;
+		if (q->asked_addr - iova < size)
+			q->asked_ms = 0;
+		for (size_t k = 0; k < RTE_DIM(q->asked_ahead); k++) {
 			const uint64_t at = (q->asked_ahead[k] - 1) << PAGE_SHIFT;
 
 			/* An address anywhere in the page may have been asked for. */
@@ -160,6 +165,13 @@ ask_ahead(struct vhost_device *dev, struct vhost_queue *q)
 	}
 }
 
+static void
+heard_miss(struct vhost_queue *q)
+{
+	if (vhost_vring_heard_miss(&q->vring))
+		vhost_queue_wake(q);
+}
+
 /* @return true if the ring waits for an answer */
 static bool
 ask_for_queue(struct vhost_device *dev, struct vhost_queue *q, uint64_t now)
@@ -173,11 +185,11 @@ ask_for_queue(struct vhost_device *dev, struct vhost_queue *q, uint64_t now)
 		VHOST_LOG(DEBUG, "%s: ring %u: address 0x%" PRIx64 " may not be written", dev->name,
 			q->index, m->addr);
 		send_miss(dev, q, VHOST_IOTLB_ACCESS_FAIL, m->addr, m->access);
-		vhost_vring_heard_miss(&q->vring);
+		heard_miss(q);
 		return false;
 	case VHOST_VRING_MISS_AHEAD:
 		ask_ahead(dev, q);
-		vhost_vring_heard_miss(&q->vring);
+		heard_miss(q);
 		return false;
 	case VHOST_VRING_MISS_UNMAPPED:
 		again = q->asked_ms != 0 && q->asked_addr == m->addr;

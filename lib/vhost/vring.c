@@ -302,14 +302,18 @@ vring_tell_miss(struct vhost_vring *vr, uint64_t addr, uint8_t access, uint8_t k
 			strerror(errno));
 }
 
-void
+bool
 vhost_vring_heard_miss(struct vhost_vring *vr)
 {
+	bool waited;
+
 	vhost_vring_claim(vr);
+	waited = vr->broken == VHOST_VRING_WAITS;
 	vr->miss.kind = VHOST_VRING_MISS_NONE;
-	if (vr->broken == VHOST_VRING_WAITS)
+	if (waited)
 		vr->broken = VHOST_VRING_GOES;
 	vhost_vring_release(vr);
+	return waited;
 }
 
 bool

@@ -306,8 +306,11 @@ uint16_t vhost_vring_peek(const struct vhost_vring *vr, struct vhost_vring_buffe
 bool vhost_vring_lacks(const struct vhost_vring *vr, const struct vhost_vring_buffer *b,
 	uint64_t *addr);
 
-/** What the ring had to tell was heard; if it waits for want of a say, let it try again. */
-void vhost_vring_heard_miss(struct vhost_vring *vr);
+/**
+ * What the ring had to tell was heard; if it waits for want of a say, let it try again.
+ * @return whether it did wait: somebody may sleep who has found nothing in it
+ */
+bool vhost_vring_heard_miss(struct vhost_vring *vr);
 
 /**
  * Give out one frame, with the next burst from the guest that has room for it, that tells the network

@@ -409,6 +409,77 @@ frame_waits_for_its_mapping(void **state)
 	}
 }
 
+static bool
+kicked(void)
+{
+	eventfd_t kicks;
+
+	return eventfd_read(fe.kick[TX], &kicks) == 0;
+}
+
+/* What was missed while another question was not heard yet is told when the ring is tried again. */
+static void
+sleeper_is_woken_for_a_ring_that_had_no_say(void **state)
+{
+	(void)state;
+	run(0);
+	map(BUFFERS, PAGE, VHOST_ACCESS_RO);
+	transmit(0);
+	transmit(1);
+	/* It tells of the next buffer, and then comes upon it. */
+	assert_true(dequeued(0));
+	assert_false(dequeued(1));
+	kicked();
+	vhost_user_iotlb_ask(fe.dev);
+	assert_asked(VHOST_IOTLB_MISS, BUFFERS + PAGE, VHOST_ACCESS_RO);
+	assert_true(kicked());
+	assert_false(dequeued(1));
+	map(BUFFERS + PAGE, PAGE, VHOST_ACCESS_RO);
+	assert_true(kicked());
+	assert_true(dequeued(1));
+	end();
+}
+
+static void
+sleeper_is_woken_for_a_ring_that_was_started_anew(void **state)
+{
+	(void)state;
+	run(0);
+	transmit(0);
+	assert_false(dequeued(0));
+	kicked();
+	/* It is not asked for what the ring has forgotten. */
+	assert_int_equal(fe_set_features(&fe, fe.features | F_LOG), 0);
+	assert_true(kicked());
+	assert_false(dequeued(0));
+	vhost_user_iotlb_ask(fe.dev);
+	assert_asked(VHOST_IOTLB_MISS, BUFFERS, VHOST_ACCESS_RO);
+	end();
+}
+
+/* A guest that maps buffers one by one has the next one where the last one was. */
+static void
+what_was_answered_is_asked_for_again_at_once(void **state)
+{
+	const struct vring_desc desc = { .addr = IOVA + BUFFERS + PAGE, .len = HEADER + FRAME };
+
+	(void)state;
+	run(F_INDIRECT);
+	map(BUFFERS, PAGE, VHOST_ACCESS_RO);
+	memcpy(buffer(0), &desc, sizeof(desc));
+	memset(buffer(1) + HEADER, 0x40, FRAME);
+	for (uint16_t i = 0; i < 3; i++) {
+		offer(TX, i, IOVA + BUFFERS, sizeof(desc), VRING_DESC_F_INDIRECT);
+		assert_false(dequeued(0));
+		vhost_user_iotlb_ask(fe.dev);
+		assert_asked(VHOST_IOTLB_MISS, BUFFERS + PAGE, VHOST_ACCESS_RO);
+		map(BUFFERS + PAGE, PAGE, VHOST_ACCESS_RO);
+		assert_true(dequeued(0));
+		unmap(BUFFERS + PAGE, PAGE);
+	}
+	end();
+}
+
 static void
 other_rings_go_on_meanwhile(void **state)
 {
@@ -683,6 +754,9 @@ main(void)
 		cmocka_unit_test(packed_ring_needs_its_descriptors_written),
 		cmocka_unit_test(ring_stops_when_it_is_unmapped_and_comes_back),
 		cmocka_unit_test(frame_waits_for_its_mapping),
+		cmocka_unit_test(sleeper_is_woken_for_a_ring_that_had_no_say),
+		cmocka_unit_test(sleeper_is_woken_for_a_ring_that_was_started_anew),
+		cmocka_unit_test(what_was_answered_is_asked_for_again_at_once),
 		cmocka_unit_test(other_rings_go_on_meanwhile),
 		cmocka_unit_test(read_only_memory_is_never_written),
 		cmocka_unit_test(frame_over_several_pages_waits_for_all_of_them),
