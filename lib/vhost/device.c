@@ -475,9 +475,15 @@ vhost_device_set_logging(struct vhost_device *dev, uint64_t features)
 	if (dev->vdpa != NULL) {
 		int ret = dev->vdpa->ops->set_features(dev->vid);
 
-		if (ret != 0)
-			VHOST_LOG(ERR, "%s: vDPA driver cannot change logging (%d)", dev->name,
-				ret);
+		if (ret != 0) {
+			VHOST_LOG(WARNING,
+				"%s: vDPA driver cannot change logging (%d): starting the device anew",
+				dev->name, ret);
+			/* So it has let go of a log that is replaced, and what it writes is logged. */
+			vhost_device_suspend(dev);
+			vhost_device_resume(dev);
+			return;
+		}
 	}
 	if (changed && dev->ops.features_changed != NULL)
 		dev->ops.features_changed(dev->vid, features);

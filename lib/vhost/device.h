@@ -325,7 +325,7 @@ void vhost_device_set_features(struct vhost_device *dev, uint64_t features);
 
 /**
  * Take over features while rings run: VHOST_F_LOG_ALL comes or goes, or the log was replaced.
- * Tells the vDPA driver and the application.
+ * Tells the vDPA driver and the application. When it returns, neither rings nor driver use another log.
  */
 void vhost_device_set_logging(struct vhost_device *dev, uint64_t features);
 

@@ -88,7 +88,7 @@ struct rte_vdpa_dev_ops {
 
 	/**
 	 * The negotiated features changed while the device runs: VHOST_F_LOG_ALL came or went, or
-	 * the dirty log was replaced. Required.
+	 * the dirty log was replaced. Required. A driver that fails is closed and configured anew.
 	 */
 	int (*set_features)(int vid);
 

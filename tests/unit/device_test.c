@@ -330,6 +330,26 @@ logging_comes_and_goes_while_the_device_runs(void **state)
 	}
 }
 
+/* It may have the log that is replaced mapped, or write what nobody logs. */
+static void
+a_vdpa_driver_that_cannot_change_logging_starts_anew(void **state)
+{
+	struct frontend fe;
+
+	(void)state;
+	bring_up(&fe, true, F_V1);
+	set_features_result = -EIO;
+	assert_int_equal(fe_set_features(&fe, F_V1 | F_LOG), 0);
+	set_features_result = 0;
+	assert_int_equal(told.close, 1);
+	assert_int_equal(told.conf, 2);
+	assert_true(told.running && told.configured && told.vring[0] && told.vring[1]);
+	/* The application learns of features when the device is there again. */
+	assert_int_equal(told.features_changed, 0);
+	assert_int_equal(told.new_device, 2);
+	recorder_end(&fe);
+}
+
 /* Where the used ring is logged comes after logging was turned on, with the ring running. */
 static void
 a_vdpa_driver_learns_where_a_ring_is_logged(void **state)
@@ -622,6 +642,7 @@ main(void)
 		cmocka_unit_test(ring_waits_for_memory_that_is_taken_away),
 		cmocka_unit_test(application_with_the_table_is_stopped_before_it_changes),
 		cmocka_unit_test(logging_comes_and_goes_while_the_device_runs),
+		cmocka_unit_test(a_vdpa_driver_that_cannot_change_logging_starts_anew),
 		cmocka_unit_test(a_vdpa_driver_learns_where_a_ring_is_logged),
 		cmocka_unit_test(notifications_need_an_eventfd),
 		cmocka_unit_test(application_may_refuse_a_device),

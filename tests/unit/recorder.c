@@ -22,6 +22,7 @@
 struct told told;
 
 int new_device_result, new_connection_result, conf_result, vring_up_result;
+int set_features_result;
 
 static int
 on_new_device(int vid)
@@ -170,7 +171,7 @@ on_set_features(int vid)
 	(void)vid;
 	assert_true(told.configured);
 	told.set_features++;
-	return 0;
+	return set_features_result;
 }
 
 static struct rte_vdpa_dev_ops vdpa_ops = {

@@ -36,6 +36,7 @@ extern struct told told;
 
 /** What the callbacks return: 0, unless a test says otherwise. */
 extern int new_device_result, new_connection_result, conf_result, vring_up_result;
+extern int set_features_result;
 
 /** Register and unregister the vDPA device: a group's setup and teardown. */
 int recorder_setup(void **state);
