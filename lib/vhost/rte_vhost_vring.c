@@ -81,18 +81,29 @@ call_vdpa(struct vhost_device *dev, const struct vhost_queue *q)
 	return called;
 }
 
+/* Read once: the callbacks of another connection may come between. */
+static void
+tell_notified(struct vhost_device *dev)
+{
+	const typeof(dev->ops.guest_notified) notified = __atomic_load_n(&dev->ops.guest_notified,
+		__ATOMIC_RELAXED);
+
+	if (notified != NULL)
+		notified(dev->vid);
+}
+
 /* The caller of the public functions may hold the ring only while it is looked at. */
 static int
 call(int vid, uint16_t vring_idx, bool wait)
 {
 	struct vhost_device *dev = vhost_device_get(vid);
-	struct vhost_queue *q = queue_of(vid, vring_idx);
+	struct vhost_queue *q = dev == NULL ? NULL : vhost_device_find_queue(dev, vring_idx);
 
 	if (q == NULL)
 		return -1;
 	if (dev->vdpa != NULL) {
-		if (call_vdpa(dev, q) && dev->ops.guest_notified != NULL)
-			dev->ops.guest_notified(vid);
+		if (call_vdpa(dev, q))
+			tell_notified(dev);
 		return 0;
 	}
 	if (wait)
@@ -125,7 +136,7 @@ void
 rte_vhost_notify_guest(int vid, uint16_t queue_id)
 {
 	struct vhost_device *dev = vhost_device_get(vid);
-	struct vhost_queue *q = queue_of(vid, queue_id);
+	struct vhost_queue *q = dev == NULL ? NULL : vhost_device_find_queue(dev, queue_id);
 	bool raised;
 
 	if (q == NULL)
@@ -133,8 +144,8 @@ rte_vhost_notify_guest(int vid, uint16_t queue_id)
 	vhost_vring_claim(&q->vring);
 	raised = q->vring.running && vhost_vring_raise(&q->vring) != 0;
 	vhost_vring_release(&q->vring);
-	if (raised && dev->ops.guest_notified != NULL)
-		dev->ops.guest_notified(vid);
+	if (raised)
+		tell_notified(dev);
 }
 
 /*
