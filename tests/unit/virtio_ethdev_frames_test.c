@@ -197,15 +197,15 @@ headers_of_received_frames_become_flags(void **state)
 		uint16_t segment;
 	} cases[] = {
 		{ { .num_buffers = 1 }, 0, 0 },
-		{ { .flags = VIRTIO_NET_HDR_F_NEEDS_CSUM, .num_buffers = 1 },
-			RTE_MBUF_F_RX_L4_CKSUM_NONE, 0 },
+		/* Nobody can tell what that would be the checksum of. */
+		{ { .flags = VIRTIO_NET_HDR_F_NEEDS_CSUM, .num_buffers = 1 }, 0, 0 },
 		{ { .flags = VIRTIO_NET_HDR_F_DATA_VALID, .num_buffers = 1 },
 			RTE_MBUF_F_RX_L4_CKSUM_GOOD, 0 },
 		{ { .flags = VIRTIO_NET_HDR_F_NEEDS_CSUM,
 			  .gso_type = VIRTIO_NET_HDR_GSO_TCPV4,
 			  .gso_size = 1400,
 			  .num_buffers = 1 },
-			RTE_MBUF_F_RX_L4_CKSUM_NONE | RTE_MBUF_F_RX_LRO, 1400 },
+			RTE_MBUF_F_RX_LRO, 1400 },
 		{ { .gso_type = VIRTIO_NET_HDR_GSO_TCPV6, .num_buffers = 1 }, 0, 0 },
 	};
 	struct reference_ring ring;
@@ -228,13 +228,154 @@ headers_of_received_frames_become_flags(void **state)
 	}
 }
 
+/* Ethernet, IPv4, UDP, VXLAN, and Ethernet again. */
+#define OUTER 50
+
+#define LONG 3000 /* more than one mbuf holds */
+
+static void
+put_ipv4(uint8_t *at, uint8_t protocol, uint16_t len)
+{
+	const struct rte_ipv4_hdr ip = {
+		.version_ihl = 0x45,
+		.total_length = rte_cpu_to_be_16(len),
+		.next_proto_id = protocol,
+		.src_addr = RTE_BE32(RTE_IPV4(10, 0, 0, 1)),
+		.dst_addr = RTE_BE32(RTE_IPV4(10, 0, 0, 2)),
+	};
+
+	memcpy(at, &ip, sizeof(ip));
+}
+
+/* Ethernet and IPv4, `tagged` or not, with the pseudo header's sum where TCP or UDP has its checksum. */
+static void
+put_unfinished(uint8_t *frame, uint32_t len, bool tagged, uint8_t protocol)
+{
+	uint8_t *ip = frame + RTE_ETHER_HDR_LEN + (tagged ? RTE_VLAN_HLEN : 0);
+	const uint16_t field = protocol == IPPROTO_TCP ? 16 : 6;
+	uint16_t sum;
+
+	memcpy(frame + 2 * RTE_ETHER_ADDR_LEN, "\x81\x00\x01\x23", 4);
+	memcpy(ip - 2, "\x08\x00", 2);
+	put_ipv4(ip, protocol, (uint16_t)(len - (uint32_t)(ip - frame)));
+	sum = rte_ipv4_phdr_cksum((const struct rte_ipv4_hdr *)ip, 0);
+	memcpy(ip + 20 + field, &sum, sizeof(sum));
+}
+
+static void
+put_tunnel(uint8_t *frame, uint32_t len)
+{
+	memcpy(frame + 2 * RTE_ETHER_ADDR_LEN, "\x08\x00", 2);
+	put_ipv4(frame + RTE_ETHER_HDR_LEN, IPPROTO_UDP, (uint16_t)(len - RTE_ETHER_HDR_LEN));
+	memcpy(frame + RTE_ETHER_HDR_LEN + 20 + 2, "\x12\xb5", 2);
+}
+
+/* Have the device write a frame, into as many buffers as it takes. */
+static struct rte_mbuf *
+receive_frame(struct reference_ring *ring, struct virtio_net_hdr_v1 hdr, const uint8_t *frame,
+	uint32_t len)
+{
+	struct reference_chain chain[2];
+	uint8_t buf[sizeof(hdr) + LONG];
+	uint32_t at = 0, all = sizeof(hdr) + len, n = 0;
+	uint32_t part[2];
+	struct rte_mbuf *m = NULL;
+	uint16_t got = 0;
+
+	memcpy(buf + sizeof(hdr), frame, len);
+	for (; at < all; at += part[n++]) {
+		assert_true(n < 2 && reference_pop(ring, &chain[n]));
+		part[n] = RTE_MIN(all - at, chain[n].pieces[0].len);
+	}
+	hdr.num_buffers = (uint16_t)n;
+	memcpy(buf, &hdr, sizeof(hdr));
+	for (uint32_t i = 0, from = 0; i < n; from += part[i++]) {
+		reference_scatter(&chain[i], buf + from, part[i]);
+		reference_push(ring, chain[i].id, part[i], chain[i].descs, 0);
+		assert_int_equal(got, 0);
+		got = rte_eth_rx_burst(port, 0, &m, 1);
+	}
+	assert_int_equal(got, 1);
+	assert_int_equal(m->pkt_len, len);
+	return m;
+}
+
+/* Of a frame within the frame there is no flag: what is in there is made whole, whoever gets it. */
+static void
+a_checksum_left_to_us_is_told_or_made(void **state)
+{
+	static const struct {
+		uint32_t len, inner;
+		bool tagged;
+		uint8_t protocol;
+		uint16_t start, offset; /* where they are not as they should */
+		bool told, made;
+	} cases[] = {
+		{ 100, 0, false, IPPROTO_TCP, .told = true },
+		{ 100, 0, false, IPPROTO_UDP, .told = true },
+		{ 101, 0, true, IPPROTO_TCP, .told = true },
+		{ 200, OUTER, false, IPPROTO_TCP, .made = true },
+		{ 201, OUTER, true, IPPROTO_UDP, .made = true },
+		{ LONG, OUTER, false, IPPROTO_TCP, .made = true },
+		{ LONG - 1, OUTER, true, IPPROTO_UDP, .made = true },
+		{ LONG, 0, false, IPPROTO_TCP, .told = true },
+		{ 200, OUTER, false, IPPROTO_TCP, .start = 199, .offset = 1 },
+		{ 200, OUTER, false, IPPROTO_TCP, .start = 65535, .offset = 65535 },
+		{ LONG, OUTER, false, IPPROTO_TCP, .start = 84, .offset = 65535 },
+	};
+	struct reference_ring ring;
+
+	(void)state;
+	for (unsigned int i = 0; i < 2 * RTE_DIM(cases); i++) {
+		const bool packed = i >= RTE_DIM(cases);
+		const unsigned int c = i % RTE_DIM(cases);
+		const uint32_t ip = cases[c].inner + RTE_ETHER_HDR_LEN + (cases[c].tagged ? 4 : 0);
+		struct virtio_net_hdr_v1 hdr = { .flags = VIRTIO_NET_HDR_F_NEEDS_CSUM };
+		uint8_t data[LONG];
+		uint8_t got[LONG];
+		struct rte_mbuf *m;
+		uint32_t at = 0;
+
+		for (uint32_t j = 0; j < sizeof(data); j++)
+			data[j] = (uint8_t)(j * 7 + c);
+		if (cases[c].inner != 0)
+			put_tunnel(data, cases[c].len);
+		put_unfinished(data + cases[c].inner, cases[c].len - cases[c].inner,
+			cases[c].tagged, cases[c].protocol);
+		hdr.csum_start = (uint16_t)(ip + 20);
+		hdr.csum_offset = cases[c].protocol == IPPROTO_TCP ? 16 : 6;
+		if (cases[c].start != 0) {
+			hdr.csum_start = cases[c].start;
+			hdr.csum_offset = cases[c].offset;
+		}
+		device.offered = FEATURES | RX_CSUM | RX_LRO |
+			(packed ? F(VIRTIO_F_RING_PACKED) : 0);
+		configure(RTE_ETH_RX_OFFLOAD_TCP_LRO, 0);
+		attach(&ring, 0);
+		m = receive_frame(&ring, hdr, data, cases[c].len);
+		assert_int_equal(m->ol_flags, cases[c].told ? RTE_MBUF_F_RX_L4_CKSUM_NONE : 0);
+		for (const struct rte_mbuf *s = m; s != NULL; s = s->next) {
+			memcpy(got + at, rte_pktmbuf_mtod(s, const void *), s->data_len);
+			at += s->data_len;
+		}
+		if (cases[c].made)
+			assert_int_equal(rte_ipv4_udptcp_cksum_verify((const struct rte_ipv4_hdr
+										      *)(got + ip),
+						 got + ip + 20),
+				0);
+		else
+			assert_memory_equal(got, data, cases[c].len);
+		rte_pktmbuf_free(m);
+		assert_int_equal(rte_eth_dev_stop(port), 0);
+	}
+	assert_int_equal(rte_eth_dev_start(port), 0);
+}
+
 #define TX_OFFLOADS \
 	(RTE_ETH_TX_OFFLOAD_TCP_CKSUM | RTE_ETH_TX_OFFLOAD_UDP_CKSUM | \
 		RTE_ETH_TX_OFFLOAD_TCP_TSO | RTE_ETH_TX_OFFLOAD_MULTI_SEGS)
 
-/* Ethernet, IPv4, UDP, VXLAN, and Ethernet again. */
 #define VXLAN (RTE_MBUF_F_TX_OUTER_IPV4 | RTE_MBUF_F_TX_TUNNEL_VXLAN)
-#define OUTER 50
 
 static struct rte_mbuf *
 frame_to_finish(uint64_t flags)
@@ -520,6 +661,7 @@ main(void)
 		cmocka_unit_test_teardown(tags_are_inserted_by_prepare, forget),
 		cmocka_unit_test_teardown(tags_are_stripped_as_asked_at_any_time, forget),
 		cmocka_unit_test_teardown(headers_of_received_frames_become_flags, forget),
+		cmocka_unit_test_teardown(a_checksum_left_to_us_is_told_or_made, forget),
 		cmocka_unit_test_teardown(frames_to_finish_are_prepared_and_described, forget),
 		cmocka_unit_test_teardown(frames_that_the_device_cannot_finish_are_refused, forget),
 		cmocka_unit_test_teardown(descriptors_tell_how_far_the_device_is, forget),

@@ -2,6 +2,7 @@
 
 #include <rte_errno.h>
 #include <rte_ether.h>
+#include <rte_net.h>
 
 #include "offload.h"
 #include "queue.h"
@@ -93,4 +94,49 @@ virtio_tx_prepare(void *queue, struct rte_mbuf **pkts, uint16_t n)
 		}
 	}
 	return n;
+}
+
+/* Where nobody can tell what is wrong with it, the frame goes as it came: who checks it, finds out. */
+static void
+make_checksum(struct rte_mbuf *m, uint32_t start, uint32_t offset)
+{
+	const uint32_t field = start + offset;
+	uint16_t sum;
+
+	if (field + sizeof(sum) > rte_pktmbuf_data_len(m) || start >= rte_pktmbuf_pkt_len(m) ||
+		rte_raw_cksum_mbuf(m, start, rte_pktmbuf_pkt_len(m) - start, &sum) < 0)
+		return;
+	/* Of the two zeros, the one that does not say "none" with UDP. */
+	if (sum != UINT16_MAX)
+		sum = (uint16_t)~sum;
+	memcpy(rte_pktmbuf_mtod_offset(m, void *, field), &sum, sizeof(sum));
+}
+
+uint64_t
+virtio_rx_deep_checksum(struct virtio_queue *q, struct rte_mbuf *m,
+	const struct virtio_net_hdr_v1 *hdr, bool whole)
+{
+	const uint32_t layers = RTE_PTYPE_L2_MASK | RTE_PTYPE_L3_MASK | RTE_PTYPE_L4_MASK;
+	struct rte_net_hdr_lens lens = { 0 };
+	const uint32_t l4 = rte_net_get_ptype(m, &lens, layers) & RTE_PTYPE_L4_MASK;
+
+	if ((l4 == RTE_PTYPE_L4_TCP || l4 == RTE_PTYPE_L4_UDP) &&
+		hdr->csum_start == lens.l2_len + lens.l3_len)
+		return RTE_MBUF_F_RX_L4_CKSUM_NONE;
+	if (hdr->csum_start < RTE_ETHER_HDR_LEN)
+		return 0;
+	if (whole) {
+		make_checksum(m, hdr->csum_start, hdr->csum_offset);
+	} else {
+		q->merge_csum_start = hdr->csum_start;
+		q->merge_csum_offset = hdr->csum_offset;
+	}
+	return 0;
+}
+
+void
+virtio_rx_merged(struct virtio_queue *q, struct rte_mbuf *m)
+{
+	make_checksum(m, q->merge_csum_start, q->merge_csum_offset);
+	q->merge_csum_start = 0;
 }

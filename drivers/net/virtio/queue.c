@@ -223,6 +223,7 @@ virtio_queue_reset(struct virtio_queue *q, uint64_t features)
 	q->complex = 0;
 	q->table_head = 0;
 	q->table_tail = 0;
+	q->merge_csum_start = 0;
 	q->failure[0] = '\0';
 	memset(q->ring.mem, 0, ring_bytes(q));
 	memset(q->mbufs, 0, q->size * sizeof(*q->mbufs));

@@ -160,8 +160,9 @@ struct __rte_cache_aligned virtio_queue {
 	/* Third line: counted by bursts, read by anybody. */
 	struct virtio_queue_counters count __rte_cache_aligned;
 	uint16_t merge_missing;
-	int kickfd;     /**< of transports whose doorbell is an eventfd; the primary's */
-	uint16_t *span; /**< transmit, by descriptor */
+	uint16_t merge_csum_start; /**< of a checksum that merging is to get; 0: of none */
+	int kickfd;                /**< of transports whose doorbell is an eventfd; the primary's */
+	uint16_t *span;            /**< transmit, by descriptor */
 	volatile uint16_t *doorbell; /**< of transports whose doorbell is a register */
 
 	/* Seldom touched. */
@@ -179,9 +180,10 @@ struct __rte_cache_aligned virtio_queue {
 	struct virtio_dma ring; /**< the ring, and for transmit the tables behind it */
 	char pool_ops
 		[RTE_MEMPOOL_OPS_NAMESIZE]; /**< what the primary calls the operations of pool */
-	uint16_t nb_segs_max; /**< transmit: segments of a frame that the ring can carry */
-	uint16_t room;        /**< receive: data_off of frames, with room for the header in front */
-	uint16_t data_room;   /**< receive: bytes of a buffer from its buf_addr on */
+	uint16_t merge_csum_offset; /**< receive: of the checksum, from merge_csum_start on */
+	uint16_t nb_segs_max;       /**< transmit: segments of a frame that the ring can carry */
+	uint16_t room;      /**< receive: data_off of frames, with room for the header in front */
+	uint16_t data_room; /**< receive: bytes of a buffer from its buf_addr on */
 	uint64_t offloads;
 };
 

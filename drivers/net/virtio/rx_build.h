@@ -149,6 +149,8 @@ virtio_rx_build_general(struct virtio_queue *q, struct rte_mbuf **pkts, const ui
 			if (q->merge_missing > 0)
 				continue;
 			pkts[out] = q->merging;
+			if ((variant & VIRTIO_RX_OFFLOAD) && unlikely(q->merge_csum_start != 0))
+				virtio_rx_merged(q, q->merging);
 			out += virtio_rx_finish(q, q->merging, variant);
 			q->merging = NULL;
 			continue;
@@ -156,7 +158,6 @@ virtio_rx_build_general(struct virtio_queue *q, struct rte_mbuf **pkts, const ui
 		init(q, m, lens[i] - q->hdr_len);
 		if (variant & VIRTIO_RX_OFFLOAD) {
 			hdr = virtio_rx_read_header(q, m);
-			virtio_rx_header(m, &hdr);
 			if (variant & VIRTIO_RX_MERGE)
 				buffers = hdr.num_buffers;
 		} else {
@@ -168,6 +169,8 @@ virtio_rx_build_general(struct virtio_queue *q, struct rte_mbuf **pkts, const ui
 				buffers);
 			break;
 		}
+		if (variant & VIRTIO_RX_OFFLOAD)
+			virtio_rx_header(q, m, &hdr, buffers <= 1);
 		if (likely(buffers <= 1)) {
 			pkts[out] = m;
 			out += virtio_rx_finish(q, m, variant);
