@@ -103,6 +103,60 @@ stopped_device_goes_on_where_it_was(void **state)
 	}
 }
 
+/* The former ones are the guest's again, for whatever it likes. */
+static void
+stopped_ring_goes_on_with_another_size_at_another_place(void **state)
+{
+	struct vhost_user_message msg;
+	const struct vhost_vring *vr;
+	struct frontend fe;
+	uintptr_t before;
+
+	(void)state;
+	for (int packed = 0; packed < 2; packed++) {
+		bring_up(&fe, false, F_V1 | (packed ? F_PACKED : 0));
+		vr = &fe.dev->queues[0]->vring;
+		before = (uintptr_t)vr->desc;
+		fe_get_base(&fe, 0);
+		assert_int_equal(fe_set_state(&fe, VHOST_USER_SET_VRING_NUM, 0, FE_RING_SIZE / 2),
+			0);
+		assert_int_equal(fe_set_kick(&fe, 0), 0);
+		assert_true(told.ring[0]);
+		assert_int_equal(vr->size, FE_RING_SIZE / 2);
+
+		fe_get_base(&fe, 0);
+		msg = fe_message(VHOST_USER_SET_VRING_ADDR, sizeof(struct vhost_vring_addr));
+		msg.payload.addr.desc_user_addr = FE_VA + 2 * FE_RING_SPACE;
+		msg.payload.addr.avail_user_addr = FE_VA + 3 * FE_RING_SPACE;
+		msg.payload.addr.used_user_addr = FE_VA + 4 * FE_RING_SPACE;
+		assert_int_equal(fe_send(&fe, &msg), 0);
+		assert_int_equal(fe_set_kick(&fe, 0), 0);
+		assert_true(told.ring[0]);
+		assert_int_equal((uintptr_t)vr->desc - before, 2 * FE_RING_SPACE);
+		assert_int_equal((uintptr_t)vr->avail - before, 3 * FE_RING_SPACE);
+		assert_int_equal((uintptr_t)vr->used - before, 4 * FE_RING_SPACE);
+		recorder_end(&fe);
+	}
+}
+
+static void
+another_kick_starts_the_ring_anew(void **state)
+{
+	struct frontend fe;
+
+	(void)state;
+	for (int with_vdpa = 0; with_vdpa < 2; with_vdpa++) {
+		bring_up(&fe, with_vdpa, F_V1);
+		assert_int_equal(fe_set_kick(&fe, 1), 0);
+		assert_int_equal(told.ring_down[1], 1);
+		assert_int_equal(told.ring_up[1], 2);
+		assert_int_equal(told.vring_down[1], with_vdpa);
+		assert_int_equal(told.ring_down[0], 0);
+		assert_true(told.running);
+		recorder_end(&fe);
+	}
+}
+
 static void
 split_ring_is_believed_over_a_stale_base(void **state)
 {
@@ -405,6 +459,15 @@ notifications_need_an_eventfd(void **state)
 	assert_int_equal(fcntl(fe.call[0], F_SETFL, flags & ~O_NONBLOCK), 0);
 	assert_int_equal(fe_set_call(&fe, 0), 0);
 	assert_true((fcntl(fe.call[0], F_GETFL) & O_NONBLOCK) != 0);
+
+	/* Each takes the place of the one before. */
+	for (size_t i = 0; i < RTE_DIM(requests); i++) {
+		assert_int_equal(fe_set_fd(&fe, requests[i], 0, fe.call[0]), 0);
+		fd = fe_next_fd();
+		for (int k = 0; k < 2; k++)
+			assert_int_equal(fe_set_fd(&fe, requests[i], 0, fe.call[0]), 0);
+		assert_int_equal(fe_next_fd(), fd);
+	}
 	for (int i = 0; i < 2; i++) {
 		close(pipes[i]);
 		close(sockets[i]);
@@ -632,6 +695,8 @@ main(void)
 		cmocka_unit_test(later_queue_pairs_join_a_running_device),
 		cmocka_unit_test(disabled_first_ring_does_not_stop_the_device),
 		cmocka_unit_test(stopped_device_goes_on_where_it_was),
+		cmocka_unit_test(stopped_ring_goes_on_with_another_size_at_another_place),
+		cmocka_unit_test(another_kick_starts_the_ring_anew),
 		cmocka_unit_test(split_ring_is_believed_over_a_stale_base),
 		cmocka_unit_test(packed_base_outside_of_the_ring_ends_the_connection),
 		cmocka_unit_test(vdpa_driver_says_where_rings_stopped),

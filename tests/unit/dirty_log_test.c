@@ -336,6 +336,63 @@ bursts_mark_what_they_write_and_nothing_else(void **state)
 	}
 }
 
+/* Give back every buffer of a ring of @a size in bursts, and look which pages of it are marked then. */
+static void
+check_ring_pages(uint64_t features, uint16_t size)
+{
+	struct ring_driver_seg seg = { .len = 12 + 64 };
+	struct rte_mbuf *pkts[32];
+	uint64_t desc, driver, device, first, len;
+
+	features |= F(VIRTIO_F_VERSION_1) | F(VHOST_F_LOG_ALL);
+	guest_memory_init(&rig.memory, REGIONS, REGION_SIZE);
+	ring_driver_init(&rig.driver, &rig.memory, features, size);
+	seg.gpa = guest_memory_alloc(&rig.memory, seg.len, 64);
+	ring_driver_attach(&rig.driver, &rig.vr, "unit");
+	vhost_vring_area_sizes(features, size, &desc, &driver, &device);
+	first = is_packed() ? GUEST_MEMORY_BASE : rig.driver.layout.log_gpa;
+	len = is_packed() ? desc : device;
+	vhost_vring_set_log(&rig.vr,
+		&(struct vhost_dirty_log){ rig.bitmaps[0], sizeof(rig.bitmaps[0]) });
+	vhost_vring_start(&rig.vr, rig.memory.table);
+	for (uint16_t i = 0; i < size; i++)
+		assert_true(ring_driver_add(&rig.driver, &seg, 1, false, RING_DRIVER_DIRECT, i));
+	ring_driver_publish(&rig.driver);
+	for (uint16_t done = 0, n; done < size; done += n) {
+		memset(rig.bitmaps, 0, sizeof(rig.bitmaps));
+		n = vhost_net_dequeue(&rig.vr, pool, pkts, 32);
+		assert_true(n > 0);
+		rte_pktmbuf_free_bulk(pkts, n);
+		for (uint64_t at = first - first % PAGE; at < first + len; at += PAGE) {
+			const uint64_t from = RTE_MAX(at, first),
+				       to = RTE_MIN(at + PAGE, first + len);
+			uint64_t element = is_packed() ? 16 : 8;
+			uint64_t begin = first + (is_packed() ? 0 : 4) + done * element;
+			bool expected = begin < to && begin + n * element > from;
+
+			/* The index stands before the elements. */
+			expected |= !is_packed() && at <= first;
+			assert_int_equal(is_marked(0, (uint32_t)((at - GUEST_MEMORY_BASE) / PAGE)),
+				expected);
+		}
+	}
+	vhost_vring_stop(&rig.vr);
+	ring_driver_fini(&rig.driver);
+	guest_memory_fini(&rig.memory);
+}
+
+static void
+pages_of_the_ring_are_marked_as_it_comes_to_them(void **state)
+{
+	(void)state;
+	check_ring_pages(0, 2048);
+	check_ring_pages(F(VIRTIO_RING_F_EVENT_IDX), 2048);
+	check_ring_pages(F(VIRTIO_F_RING_PACKED), 1024);
+	/* All of it at once. */
+	check_ring_pages(0, 32);
+	check_ring_pages(F(VIRTIO_F_RING_PACKED), 32);
+}
+
 static int
 setup(void **state)
 {
@@ -353,6 +410,7 @@ main(void)
 		cmocka_unit_test(without_a_bitmap_nothing_is_marked),
 		cmocka_unit_test(marks_stay_until_they_are_taken),
 		cmocka_unit_test(bursts_mark_what_they_write_and_nothing_else),
+		cmocka_unit_test(pages_of_the_ring_are_marked_as_it_comes_to_them),
 	};
 
 	return cmocka_run_group_tests_name("dirty_log", tests, setup, NULL);

@@ -39,7 +39,7 @@ struct hostile {
 enum { BOTH, ONLY_SPLIT, ONLY_PACKED };
 
 /* Addresses that are known when the test runs; everything else is an address as it is. */
-enum { GOOD = 1, TABLE, END, NEAR_END, TABLE_NEAR_END };
+enum { GOOD = 1, TABLE, SECOND_ENTRY, END, NEAR_END, TABLE_NEAR_END };
 
 static uint64_t
 resolve(uint64_t addr)
@@ -49,6 +49,8 @@ resolve(uint64_t addr)
 		return rig.good;
 	case TABLE:
 		return rig.table;
+	case SECOND_ENTRY:
+		return rig.table + sizeof(struct vring_desc);
 	case END:
 		return rig.end;
 	case NEAR_END:
@@ -95,10 +97,13 @@ static const struct hostile chains[] = {
 	{ "table that leaves memory", { { TABLE_NEAR_END, 4 * ENTRY, INDIRECT, 0 } }, 1,
 		.table = { { GOOD, HDR, WRITE | NEXT, 1 } }, .drop = BAD_ADDR },
 	{ "table in a table", { { TABLE, ENTRY, INDIRECT, 0 } }, 1,
+		.table = { { SECOND_ENTRY, ENTRY, INDIRECT, 0 }, { GOOD, 200, WRITE, 0 } },
+		.drop = BAD_CHAIN },
+	{ "table in itself", { { TABLE, ENTRY, INDIRECT, 0 } }, 1,
 		.table = { { TABLE, ENTRY, INDIRECT, 0 } }, .drop = BAD_CHAIN },
 	{ "next outside of an indirect table", { { TABLE, ENTRY, INDIRECT, 0 } }, 1,
-		.table = { { GOOD, HDR, WRITE | NEXT, 1 } }, .drop = BAD_CHAIN,
-		.packed = ONLY_SPLIT },
+		.table = { { GOOD, HDR, WRITE | NEXT, 1 }, { GOOD, 200, WRITE, 0 } },
+		.drop = BAD_CHAIN, .packed = ONLY_SPLIT },
 	{ "loop in an indirect table", { { TABLE, 2 * ENTRY, INDIRECT, 0 } }, 1,
 		.table = { { GOOD, 0, WRITE | NEXT, 1 }, { GOOD, 0, WRITE | NEXT, 0 } },
 		.drop = BAD_CHAIN, .packed = ONLY_SPLIT },
@@ -292,6 +297,7 @@ an_index_that_jumps_breaks_the_ring(void **state)
 	for (size_t i = 0; i < RTE_DIM(jumps); i++) {
 		rig_start(0);
 		((struct vring_avail *)rig.driver.layout.driver)->idx = jumps[i];
+		assert_int_equal(vhost_vring_available(&rig.vr), 0);
 		expect_broken();
 		rig_stop();
 	}
@@ -371,6 +377,57 @@ what_was_gathered_goes_with_a_ring_that_breaks(void **state)
 	rig_stop();
 }
 
+/* The same with what was gathered to receive into. */
+static void
+receive_buffers_that_were_gathered_go_with_a_ring_that_breaks(void **state)
+{
+	struct rte_mbuf *pkts[4];
+	uint32_t len;
+
+	(void)state;
+	rig_start(0);
+	struct vring_avail *avail = rig.driver.layout.driver;
+
+	assert_int_equal(rte_pktmbuf_alloc_bulk(pool, pkts, 4), 0);
+	for (int i = 0; i < 4; i++)
+		memset(rte_pktmbuf_append(pkts[i], FRAME_LEN), i, FRAME_LEN);
+	ring_at = 0;
+	offer_good(true);
+	offer_good(true);
+	assert_int_equal(vhost_net_enqueue(&rig.vr, pkts, 1), 1);
+	avail->idx = SIZE + 2;
+	assert_int_equal(vhost_net_enqueue(&rig.vr, pkts + 1, 3), 0);
+	assert_int_equal(rig.vr.stats.broken, 1);
+	assert_int_equal(given_back(&len), 1);
+	rte_pktmbuf_free_bulk(pkts, 4);
+	rig_stop();
+}
+
+/* Who looks ahead of the bursts meets the same driver. */
+static void
+looking_ahead_stays_within_the_table(void **state)
+{
+	static const uint16_t heads[] = { SIZE, SIZE + 1, 0x7fff, UINT16_MAX };
+	struct vhost_vring_buffer buffers[4];
+
+	(void)state;
+	for (size_t i = 0; i < RTE_DIM(heads); i++) {
+		rig_start(0);
+		struct vring_avail *avail = rig.driver.layout.driver;
+
+		ring_at = 0;
+		offer_good(false);
+		avail->ring[1] = heads[i];
+		avail->ring[2] = 0;
+		avail->idx = 3;
+		assert_int_equal(vhost_vring_peek(&rig.vr, buffers, RTE_DIM(buffers)), 1);
+		avail->idx = heads[i];
+		assert_int_equal(vhost_vring_peek(&rig.vr, buffers, RTE_DIM(buffers)),
+			heads[i] == SIZE);
+		rig_stop();
+	}
+}
+
 static void
 a_packed_chain_without_an_end_breaks_the_ring(void **state)
 {
@@ -398,6 +455,11 @@ a_broken_ring_serves_again_after_a_restart(void **state)
 	avail->idx = SIZE + 1;
 	expect_broken();
 	avail->idx = 0;
+	/* Memory and mappings that come are no restart. */
+	vhost_vring_set_memory(&rig.vr, rig.memory.table);
+	expect_broken();
+	vhost_vring_heard_miss(&rig.vr);
+	expect_broken();
 	vhost_vring_stop(&rig.vr);
 	vhost_vring_start(&rig.vr, rig.memory.table);
 	ring_at = 0;
@@ -527,6 +589,8 @@ main(void)
 		cmocka_unit_test(a_head_outside_of_the_table_breaks_the_ring),
 		cmocka_unit_test(frames_before_a_bad_head_still_arrive),
 		cmocka_unit_test(what_was_gathered_goes_with_a_ring_that_breaks),
+		cmocka_unit_test(receive_buffers_that_were_gathered_go_with_a_ring_that_breaks),
+		cmocka_unit_test(looking_ahead_stays_within_the_table),
 		cmocka_unit_test(a_packed_chain_without_an_end_breaks_the_ring),
 		cmocka_unit_test(a_broken_ring_serves_again_after_a_restart),
 		cmocka_unit_test(a_driver_that_writes_all_the_time_harms_nobody),

@@ -227,6 +227,29 @@ a_mapping_that_is_taken_away_is_used_no_more(void **state)
 	}
 }
 
+/* Of a buffer that is looked at ahead of its turn, both ends count. */
+static void
+a_buffer_that_is_mapped_in_part_lacks_the_rest(void **state)
+{
+	struct vhost_vring_buffer b = { .len = PAGE };
+	uint64_t end, addr;
+
+	(void)state;
+	rig_start(0);
+	end = guest_memory_region(&rig.memory, 1) + SHIFT;
+	b.addr = end - PAGE;
+	assert_false(vhost_vring_lacks(&rig.vr, &b, &addr));
+	b.addr++;
+	assert_true(vhost_vring_lacks(&rig.vr, &b, &addr));
+	assert_int_equal(addr, end);
+	b.addr = end + 5;
+	assert_true(vhost_vring_lacks(&rig.vr, &b, &addr));
+	assert_int_equal(addr, end + 5);
+	b = (struct vhost_vring_buffer){ .addr = end - 1, .len = 0 };
+	assert_false(vhost_vring_lacks(&rig.vr, &b, &addr));
+	rig_stop();
+}
+
 /* The log counts pages of the guest, whatever the device calls them. */
 static void
 the_dirty_log_has_guest_pages(void **state)
@@ -270,6 +293,7 @@ main(void)
 		cmocka_unit_test(a_buffer_waits_for_its_mapping),
 		cmocka_unit_test(a_buffer_that_may_only_be_read_comes_back_empty),
 		cmocka_unit_test(a_mapping_that_is_taken_away_is_used_no_more),
+		cmocka_unit_test(a_buffer_that_is_mapped_in_part_lacks_the_rest),
 		cmocka_unit_test(the_dirty_log_has_guest_pages),
 	};
 

@@ -251,6 +251,26 @@ a_stopped_ring_refuses_bursts(void **state)
 	rig_stop();
 }
 
+/* What a driver had made available when the ring last ran, another driver has not. */
+static void
+a_ring_that_starts_again_looks_at_what_is_available(void **state)
+{
+	struct rte_mbuf *pkts[SIZE];
+
+	(void)state;
+	for (uint16_t n = 1; n <= SIZE; n++) {
+		rig_start(0, 0);
+		pass(n);
+		vhost_vring_stop(&rig.vr);
+		((struct vring_avail *)rig.driver.layout.driver)->idx = 0;
+		assert_int_equal(vhost_vring_set_base(&rig.vr, 0, 0), 0);
+		vhost_vring_start(&rig.vr, rig.memory.table);
+		assert_int_equal(vhost_net_dequeue(&rig.vr, pool, pkts, n), 0);
+		assert_false(rig.vr.broken);
+		rig_stop();
+	}
+}
+
 static void
 a_claimed_ring_and_one_without_memory_refuse_bursts(void **state)
 {
@@ -595,6 +615,7 @@ main(void)
 		cmocka_unit_test(a_base_is_given_back_as_it_was_set),
 		cmocka_unit_test(a_base_moves_with_what_goes_through),
 		cmocka_unit_test(a_stopped_ring_refuses_bursts),
+		cmocka_unit_test(a_ring_that_starts_again_looks_at_what_is_available),
 		cmocka_unit_test(a_claimed_ring_and_one_without_memory_refuse_bursts),
 		cmocka_unit_test(frames_are_looked_up_in_the_memory_of_their_turn),
 		cmocka_unit_test(a_split_driver_without_event_index_says_yes_or_no),
