@@ -231,19 +231,28 @@ configure_frozen(struct sim *sim, uint64_t features)
 	return ret;
 }
 
-/** A connection that comes while the device serves another one is refused. */
+static bool
+any_ring_is_ready(const struct sim *sim)
+{
+	for (uint16_t qid = 0; qid < 2 * sim->devargs.pairs; qid++) {
+		if (sim->ready[qid])
+			return true;
+	}
+	return false;
+}
+
+/** A connection that comes while the device serves another one, or is about to, is refused. */
 static int
 adopt_vid(struct sim *sim, int vid)
 {
 	if (sim->vid == vid)
 		return 0;
-	if (sim->configured) {
+	if (sim->configured || any_ring_is_ready(sim)) {
 		SIM_LOG(ERR, "%s: vid %d must wait: the device serves vid %d", sim->name, vid,
 			sim->vid);
 		return -EBUSY;
 	}
 	sim->vid = vid;
-	memset(sim->ready, 0, sizeof(sim->ready));
 	return 0;
 }
 
