@@ -208,6 +208,13 @@ ask_for_queue(struct vhost_device *dev, struct vhost_queue *q, uint64_t now)
 	}
 }
 
+/* A ring that was stopped, or is disabled, has a miss of the past: nobody waits for that. */
+static bool
+may_ask(const struct vhost_queue *q)
+{
+	return q != NULL && q->named && q->has_kick && (q->vring.running || !q->placed);
+}
+
 void
 vhost_user_iotlb_ask(struct vhost_device *dev)
 {
@@ -215,7 +222,7 @@ vhost_user_iotlb_ask(struct vhost_device *dev)
 	bool waits = false;
 
 	for (uint16_t i = 0; i < dev->nr_queues; i++)
-		if (dev->queues[i] != NULL && dev->queues[i]->named)
+		if (may_ask(dev->queues[i]))
 			waits |= ask_for_queue(dev, dev->queues[i], now);
 	if (waits && dev->miss_timer != NULL)
 		event_timer_arm(dev->miss_timer, ASK_AGAIN_MS);

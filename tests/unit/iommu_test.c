@@ -219,6 +219,10 @@ run(uint64_t features)
 	map(0, 2 * FE_RING_SPACE, VHOST_ACCESS_RW);
 	assert_int_equal(setup_ring(RX), 0);
 	assert_int_equal(setup_ring(TX), 0);
+	if (features & FEATURE(VHOST_USER_FEATURE_PROTOCOL)) {
+		assert_int_equal(fe_set_state(&fe, VHOST_USER_SET_VRING_ENABLE, RX, 1), 0);
+		assert_int_equal(fe_set_state(&fe, VHOST_USER_SET_VRING_ENABLE, TX, 1), 0);
+	}
 	assert_true(running);
 	assert_not_asked();
 }
@@ -477,6 +481,39 @@ what_was_answered_is_asked_for_again_at_once(void **state)
 		assert_true(dequeued(0));
 		unmap(BUFFERS + PAGE, PAGE);
 	}
+	end();
+}
+
+static void
+nothing_is_asked_for_a_ring_that_was_stopped(void **state)
+{
+	(void)state;
+	run(0);
+	transmit(0);
+	assert_false(dequeued(0));
+	fe_get_base(&fe, TX);
+	assert_not_asked();
+	end();
+
+	/* One that never ran, since it was not mapped, as well. */
+	begin(0);
+	assert_int_equal(setup_ring(RX), 0);
+	assert_asked(VHOST_IOTLB_MISS, 0x8000, VHOST_ACCESS_WO);
+	fe.dev->queues[RX]->asked_ms = 0;
+	fe_get_base(&fe, RX);
+	assert_not_asked();
+	end();
+
+	/* A ring that is disabled has time until it is enabled. */
+	run(FEATURE(VHOST_USER_FEATURE_PROTOCOL));
+	transmit(0);
+	assert_false(dequeued(0));
+	assert_int_equal(fe_set_state(&fe, VHOST_USER_SET_VRING_ENABLE, TX, 0), 0);
+	assert_not_asked();
+	assert_int_equal(fe_set_state(&fe, VHOST_USER_SET_VRING_ENABLE, TX, 1), 0);
+	assert_false(dequeued(0));
+	vhost_user_iotlb_ask(fe.dev);
+	assert_asked(VHOST_IOTLB_MISS, BUFFERS, VHOST_ACCESS_RO);
 	end();
 }
 
@@ -757,6 +794,7 @@ main(void)
 		cmocka_unit_test(sleeper_is_woken_for_a_ring_that_had_no_say),
 		cmocka_unit_test(sleeper_is_woken_for_a_ring_that_was_started_anew),
 		cmocka_unit_test(what_was_answered_is_asked_for_again_at_once),
+		cmocka_unit_test(nothing_is_asked_for_a_ring_that_was_stopped),
 		cmocka_unit_test(other_rings_go_on_meanwhile),
 		cmocka_unit_test(read_only_memory_is_never_written),
 		cmocka_unit_test(frame_over_several_pages_waits_for_all_of_them),
