@@ -370,6 +370,79 @@ numbers_outside_of_the_ring_are_refused(void **state)
 	drop(&fl);
 }
 
+/* Positions that a ring does not have, wrap counters of more than a bit, another version. */
+static void
+packed_region_that_is_damaged_is_told_from_a_good_one(void **state)
+{
+	static const union vhost_inflight_used cases[] = {
+		{ .idx = 0, .wrap = 1, .old_idx = 0, .old_wrap = 1 },
+		{ .idx = SIZE, .wrap = 1, .old_idx = 0, .old_wrap = 1 },
+		{ .idx = 0, .wrap = 1, .old_idx = SIZE, .old_wrap = 1 },
+		{ .idx = 0, .wrap = 2, .old_idx = 0, .old_wrap = 1 },
+		{ .idx = 0, .wrap = 1, .old_idx = 0, .old_wrap = 2 },
+		{ .idx = 0, .wrap = 1, .old_idx = 0, .old_wrap = 255 },
+	};
+	struct vring_packed_desc ring[SIZE] = { 0 };
+
+	(void)state;
+	for (uint16_t version = 0; version < 4; version++) {
+		for (size_t i = 0; i < RTE_DIM(cases); i++) {
+			struct vhost_inflight fl = new_region(true, SIZE);
+			/* One that nobody has used is made anew. */
+			const int ret = version == 0 || (version == 1 && i == 0) ? 0 : -EINVAL;
+			uint16_t base = WRAP, kept;
+
+			vhost_inflight_set_used(fl.packed, cases[i]);
+			fl.packed->version = version;
+			if (version != 0)
+				assert_int_equal(vhost_inflight_base_packed(&fl, &kept),
+					cases[i].old_idx < SIZE && cases[i].old_wrap < 2 ? 0 : -1);
+			assert_int_equal(vhost_inflight_rewind_packed(&fl, ring, &base), ret);
+			vhost_inflight_set_used(fl.packed, cases[i]);
+			fl.packed->version = version;
+			assert_int_equal(vhost_inflight_recover_packed(&fl, ring, &base), ret);
+			assert_int_equal(base, WRAP);
+			drop(&fl);
+		}
+	}
+}
+
+/* What the front end writes over a chain that is in flight. */
+static void
+packed_chain_that_was_written_over_is_not_given_back(void **state)
+{
+	static const uint16_t bad[][2] = { { SIZE, 1 }, { UINT16_MAX, 1 }, { 0, 0 },
+		{ 0, SIZE + 1 }, { 0, UINT16_MAX } };
+	struct vring_packed_desc ring[SIZE] = { 0 };
+	struct vhost_inflight fl = new_region(true, SIZE);
+	uint16_t base = WRAP, entry;
+
+	(void)state;
+	assert_int_equal(vhost_inflight_recover_packed(&fl, ring, &base), 0);
+	assert_int_equal(vhost_inflight_take_packed(&fl, ring, 0, 0, &entry), 0);
+	for (size_t i = 0; i < RTE_DIM(bad); i++) {
+		fl.packed->desc[entry].last = bad[i][0];
+		fl.packed->desc[entry].num = bad[i][1];
+		assert_int_equal(vhost_inflight_give_packed(&fl, entry), -1);
+		assert_int_equal(fl.packed->used_idx, 0);
+	}
+	fl.packed->desc[entry].last = entry;
+	fl.packed->desc[entry].num = 1;
+	fl.packed->used_idx = SIZE;
+	assert_int_equal(vhost_inflight_give_packed(&fl, entry), -1);
+	fl.packed->used_idx = 0;
+	assert_int_equal(vhost_inflight_give_packed(&fl, entry), 0);
+	assert_int_equal(fl.packed->used_idx, 1);
+	/* The list of free entries leads out of the region, at once or behind one. */
+	fl.packed->old_free_head = SIZE;
+	assert_int_equal(vhost_inflight_take_packed(&fl, ring, 1, 1, &entry), -1);
+	fl.packed->old_free_head = 1;
+	fl.packed->desc[1].next = SIZE;
+	assert_int_equal(vhost_inflight_take_packed(&fl, ring, 1, 2, &entry), -1);
+	assert_int_equal(fl.packed->desc[1].inflight, 0);
+	drop(&fl);
+}
+
 int
 main(void)
 {
@@ -382,6 +455,8 @@ main(void)
 		cmocka_unit_test(packed_burst_that_was_not_published_is_undone),
 		cmocka_unit_test(hostile_region_leads_nowhere_else),
 		cmocka_unit_test(numbers_outside_of_the_ring_are_refused),
+		cmocka_unit_test(packed_region_that_is_damaged_is_told_from_a_good_one),
+		cmocka_unit_test(packed_chain_that_was_written_over_is_not_given_back),
 	};
 
 	return cmocka_run_group_tests_name("inflight", tests, NULL, NULL);

@@ -151,6 +151,34 @@ neighbours_become_one(void **state)
 	assert_int_equal(tlb.n, 2);
 	assert_int_equal(tlb.entries[1].iova, 51 * PAGE);
 	assert_int_equal(tlb.entries[1].fe_va, FE + 51 * PAGE);
+	/* Taken away to its very end, nothing is left of it. */
+	vhost_iotlb_remove(&tlb, 51 * PAGE, 49 * PAGE);
+	assert_int_equal(tlb.n, 1);
+	vhost_iotlb_remove(&tlb, 0, 50 * PAGE);
+	assert_int_equal(tlb.n, 0);
+	vhost_iotlb_clear(&tlb);
+	free(mem);
+}
+
+/* Where only the front end sees one range, there would be no place for both together. */
+static void
+neighbours_in_two_regions_stay_two(void **state)
+{
+	struct rte_vhost_memory *mem = two_regions();
+	struct vhost_iotlb_tables tables;
+	struct vhost_iotlb tlb = { 0 };
+
+	(void)state;
+	for (uint64_t i = 0; i < 2; i++) {
+		const struct vhost_iotlb_entry e = entry(i, 1, REGION_PAGES - 1 + i,
+			VHOST_ACCESS_RW);
+
+		assert_int_equal(vhost_iotlb_insert(&tlb, mem, &e), 0);
+	}
+	assert_int_equal(vhost_iotlb_make_tables(&tlb, mem, &tables), 0);
+	assert_int_equal(lookup(tables.writable, 0), HOST + (REGION_PAGES - 1) * PAGE);
+	assert_int_equal(lookup(tables.writable, PAGE), HOST + (UINT64_C(1) << 40));
+	vhost_iotlb_free_tables(&tables);
 	vhost_iotlb_clear(&tlb);
 	free(mem);
 }
@@ -262,6 +290,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(cache_knows_what_it_was_told),
 		cmocka_unit_test(neighbours_become_one),
+		cmocka_unit_test(neighbours_in_two_regions_stay_two),
 		cmocka_unit_test(cache_is_bounded),
 		cmocka_unit_test(impossible_mappings_are_refused),
 		cmocka_unit_test(mappings_of_memory_that_is_gone_are_not_used),

@@ -441,6 +441,43 @@ a_packed_chain_without_an_end_breaks_the_ring(void **state)
 	offer(descs, SIZE);
 	expect_broken();
 	rig_stop();
+
+	/* As long as it has room for the frame, and when it has not. */
+	for (uint32_t piece = 0; piece < 2; piece++) {
+		struct rte_mbuf *m = rte_pktmbuf_alloc(pool);
+		uint32_t len;
+
+		rig_start(F(VIRTIO_F_RING_PACKED) | F(VIRTIO_NET_F_MRG_RXBUF));
+		ring_at = 0;
+		for (int i = 0; i < SIZE; i++)
+			descs[i] = (struct desc){ rig.good, piece ? 1 : 200, WRITE | NEXT, 0 };
+		offer(descs, SIZE);
+		rte_pktmbuf_append(m, FRAME_LEN);
+		assert_int_equal(vhost_net_enqueue(&rig.vr, &m, 1), 0);
+		assert_int_equal(rig.vr.stats.broken, 1);
+		assert_int_equal(given_back(&len), 0);
+		rte_pktmbuf_free(m);
+		rig_stop();
+	}
+}
+
+/* However many malformed ones there are: who serves many rings comes to the next one. */
+static void
+a_burst_takes_no_more_chains_than_it_has_room_for_frames(void **state)
+{
+	(void)state;
+	for (size_t f = 0; f < RTE_DIM(feature_sets); f++) {
+		struct rte_mbuf *pkts[4];
+		uint32_t len;
+
+		rig_start(feature_sets[f] & ~F(VIRTIO_F_IN_ORDER));
+		ring_at = 0;
+		for (int i = 0; i < SIZE; i++)
+			offer(&(struct desc){ NOWHERE, 200, 0, 0 }, 1);
+		assert_int_equal(vhost_net_dequeue(&rig.vr, pool, pkts, 4), 0);
+		assert_int_equal(given_back(&len), 4);
+		rig_stop();
+	}
 }
 
 static void
@@ -592,6 +629,7 @@ main(void)
 		cmocka_unit_test(receive_buffers_that_were_gathered_go_with_a_ring_that_breaks),
 		cmocka_unit_test(looking_ahead_stays_within_the_table),
 		cmocka_unit_test(a_packed_chain_without_an_end_breaks_the_ring),
+		cmocka_unit_test(a_burst_takes_no_more_chains_than_it_has_room_for_frames),
 		cmocka_unit_test(a_broken_ring_serves_again_after_a_restart),
 		cmocka_unit_test(a_driver_that_writes_all_the_time_harms_nobody),
 	};

@@ -270,6 +270,45 @@ a_checksum_that_no_flag_can_tell_of_is_done(void **state)
 	}
 }
 
+/* A frame whose layers an mbuf has no fields for, or that are not what they seem to be at first. */
+static void
+check_no_layers(struct rte_mbuf *m, uint16_t start, uint16_t offset)
+{
+	struct virtio_net_hdr hdr = { .flags = VIRTIO_NET_HDR_F_NEEDS_CSUM,
+		.gso_type = VIRTIO_NET_HDR_GSO_TCPV4,
+		.gso_size = 1000,
+		.csum_start = start,
+		.csum_offset = offset };
+
+	use(0, 0);
+	assert_false(net_offload_from_header(&vr, &hdr, m));
+	hdr.gso_type = VIRTIO_NET_HDR_GSO_TCPV6;
+	assert_false(net_offload_from_header(&vr, &hdr, m));
+	hdr.gso_type = VIRTIO_NET_HDR_GSO_NONE;
+	assert_true(net_offload_from_header(&vr, &hdr, m));
+	assert_int_equal(m->ol_flags, 0);
+	rte_pktmbuf_free(m);
+}
+
+static void
+a_checksum_is_done_where_no_field_holds_the_layers(void **state)
+{
+	static const struct shape tagged = { 3, false, IPPROTO_TCP, 20 };
+	struct rte_mbuf *m;
+
+	(void)state;
+	check_no_layers(make_frame(&tagged), l4_start(&tagged), 16);
+	/* A field of 9 bits has the length of the network layer. */
+	m = make_frame(&tcp6);
+	assert_non_null(rte_pktmbuf_append(m, 600));
+	rte_pktmbuf_mtod(m, uint8_t *)[l2_len(&tcp6) + 512 + 12] = 5 << 4;
+	check_no_layers(m, l2_len(&tcp6) + 512, 16);
+	/* No TCP, whose checksum would stand there. */
+	m = make_frame(&tcp4);
+	rte_pktmbuf_mtod_offset(m, struct rte_ipv4_hdr *, 14)->next_proto_id = IPPROTO_ICMP;
+	check_no_layers(m, l4_start(&tcp4), 16);
+}
+
 static void
 headers_that_contradict_the_frame_are_refused(void **state)
 {
@@ -301,6 +340,14 @@ headers_that_contradict_the_frame_are_refused(void **state)
 	for (size_t i = 0; i < RTE_DIM(cases); i++) {
 		m->ol_flags = 0;
 		assert_false(net_offload_from_header(&vr, &cases[i], m));
+	}
+	/* A TCP header that is shorter than any. */
+	for (uint8_t words = 0; words < 6; words++) {
+		struct virtio_net_hdr hdr = gso_header(&tcp4, VIRTIO_NET_HDR_GSO_TCPV4);
+
+		*rte_pktmbuf_mtod_offset(m, uint8_t *, l4_start(&tcp4) + 12) = words << 4;
+		m->ol_flags = 0;
+		assert_int_equal(net_offload_from_header(&vr, &hdr, m), words == 5);
 	}
 	rte_pktmbuf_free(m);
 }
@@ -513,9 +560,16 @@ flags_that_contradict_the_frame_are_refused(void **state)
 	ask_for(m, &tcp4, RTE_MBUF_F_TX_TCP_CKSUM);
 	rte_pktmbuf_trim(m, m->pkt_len - l4_start(&tcp4) - 17);
 	assert_false(to_guest(m, &hdr));
-	ask_for(m, &tcp4, RTE_MBUF_F_TX_IP_CKSUM);
-	m->l3_len = 19;
-	assert_false(to_guest(m, &hdr));
+	rte_pktmbuf_free(m);
+
+	/* The frame has as many bytes, but no IPv4 header has. */
+	m = make_frame(&tcp4);
+	assert_non_null(rte_pktmbuf_append(m, 1 << RTE_MBUF_L3_LEN_BITS));
+	for (uint16_t len = 0; len < 1 << RTE_MBUF_L3_LEN_BITS; len++) {
+		ask_for(m, &tcp4, RTE_MBUF_F_TX_IP_CKSUM);
+		m->l3_len = len;
+		assert_int_equal(to_guest(m, &hdr), len >= 20 && len <= 60);
+	}
 	rte_pktmbuf_free(m);
 }
 
@@ -537,6 +591,7 @@ main(void)
 		cmocka_unit_test(segmentation_to_be_done_becomes_transmit_flags),
 		cmocka_unit_test(compliant_applications_get_receive_flags),
 		cmocka_unit_test(a_checksum_that_no_flag_can_tell_of_is_done),
+		cmocka_unit_test(a_checksum_is_done_where_no_field_holds_the_layers),
 		cmocka_unit_test(headers_that_contradict_the_frame_are_refused),
 		cmocka_unit_test(a_header_longer_than_the_frame_cannot_be_segmented),
 		cmocka_unit_test(a_guest_that_agreed_is_left_the_checksum),

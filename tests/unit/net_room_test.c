@@ -74,6 +74,81 @@ a_frame_is_not_spread_over_any_number_of_buffers(void **state)
 	rig_stop();
 }
 
+/* A buffer without room is no part of a frame: it comes back, and the frame begins behind it. */
+static void
+a_frame_goes_on_in_no_buffer_without_room(void **state)
+{
+	(void)state;
+	for (uint64_t packed = 0; packed < 2; packed++) {
+		struct rte_mbuf *m = rte_pktmbuf_alloc(pool);
+		const struct ring_driver_seg segs[] = { { 0, HDR + 10 }, { 0, 0 },
+			{ 0, HDR + FRAME_LEN } };
+		struct ring_driver d;
+		struct virtio_net_hdr_v1 hdr;
+		uint32_t token, len;
+
+		rig_start(F(VIRTIO_NET_F_MRG_RXBUF) | (packed ? F(VIRTIO_F_RING_PACKED) : 0));
+		vhost_vring_stop(&rig.vr);
+		ring_driver_init(&d, &rig.memory, rig.features, SIZE);
+		assert_int_equal(vhost_vring_set_layout(&rig.vr, &d.layout), 0);
+		vhost_vring_start(&rig.vr, rig.memory.table);
+		for (uint32_t i = 0; i < RTE_DIM(segs); i++) {
+			const struct ring_driver_seg seg = { rig.good + i * 256, segs[i].len };
+
+			assert_true(ring_driver_add(&d, &seg, 1, true, RING_DRIVER_DIRECT, i));
+		}
+		ring_driver_publish(&d);
+		rte_pktmbuf_append(m, FRAME_LEN);
+		assert_int_equal(vhost_net_enqueue(&rig.vr, &m, 1), 1);
+		for (uint32_t i = 0; i < RTE_DIM(segs); i++) {
+			assert_true(ring_driver_take(&d, &token, &len));
+			assert_int_equal(token, i);
+			assert_int_equal(len, i == 2 ? HDR + FRAME_LEN : 0);
+		}
+		guest_memory_read(&rig.memory, rig.good + 2 * 256, &hdr, sizeof(hdr));
+		assert_int_equal(hdr.num_buffers, 1);
+		rte_pktmbuf_free(m);
+		ring_driver_fini(&d);
+		rig_stop();
+	}
+}
+
+/* More malformed buffers than are dealt with at once do not cost the frame. */
+static void
+a_frame_waits_while_malformed_buffers_are_given_back(void **state)
+{
+	const uint16_t size = 1024, bad = NET_FRAME_CHAINS_MAX + 10;
+	struct rte_mbuf *m = rte_pktmbuf_alloc(pool);
+	struct ring_driver d;
+	uint32_t token, len;
+
+	(void)state;
+	rig_start(F(VIRTIO_NET_F_MRG_RXBUF));
+	vhost_vring_stop(&rig.vr);
+	ring_driver_init(&d, &rig.memory, rig.features, size);
+	assert_int_equal(vhost_vring_set_layout(&rig.vr, &d.layout), 0);
+	vhost_vring_start(&rig.vr, rig.memory.table);
+	for (uint16_t i = 0; i <= bad; i++) {
+		struct ring_driver_seg seg = { i < bad ? 0x1000 : rig.good, 200 };
+
+		assert_true(ring_driver_add(&d, &seg, 1, true, RING_DRIVER_DIRECT, i));
+	}
+	ring_driver_publish(&d);
+	rte_pktmbuf_append(m, FRAME_LEN);
+	assert_int_equal(vhost_net_enqueue(&rig.vr, &m, 1), 0);
+	assert_int_equal(vhost_net_enqueue(&rig.vr, &m, 1), 1);
+	assert_int_equal(rig.vr.stats.packets, 1);
+	assert_int_equal(rig.vr.stats.drops[VHOST_VRING_DROP_TOO_LARGE], 0);
+	assert_int_equal(rig.vr.stats.drops[VHOST_VRING_DROP_BAD_ADDR], bad);
+	for (uint16_t i = 0; i <= bad; i++) {
+		assert_true(ring_driver_take(&d, &token, &len));
+		assert_int_equal(token, i);
+	}
+	rte_pktmbuf_free(m);
+	ring_driver_fini(&d);
+	rig_stop();
+}
+
 static void
 frames_wait_in_the_ring_while_the_pool_is_empty(void **state)
 {
@@ -171,6 +246,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_frame_that_fits_no_buffer_does_not_hold_up_others),
 		cmocka_unit_test(a_frame_is_not_spread_over_any_number_of_buffers),
+		cmocka_unit_test(a_frame_goes_on_in_no_buffer_without_room),
+		cmocka_unit_test(a_frame_waits_while_malformed_buffers_are_given_back),
 		cmocka_unit_test(frames_wait_in_the_ring_while_the_pool_is_empty),
 		cmocka_unit_test(a_frame_of_more_mbufs_than_there_are_is_dropped),
 		cmocka_unit_test(frames_that_find_no_buffer_are_counted),

@@ -282,12 +282,18 @@ a_claimed_ring_and_one_without_memory_refuse_bursts(void **state)
 	seg = (struct ring_driver_seg){ rig.frame, 12 + 64 };
 	assert_true(ring_driver_add(&rig.driver, &seg, 1, false, RING_DRIVER_DIRECT, 0));
 	ring_driver_publish(&rig.driver);
+	pkts[0] = rte_pktmbuf_alloc(pool);
+	assert_non_null(pkts[0]);
 	vhost_vring_claim(&rig.vr);
 	assert_false(vhost_vring_try_claim(&rig.vr));
 	assert_int_equal(vhost_net_dequeue(&rig.vr, pool, pkts, 1), 0);
+	assert_int_equal(vhost_net_enqueue(&rig.vr, pkts, 1), 0);
+	assert_false(vhost_vring_try_claim(&rig.vr));
 	vhost_vring_release(&rig.vr);
 	vhost_vring_set_memory(&rig.vr, NULL);
 	assert_int_equal(vhost_net_dequeue(&rig.vr, pool, pkts, 1), 0);
+	assert_int_equal(vhost_net_enqueue(&rig.vr, pkts, 1), 0);
+	rte_pktmbuf_free(pkts[0]);
 	vhost_vring_set_memory(&rig.vr, rig.memory.table);
 	assert_int_equal(vhost_net_dequeue(&rig.vr, pool, pkts, 1), 1);
 	rte_pktmbuf_free(pkts[0]);
