@@ -265,13 +265,27 @@ place_queues(struct vhost_device *dev)
 int
 vhost_device_ready_queue(struct vhost_device *dev, struct vhost_queue *q)
 {
-	int ret = place_queue(dev, q);
+	int ret;
 
+	if (dev->builtin_net || dev->vdpa != NULL)
+		return 0;
+	ret = place_queue(dev, q);
 	if (ret != 0 || !queue_may_be_used(dev, q))
 		return ret;
 	vhost_device_lock(dev);
 	ret = vhost_queue_find_base(dev, q);
 	vhost_device_unlock(dev);
+	return ret;
+}
+
+int
+vhost_device_ready_queues(struct vhost_device *dev)
+{
+	int ret = 0;
+
+	for (uint16_t i = 0; ret == 0 && i < dev->nr_queues; i++)
+		if (dev->queues[i] != NULL)
+			ret = vhost_device_ready_queue(dev, dev->queues[i]);
 	return ret;
 }
 
@@ -388,35 +402,52 @@ vhost_device_unmap(struct vhost_device *dev, uint64_t iova, uint64_t size)
 	}
 }
 
+/*
+ * An application with a copy of the table has to let go of what is not in it any more; and it learns of
+ * what is new by looking at messages itself, or else by being started again.
+ */
+static bool
+copy_is_in_the_way(const struct vhost_device *dev, const struct rte_vhost_memory *mem)
+{
+	const bool hears = dev->extern_ops.pre_msg_handle != NULL ||
+		dev->extern_ops.post_msg_handle != NULL;
+
+	return dev->memory_lent && !(hears && vhost_memory_has_all(mem, dev->mem));
+}
+
 bool
 vhost_device_change_memory(struct vhost_device *dev, struct rte_vhost_memory *mem)
 {
-	bool lent;
+	bool refused;
 
 	for (uint16_t i = 0; i < dev->nr_queues; i++) {
 		struct vhost_queue *q = dev->queues[i];
 
-		if (q != NULL && q->placed && !vhost_queue_lies_in(dev, q, mem))
-			q->suspended = true;
+		if (q == NULL || !q->placed || vhost_queue_lies_in(dev, q, mem))
+			continue;
+		/* Who drives rings itself asks where they lie when it is started. */
+		if (!dev->builtin_net)
+			return false;
+		q->suspended = true;
 	}
 	vhost_device_update(dev);
 	vhost_device_lock(dev);
 	/* Under the lock, nobody borrows the table any more. */
-	lent = dev->memory_lent;
-	if (!lent)
+	refused = copy_is_in_the_way(dev, mem);
+	if (!refused)
 		dev->mem = mem;
 	for (uint16_t i = 0; i < dev->nr_queues; i++) {
 		struct vhost_queue *q = dev->queues[i];
 
 		if (q == NULL)
 			continue;
-		if (q->vring.running && !lent)
+		if (q->vring.running && !refused)
 			vhost_vring_set_memory(&q->vring, mem);
 		if (q->suspended)
 			q->suspended = q->placed = false;
 	}
 	vhost_device_unlock(dev);
-	return !lent;
+	return !refused;
 }
 
 void

@@ -306,6 +306,9 @@ void vhost_device_tell_ring(struct vhost_device *dev, const struct vhost_queue *
  */
 int vhost_device_ready_queue(struct vhost_device *dev, struct vhost_queue *q);
 
+/** The same for all of them, where memory changed: an application may take them up behind that message. */
+int vhost_device_ready_queues(struct vhost_device *dev);
+
 /** Stop one ring in order to change what it uses; the device goes on. As above. */
 void vhost_device_suspend_queue(struct vhost_device *dev, struct vhost_queue *q);
 
@@ -339,9 +342,10 @@ int vhost_device_remap(struct vhost_device *dev);
 /**
  * Use another table of memory, of which rings that do not lie in what is gone notice nothing. Where
  * regions of both tables lie has to be the same. When it returns, no ring uses the former table.
- * Not behind an IOMMU, and not if anybody but rings of this library uses the memory.
+ * Not behind an IOMMU, and not with a vDPA device.
  *
- * @return false: the application has a copy of the table meanwhile, which is used further on
+ * @return false: the application has a copy of the former table, which goes on to be used, and has to be
+ *   stopped first
  */
 bool vhost_device_change_memory(struct vhost_device *dev, struct rte_vhost_memory *mem);
 

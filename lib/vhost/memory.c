@@ -16,10 +16,32 @@
 #include "vhost_user_wire.h"
 #include "vring_private.h"
 
-static size_t
-table_size(uint32_t nregions)
+/* A table has room behind its regions for where in its file each begins, which applications do not see. */
+static struct rte_vhost_memory *
+make_table(uint32_t nregions)
 {
-	return sizeof(struct rte_vhost_memory) + nregions * sizeof(struct rte_vhost_mem_region);
+	struct rte_vhost_memory *mem = malloc(
+		sizeof(*mem) + nregions * (sizeof(mem->regions[0]) + sizeof(uint64_t)));
+
+	if (mem != NULL)
+		mem->nregions = nregions;
+	return mem;
+}
+
+static uint64_t *
+file_offsets(const struct rte_vhost_memory *mem)
+{
+	return (uint64_t *)(uintptr_t)&mem->regions[mem->nregions];
+}
+
+static void
+copy_regions(struct rte_vhost_memory *mem, uint32_t at, const struct rte_vhost_memory *from,
+	uint32_t first, uint32_t n)
+{
+	if (n == 0)
+		return;
+	memcpy(&mem->regions[at], &from->regions[first], n * sizeof(mem->regions[0]));
+	memcpy(&file_offsets(mem)[at], &file_offsets(from)[first], n * sizeof(uint64_t));
 }
 
 /* Do [a, a + a_len) and [b, b + b_len) share an address? Neither range wraps. */
@@ -183,7 +205,7 @@ vhost_memory_add(const struct rte_vhost_memory *old, const struct vhost_user_reg
 
 	if (ret != 0)
 		return ret;
-	mem = malloc(table_size(n + 1));
+	mem = make_table(n + 1);
 	if (mem == NULL)
 		return -ENOMEM;
 	while (at < n && old->regions[at].guest_phys_addr < region->gpa)
@@ -193,12 +215,9 @@ vhost_memory_add(const struct rte_vhost_memory *old, const struct vhost_user_reg
 		free(mem);
 		return ret;
 	}
-	if (n > 0) {
-		memcpy(mem->regions, old->regions, at * sizeof(mem->regions[0]));
-		memcpy(&mem->regions[at + 1], &old->regions[at],
-			(n - at) * sizeof(mem->regions[0]));
-	}
-	mem->nregions = n + 1;
+	file_offsets(mem)[at] = region->mmap_offset;
+	copy_regions(mem, 0, old, 0, at);
+	copy_regions(mem, at + 1, old, at, n - at);
 	*table = mem;
 	return 0;
 }
@@ -216,17 +235,63 @@ vhost_memory_remove(const struct rte_vhost_memory *old, const struct vhost_user_
 		if (r->guest_phys_addr != region->gpa || r->guest_user_addr != region->fe_va ||
 			r->size != region->size)
 			continue;
-		mem = malloc(table_size(n - 1));
+		mem = make_table(n - 1);
 		if (mem == NULL)
 			return -ENOMEM;
-		memcpy(mem->regions, old->regions, i * sizeof(mem->regions[0]));
-		memcpy(&mem->regions[i], &old->regions[i + 1],
-			(n - 1 - i) * sizeof(mem->regions[0]));
-		mem->nregions = n - 1;
+		copy_regions(mem, 0, old, 0, i);
+		copy_regions(mem, i, old, i + 1, n - 1 - i);
 		*table = mem;
 		return 0;
 	}
 	return -ENOENT;
+}
+
+static bool
+is_same_file(int fd, int other)
+{
+	struct statx st, other_st;
+
+	return vhost_peer_fd_stat(fd, &st) == 0 && vhost_peer_fd_stat(other, &other_st) == 0 &&
+		st.stx_ino == other_st.stx_ino && st.stx_dev_major == other_st.stx_dev_major &&
+		st.stx_dev_minor == other_st.stx_dev_minor;
+}
+
+const struct rte_vhost_mem_region *
+vhost_memory_same(const struct rte_vhost_memory *mem, const struct vhost_user_region *region,
+	int fd)
+{
+	for (uint32_t i = 0; mem != NULL && i < mem->nregions; i++) {
+		const struct rte_vhost_mem_region *r = &mem->regions[i];
+
+		if (r->guest_phys_addr == region->gpa && r->guest_user_addr == region->fe_va &&
+			r->size == region->size)
+			return file_offsets(mem)[i] == region->mmap_offset &&
+					is_same_file(fd, r->fd) ?
+				r :
+				NULL;
+	}
+	return NULL;
+}
+
+void
+vhost_memory_keep(struct rte_vhost_memory *mem, const struct rte_vhost_memory *old)
+{
+	for (uint32_t i = 0; i < mem->nregions; i++) {
+		struct rte_vhost_mem_region *r = &mem->regions[i];
+		const struct vhost_user_region region = {
+			.gpa = r->guest_phys_addr,
+			.size = r->size,
+			.fe_va = r->guest_user_addr,
+			.mmap_offset = file_offsets(mem)[i],
+		};
+		const struct rte_vhost_mem_region *kept = vhost_memory_same(old, &region, r->fd);
+
+		if (kept == NULL)
+			continue;
+		vhost_memory_unmap(r->mmap_addr, r->mmap_size);
+		vhost_aside_close(r->fd);
+		*r = *kept;
+	}
 }
 
 static bool
@@ -238,6 +303,15 @@ has_mapping(const struct rte_vhost_memory *mem, const void *mmap_addr)
 		if (mem->regions[i].mmap_addr == mmap_addr)
 			return true;
 	return false;
+}
+
+bool
+vhost_memory_has_all(const struct rte_vhost_memory *mem, const struct rte_vhost_memory *old)
+{
+	for (uint32_t i = 0; old != NULL && i < old->nregions; i++)
+		if (!has_mapping(mem, old->regions[i].mmap_addr))
+			return false;
+	return true;
 }
 
 void

@@ -52,6 +52,19 @@ int vhost_memory_add(const struct rte_vhost_memory *old, const struct vhost_user
 int vhost_memory_remove(const struct rte_vhost_memory *old, const struct vhost_user_region *region,
 	struct rte_vhost_memory **table);
 
+/** The region of @a mem that is this very part of this very file at the same addresses, or NULL. */
+const struct rte_vhost_mem_region *vhost_memory_same(const struct rte_vhost_memory *mem,
+	const struct vhost_user_region *region, int fd);
+
+/**
+ * Have the regions of a new table that are in the old one (may be NULL) as well lie where they lie
+ * there: who uses those may go on. What the new table had for them is unmapped and closed.
+ */
+void vhost_memory_keep(struct rte_vhost_memory *mem, const struct rte_vhost_memory *old);
+
+/** Does nothing go that is mapped, if @a mem comes after @a old (may be NULL)? */
+bool vhost_memory_has_all(const struct rte_vhost_memory *mem, const struct rte_vhost_memory *old);
+
 /** Unmap and close what @a old has and @a now (may be NULL) does not, then free @a old. */
 void vhost_memory_unmap_missing(struct rte_vhost_memory *old, const struct rte_vhost_memory *now);
 

@@ -599,9 +599,10 @@ int rte_vhost_get_ifname(int vid, char *buf, size_t len);
  *
  * @param vid device
  * @param[out] mem
- *   The copy, to be freed by the caller with free(3). What it describes stays mapped from
- *   new_device to destroy_device: the device is stopped before its memory changes. (If nobody has
- *   asked for a copy, and the library serves the rings, those that lie in what stays go on.)
+ *   The copy, to be freed by the caller with free(3). What it describes stays mapped, where it is, from
+ *   new_device to destroy_device: the device is stopped before any of it goes. When something is added,
+ *   an application that looks at messages (rte_vhost_extern_callback_register()) goes on, and asks for
+ *   another copy behind SET_MEM_TABLE or ADD_MEM_REG; any other is stopped and started again.
  * @return
  *   0, or -1: no such vid, no memory known yet, or no memory for the copy.
  */

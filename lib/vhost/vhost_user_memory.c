@@ -18,15 +18,16 @@
 /*
  * Handlers of what concerns guest memory, and the log of what is written to it.
  *
- * Whoever uses the memory (rings, vDPA device, an application with a copy of the table) is stopped
- * while the table changes, and started again with the new one. If it is only rings of this library, and
- * regions come and go one by one, those that lie in what stays go on.
+ * What stays of a table keeps its place, so that those go on who use no more than that: rings, and an
+ * application that hears of what is new. Anybody else (a vDPA device, rings behind an IOMMU, an
+ * application with a copy of a table of which something goes) is stopped while the table changes, and
+ * started again with the new one.
  */
 
 static bool
-only_rings_use_memory(const struct vhost_device *dev)
+may_change_in_use(const struct vhost_device *dev)
 {
-	return dev->builtin_net && dev->vdpa == NULL && dev->mem != NULL && dev->postcopy.fd < 0 &&
+	return dev->vdpa == NULL && dev->mem != NULL && dev->postcopy.fd < 0 &&
 		!vhost_device_has_iommu(dev);
 }
 
@@ -46,16 +47,17 @@ replace_memory(struct vhost_device *dev, struct rte_vhost_memory *mem)
 	vhost_device_resume(dev);
 }
 
-/* The same, where a region more or less is all that changes. */
-static void
+/* The same, but that those go on who can. @return as vhost_device_update() */
+static int
 change_memory(struct vhost_device *dev, struct rte_vhost_memory *mem)
 {
 	struct rte_vhost_memory *old = dev->mem;
 
-	if (mem != NULL && only_rings_use_memory(dev) && vhost_device_change_memory(dev, mem))
+	if (mem != NULL && may_change_in_use(dev) && vhost_device_change_memory(dev, mem))
 		vhost_memory_unmap_missing(old, mem);
 	else
 		replace_memory(dev, mem);
+	return vhost_device_ready_queues(dev);
 }
 
 /* Bytes that regions say they have. */
@@ -116,10 +118,9 @@ use_held_memory(struct vhost_device *dev)
 
 	if (ret != 0 || mem == NULL)
 		return ret;
-	replace_memory(dev, mem);
 	VHOST_LOG(INFO, "%s: guest memory has %u regions, which are on their way", dev->name,
 		mem->nregions);
-	return 0;
+	return change_memory(dev, mem);
 }
 
 /*
@@ -139,48 +140,6 @@ hold_table(struct vhost_device *dev, struct rte_vhost_memory *mem, struct vhost_
 	vhost_memory_unmap_missing(dev->postcopy.mem, dev->mem);
 	dev->postcopy.mem = mem;
 	return VHOST_USER_REPLY;
-}
-
-static bool
-is_same_file(int fd, int other)
-{
-	struct statx st, other_st;
-
-	return vhost_peer_fd_stat(fd, &st) == 0 && vhost_peer_fd_stat(other, &other_st) == 0 &&
-		st.stx_ino == other_st.stx_ino && st.stx_dev_major == other_st.stx_dev_major &&
-		st.stx_dev_minor == other_st.stx_dev_minor;
-}
-
-/* Is this very region of this very file there already? */
-static bool
-is_mapped(const struct rte_vhost_memory *mem, const struct vhost_user_region *region, int fd)
-{
-	for (uint32_t i = 0; mem != NULL && i < mem->nregions; i++) {
-		const struct rte_vhost_mem_region *r = &mem->regions[i];
-
-		if (r->guest_phys_addr == region->gpa && r->guest_user_addr == region->fe_va &&
-			r->size == region->size)
-			return is_same_file(fd, r->fd);
-	}
-	return false;
-}
-
-/* Front ends tell of a whole table anew where a part of it might have changed. */
-static bool
-is_same_table(const struct rte_vhost_memory *old, const struct rte_vhost_memory *mem)
-{
-	if (old == NULL || old->nregions != mem->nregions)
-		return false;
-	for (uint32_t i = 0; i < mem->nregions; i++) {
-		const struct rte_vhost_mem_region *r = &mem->regions[i];
-		const struct vhost_user_region region = { .gpa = r->guest_phys_addr,
-			.size = r->size,
-			.fe_va = r->guest_user_addr };
-
-		if (!is_mapped(old, &region, r->fd))
-			return false;
-	}
-	return true;
 }
 
 int
@@ -222,13 +181,16 @@ vhost_user_set_mem_table(struct vhost_device *dev, struct vhost_queue *q,
 	dev->memory_shrank = false;
 	if (dev->postcopy.listening)
 		return hold_table(dev, mem, msg);
-	if (dev->postcopy.fd < 0 && is_same_table(dev->mem, mem)) {
-		vhost_memory_unmap_missing(mem, NULL);
+	if (dev->postcopy.fd < 0)
+		vhost_memory_keep(mem, dev->mem);
+	/* Front ends tell of a whole table anew where a part of it might have changed. */
+	if (dev->mem != NULL && vhost_memory_has_all(dev->mem, mem) &&
+		vhost_memory_has_all(mem, dev->mem)) {
+		vhost_memory_unmap_missing(mem, dev->mem);
 		return 0;
 	}
-	replace_memory(dev, mem);
 	VHOST_LOG(INFO, "%s: guest memory has %u regions", dev->name, mem->nregions);
-	return 0;
+	return change_memory(dev, mem);
 }
 
 int
@@ -263,7 +225,7 @@ hold_region(struct vhost_device *dev, struct vhost_user_message *msg)
 	struct rte_vhost_memory *mem;
 	int ret;
 
-	if (!is_mapped(old, &region, msg->fds[0])) {
+	if (vhost_memory_same(old, &region, msg->fds[0]) == NULL) {
 		ret = add_region(dev, old, &region, msg->fds[0], region.size, 0, &mem);
 		if (ret != 0)
 			return ret;
@@ -295,7 +257,7 @@ vhost_user_add_mem_reg(struct vhost_device *dev, struct vhost_queue *q,
 			msg->header.size, msg->nfds);
 	if (dev->postcopy.listening)
 		return hold_region(dev, msg);
-	if (is_mapped(dev->mem, &region, msg->fds[0])) {
+	if (vhost_memory_same(dev->mem, &region, msg->fds[0]) != NULL) {
 		dev->mem_repeats++;
 		return 0;
 	}
@@ -303,8 +265,7 @@ vhost_user_add_mem_reg(struct vhost_device *dev, struct vhost_queue *q,
 	if (ret != 0)
 		return ret;
 	vhost_user_take_fd(msg);
-	change_memory(dev, mem);
-	return 0;
+	return change_memory(dev, mem);
 }
 
 /* A descriptor may come along, for the sake of front ends that always send one. */
@@ -330,8 +291,7 @@ vhost_user_rem_mem_reg(struct vhost_device *dev, struct vhost_queue *q,
 			"cannot remove region gpa 0x%" PRIx64 " size 0x%" PRIx64 ": %s", region.gpa,
 			region.size, strerror(-ret));
 	dev->memory_shrank = true;
-	change_memory(dev, mem);
-	return 0;
+	return change_memory(dev, mem);
 }
 
 /* The old log stays until no ring marks it any more. */

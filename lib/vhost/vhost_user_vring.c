@@ -166,7 +166,7 @@ vhost_user_set_vring_kick(struct vhost_device *dev, struct vhost_queue *q,
 	q->has_kick = true;
 	q->suspended = false;
 	/* An application with rings of its own may take this one up before it is answered. */
-	return dev->builtin_net || dev->vdpa != NULL ? 0 : vhost_device_ready_queue(dev, q);
+	return vhost_device_ready_queue(dev, q);
 }
 
 int

@@ -16,7 +16,8 @@ from harness.drop_in import check_runs_on_ours, environment
 from harness.process import Process
 from harness.result import Failure, check
 from harness.runner import run
-from harness.vhost_user import Feature, Frontend, Memory, ProtocolFeature, Request, mask
+from harness.vhost_user import (PAGE, Feature, Frontend, Memory, ProtocolFeature, Region, Request,
+                                mask)
 from harness.vring import Segment, SplitRing
 from harness.workspace import built, cores, sanitized
 
@@ -26,6 +27,7 @@ RINGS = 2
 SLOT = 2048  # bytes of a request, and of its answer
 REQUESTS = 4000
 KILLS = 20
+CHANGES = 20
 SECONDS = 60
 INFLIGHT_SHMFD = 12
 INFLIGHT = struct.Struct("=QQHH4x")  # as a C compiler lays it out
@@ -149,6 +151,14 @@ class Driver:
                               f"{[queue.completed for queue in self.queues]} of {targets}")
             os.sched_yield()
 
+    def change_memory(self, regions: list[Region]) -> None:
+        """Another table, while as many requests are under way as there can be."""
+        for queue in self.queues:
+            while queue.idle:
+                queue.post()
+        self.memory.regions = regions
+        self.end.call(Request.SET_MEM_TABLE, self.memory.table(), self.memory.fds)
+
     def close(self) -> None:
         self.end.close()
         self.memory.close()
@@ -182,6 +192,38 @@ def serves_rings(workspace, ours: bool) -> None:
     end.close()
     process.expect("^device stopped$")
     driver.connect()
+    driver.exchange(100)
+    driver.close()
+    process.expect("^device stopped$")
+    check(process.terminate() == 0, "the program to end well")
+
+
+def memory_changes_under_requests(workspace, ours: bool) -> None:
+    """The program lets go of its rings when a new table comes, and takes them up behind that message."""
+    socket = workspace.path("socket")
+    process = server(workspace, socket, ours)
+    driver = Driver(socket)
+    driver.connect()
+    process.expect(rf"^device runs with {RINGS} rings$")
+    old = [queue.areas for queue in driver.queues]
+    regions = driver.memory.regions
+    beside = Region(Memory.GPA + (1 << 30), Memory.VA + (1 << 30), RINGS * RING * 2 * SLOT, PAGE)
+    for _ in range(CHANGES):
+        driver.exchange(100)
+        stops = process.text.count("device stopped")
+        driver.change_memory([*regions, beside])
+        process.expect("^memory of 3 regions taken up$")
+        driver.exchange(100)
+        # What goes on where it was need not be stopped.
+        check(not ours or process.text.count("device stopped") == stops, "growth to stop nothing")
+        beside.used = 0
+        for queue in driver.queues:
+            queue.areas = [driver.memory.alloc(2 * SLOT) for _ in old[0]]
+        driver.exchange(100)
+        for queue, areas in zip(driver.queues, old):
+            queue.areas = areas
+        driver.change_memory(regions)
+        process.expect("^memory of 2 regions taken up$")
     driver.exchange(100)
     driver.close()
     process.expect("^device stopped$")
@@ -224,5 +266,7 @@ def case(name: str, function, **options):
 if __name__ == "__main__":
     run(case("serves_rings_on_theirs", serves_rings, ours=False),
         case("serves_rings_on_ours", serves_rings, ours=True),
+        case("memory_changes_under_requests_on_ours", memory_changes_under_requests, ours=True),
+        case("memory_changes_under_requests_on_theirs", memory_changes_under_requests, ours=False),
         case("killed_at_any_moment_on_ours", killed_at_any_moment, ours=True),
         case("killed_at_any_moment_on_theirs", killed_at_any_moment, ours=False))

@@ -232,7 +232,6 @@ address_space_is_left_for_others(void **state)
 	munmap(own, 8 * TIB);
 	neighbour_comes_up();
 	assert_true(share(&neighbour, fd, most));
-	sem_wait(&started);
 	neighbour_goes();
 
 	for (unsigned int i = 0; i < HOGS; i++)

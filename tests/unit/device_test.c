@@ -20,31 +20,13 @@
 #include "recorder.h"
 
 static void
-bring_up(struct frontend *fe, bool with_vdpa, uint64_t features)
-{
-	const struct vhost_device_config cfg = recorder_config(with_vdpa);
-
-	recorder_begin(fe, &cfg);
-	assert_int_equal(fe_set_features(fe, features), 0);
-	fe->packed = features & F_PACKED;
-	assert_int_equal(fe_set_memory(fe), 0);
-	assert_int_equal(fe_setup_ring(fe, 0), 0);
-	assert_int_equal(fe_setup_ring(fe, 1), 0);
-	if (features & F_PROTOCOL) {
-		assert_int_equal(recorder_enable(fe, 0, true), 0);
-		assert_int_equal(recorder_enable(fe, 1, true), 0);
-	}
-	assert_true(told.running);
-}
-
-static void
 later_queue_pairs_join_a_running_device(void **state)
 {
 	struct frontend fe;
 
 	(void)state;
 	for (int with_vdpa = 0; with_vdpa < 2; with_vdpa++) {
-		bring_up(&fe, with_vdpa, F_V1 | F_PROTOCOL);
+		recorder_bring_up(&fe, with_vdpa, F_V1 | F_PROTOCOL);
 		assert_int_equal(fe_setup_ring(&fe, 2), 0);
 		assert_int_equal(fe_setup_ring(&fe, 3), 0);
 		assert_false(told.ring[2]);
@@ -67,7 +49,7 @@ disabled_first_ring_does_not_stop_the_device(void **state)
 	struct frontend fe;
 
 	(void)state;
-	bring_up(&fe, false, F_V1 | F_PROTOCOL);
+	recorder_bring_up(&fe, false, F_V1 | F_PROTOCOL);
 	assert_int_equal(recorder_enable(&fe, 0, false), 0);
 	assert_true(told.running);
 	assert_false(told.ring[0]);
@@ -85,7 +67,7 @@ stopped_device_goes_on_where_it_was(void **state)
 
 	(void)state;
 	for (int packed = 0; packed < 2; packed++) {
-		bring_up(&fe, false, F_V1 | (packed ? F_PACKED : 0));
+		recorder_bring_up(&fe, false, F_V1 | (packed ? F_PACKED : 0));
 		assert_int_equal(fe_get_base(&fe, 0), packed ? 0x80008000 : 0);
 		assert_int_equal(fe_get_base(&fe, 1), packed ? 0x80008000 : 0);
 		assert_false(told.running);
@@ -114,7 +96,7 @@ stopped_ring_goes_on_with_another_size_at_another_place(void **state)
 
 	(void)state;
 	for (int packed = 0; packed < 2; packed++) {
-		bring_up(&fe, false, F_V1 | (packed ? F_PACKED : 0));
+		recorder_bring_up(&fe, false, F_V1 | (packed ? F_PACKED : 0));
 		vr = &fe.dev->queues[0]->vring;
 		before = (uintptr_t)vr->desc;
 		fe_get_base(&fe, 0);
@@ -146,7 +128,7 @@ another_kick_starts_the_ring_anew(void **state)
 
 	(void)state;
 	for (int with_vdpa = 0; with_vdpa < 2; with_vdpa++) {
-		bring_up(&fe, with_vdpa, F_V1);
+		recorder_bring_up(&fe, with_vdpa, F_V1);
 		assert_int_equal(fe_set_kick(&fe, 1), 0);
 		assert_int_equal(told.ring_down[1], 1);
 		assert_int_equal(told.ring_up[1], 2);
@@ -163,7 +145,7 @@ split_ring_is_believed_over_a_stale_base(void **state)
 	struct frontend fe;
 
 	(void)state;
-	bring_up(&fe, false, F_V1);
+	recorder_bring_up(&fe, false, F_V1);
 	fe_get_base(&fe, 0);
 	fe_used(&fe, 0)->idx = 77;
 	assert_int_equal(fe_set_state(&fe, VHOST_USER_SET_VRING_BASE, 0, 70), 0);
@@ -178,7 +160,7 @@ packed_base_outside_of_the_ring_ends_the_connection(void **state)
 	struct frontend fe;
 
 	(void)state;
-	bring_up(&fe, false, F_V1 | F_PACKED);
+	recorder_bring_up(&fe, false, F_V1 | F_PACKED);
 	fe_get_base(&fe, 0);
 	assert_int_equal(fe_set_state(&fe, VHOST_USER_SET_VRING_BASE, 0, FE_RING_SIZE), 0);
 	assert_int_equal(fe_set_kick(&fe, 0), -EINVAL);
@@ -191,7 +173,7 @@ vdpa_driver_says_where_rings_stopped(void **state)
 	struct frontend fe;
 
 	(void)state;
-	bring_up(&fe, true, F_V1);
+	recorder_bring_up(&fe, true, F_V1);
 	assert_int_equal(fe_setup_ring(&fe, 2), 0);
 	assert_true(told.vring[2]);
 	/* Any ring: the driver tells when it closes the device, which then goes on without. */
@@ -213,7 +195,7 @@ new_call_descriptor_reaches_whoever_interrupts(void **state)
 
 	(void)state;
 	for (int with_vdpa = 0; with_vdpa < 2; with_vdpa++) {
-		bring_up(&fe, with_vdpa, F_V1);
+		recorder_bring_up(&fe, with_vdpa, F_V1);
 		assert_int_equal(rte_vhost_get_vhost_vring(fe.dev->vid, 0, &before), 0);
 		assert_int_equal(fe_set_call(&fe, 0), 0);
 		assert_int_equal(rte_vhost_get_vhost_vring(fe.dev->vid, 0, &after), 0);
@@ -258,118 +240,13 @@ new_call_descriptor_is_told_to_applications_with_rings_of_their_own(void **state
 }
 
 static void
-memory_changes_only_while_nobody_uses_it(void **state)
-{
-	struct vhost_user_message msg;
-	struct frontend fe;
-
-	(void)state;
-	for (int with_vdpa = 0; with_vdpa < 2; with_vdpa++) {
-		bring_up(&fe, with_vdpa, F_V1);
-		/* What is as it was is no change. */
-		assert_int_equal(fe_set_memory(&fe), 0);
-		assert_int_equal(told.destroy_device, 0);
-		assert_int_equal(fe_mappings(), 2);
-		msg = fe_memory_message(fe.memfd, FE_MEMORY_SIZE - 4096);
-		assert_int_equal(fe_send(&fe, &msg), 0);
-		assert_int_equal(told.destroy_device, 1);
-		assert_int_equal(told.new_device, 2);
-		assert_int_equal(told.close, with_vdpa);
-		assert_int_equal(told.conf, 2 * with_vdpa);
-		assert_ptr_equal(fe.dev->queues[0]->vring.desc,
-			(void *)(uintptr_t)fe.dev->mem->regions[0].host_user_addr);
-		assert_int_equal(fe_mappings(), 2);
-		recorder_end(&fe);
-	}
-}
-
-static int
-region_of_a_ring(struct frontend *fe, uint32_t request, uint32_t index)
-{
-	struct vhost_user_message msg = fe_message(request, sizeof(struct vhost_user_mem_reg));
-	const uint64_t at = (uint64_t)index * FE_RING_SPACE;
-
-	msg.payload.mem_reg.region = (struct vhost_user_region){ .gpa = FE_GPA + at,
-		.size = FE_RING_SPACE,
-		.fe_va = FE_VA + at,
-		.mmap_offset = at };
-	if (request == VHOST_USER_ADD_MEM_REG)
-		msg.fds[msg.nfds++] = fe->memfd;
-	return fe_send(fe, &msg);
-}
-
-static void
-ring_waits_for_memory_that_is_taken_away(void **state)
-{
-	const struct vhost_device_config cfg = recorder_config(false);
-	struct frontend fe;
-
-	(void)state;
-	recorder_begin(&fe, &cfg);
-	assert_int_equal(fe_set_u64(&fe, VHOST_USER_SET_PROTOCOL_FEATURES,
-				 FEATURE(VHOST_USER_PF_CONFIGURE_MEM_SLOTS)),
-		0);
-	assert_int_equal(fe_set_features(&fe, F_V1), 0);
-	for (uint32_t i = 0; i < 3; i++)
-		assert_int_equal(region_of_a_ring(&fe, VHOST_USER_ADD_MEM_REG, i), 0);
-	for (uint32_t i = 0; i < 3; i++)
-		assert_int_equal(fe_setup_ring(&fe, i), 0);
-	assert_true(told.running && told.ring[2]);
-
-	/* Of a ring that the device can do without, and of one that it cannot; the others go on. */
-	assert_int_equal(region_of_a_ring(&fe, VHOST_USER_REM_MEM_REG, 2), 0);
-	assert_true(told.running && !told.ring[2]);
-	assert_int_equal(told.destroy_device, 0);
-	assert_int_equal(told.ring_down[0] + told.ring_down[1], 0);
-	assert_ptr_equal(fe.dev->queues[0]->vring.mem, fe.dev->mem);
-	assert_int_equal(region_of_a_ring(&fe, VHOST_USER_REM_MEM_REG, 1), 0);
-	assert_true(!told.running && told.ring[0] && !told.ring[1]);
-	assert_int_equal(region_of_a_ring(&fe, VHOST_USER_ADD_MEM_REG, 1), 0);
-	assert_true(told.running && told.ring[1]);
-	assert_int_equal(region_of_a_ring(&fe, VHOST_USER_ADD_MEM_REG, 2), 0);
-	assert_true(told.running && told.ring[2]);
-	assert_int_equal(told.destroy_device, 1);
-	assert_int_equal(told.ring_down[0], 0);
-	assert_int_equal(fe_mappings(), 4);
-	recorder_end(&fe);
-}
-
-static void
-application_with_the_table_is_stopped_before_it_changes(void **state)
-{
-	const struct vhost_device_config cfg = recorder_config(false);
-	struct rte_vhost_memory *mem;
-	struct frontend fe;
-
-	(void)state;
-	recorder_begin(&fe, &cfg);
-	assert_int_equal(fe_set_u64(&fe, VHOST_USER_SET_PROTOCOL_FEATURES,
-				 FEATURE(VHOST_USER_PF_CONFIGURE_MEM_SLOTS)),
-		0);
-	assert_int_equal(fe_set_features(&fe, F_V1), 0);
-	for (uint32_t i = 0; i < 2; i++) {
-		assert_int_equal(region_of_a_ring(&fe, VHOST_USER_ADD_MEM_REG, i), 0);
-		assert_int_equal(fe_setup_ring(&fe, i), 0);
-	}
-	assert_int_equal(region_of_a_ring(&fe, VHOST_USER_ADD_MEM_REG, 2), 0);
-	assert_int_equal(told.new_device, 1);
-	assert_int_equal(rte_vhost_get_mem_table(fe.dev->vid, &mem), 0);
-	assert_int_equal(mem->nregions, 3);
-	assert_int_equal(region_of_a_ring(&fe, VHOST_USER_REM_MEM_REG, 2), 0);
-	assert_int_equal(told.destroy_device, 1);
-	assert_int_equal(told.new_device, 2);
-	free(mem);
-	recorder_end(&fe);
-}
-
-static void
 logging_comes_and_goes_while_the_device_runs(void **state)
 {
 	struct frontend fe;
 
 	(void)state;
 	for (int with_vdpa = 0; with_vdpa < 2; with_vdpa++) {
-		bring_up(&fe, with_vdpa, F_V1);
+		recorder_bring_up(&fe, with_vdpa, F_V1);
 		assert_int_equal(fe_set_features(&fe, F_V1 | F_LOG), 0);
 		assert_int_equal(told.features_changed, 1);
 		assert_int_equal(told.set_features, with_vdpa);
@@ -391,7 +268,7 @@ a_vdpa_driver_that_cannot_change_logging_starts_anew(void **state)
 	struct frontend fe;
 
 	(void)state;
-	bring_up(&fe, true, F_V1);
+	recorder_bring_up(&fe, true, F_V1);
 	set_features_result = -EIO;
 	assert_int_equal(fe_set_features(&fe, F_V1 | F_LOG), 0);
 	set_features_result = 0;
@@ -415,7 +292,7 @@ a_vdpa_driver_learns_where_a_ring_is_logged(void **state)
 
 	(void)state;
 	for (int with_vdpa = 0; with_vdpa < 2; with_vdpa++) {
-		bring_up(&fe, with_vdpa, F_V1);
+		recorder_bring_up(&fe, with_vdpa, F_V1);
 		assert_int_equal(fe_set_features(&fe, F_V1 | F_LOG), 0);
 		assert_int_equal(fe_set_addr(&fe, 1), 0);
 		assert_int_equal(told.vring_up[1], with_vdpa);
@@ -442,7 +319,7 @@ notifications_need_an_eventfd(void **state)
 	int pipes[2], sockets[2], fd, flags;
 
 	(void)state;
-	bring_up(&fe, false, F_V1);
+	recorder_bring_up(&fe, false, F_V1);
 	assert_int_equal(pipe(pipes), 0);
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, sockets), 0);
 	fd = fe_next_fd();
@@ -572,7 +449,7 @@ reset_stops_and_forgets(void **state)
 	for (size_t i = 0; i < RTE_DIM(requests); i++) {
 		struct vhost_user_message msg = fe_message(requests[i], 0);
 
-		bring_up(&fe, false, F_V1);
+		recorder_bring_up(&fe, false, F_V1);
 		assert_int_equal(fe_set_u64(&fe, VHOST_USER_SET_PROTOCOL_FEATURES,
 					 FEATURE(VHOST_USER_PF_RESET_DEVICE)),
 			0);
@@ -598,7 +475,7 @@ reset_device_still_tells_where_its_rings_stopped(void **state)
 
 	(void)state;
 	for (int packed = 0; packed < 2; packed++) {
-		bring_up(&fe, false, F_V1 | (packed ? F_PACKED : 0));
+		recorder_bring_up(&fe, false, F_V1 | (packed ? F_PACKED : 0));
 		assert_int_equal(recorder_negotiate_status(&fe), 0);
 		fe_get_base(&fe, 0);
 		assert_int_equal(fe_set_state(&fe, VHOST_USER_SET_VRING_BASE, 0, 100), 0);
@@ -703,9 +580,6 @@ main(void)
 		cmocka_unit_test(new_call_descriptor_reaches_whoever_interrupts),
 		cmocka_unit_test(
 			new_call_descriptor_is_told_to_applications_with_rings_of_their_own),
-		cmocka_unit_test(memory_changes_only_while_nobody_uses_it),
-		cmocka_unit_test(ring_waits_for_memory_that_is_taken_away),
-		cmocka_unit_test(application_with_the_table_is_stopped_before_it_changes),
 		cmocka_unit_test(logging_comes_and_goes_while_the_device_runs),
 		cmocka_unit_test(a_vdpa_driver_that_cannot_change_logging_starts_anew),
 		cmocka_unit_test(a_vdpa_driver_learns_where_a_ring_is_logged),

@@ -215,6 +215,24 @@ recorder_begin(struct frontend *fe, const struct vhost_device_config *cfg)
 }
 
 void
+recorder_bring_up(struct frontend *fe, bool with_vdpa, uint64_t features)
+{
+	const struct vhost_device_config cfg = recorder_config(with_vdpa);
+
+	recorder_begin(fe, &cfg);
+	assert_int_equal(fe_set_features(fe, features), 0);
+	fe->packed = features & F_PACKED;
+	assert_int_equal(fe_set_memory(fe), 0);
+	assert_int_equal(fe_setup_ring(fe, 0), 0);
+	assert_int_equal(fe_setup_ring(fe, 1), 0);
+	if (features & F_PROTOCOL) {
+		assert_int_equal(recorder_enable(fe, 0, true), 0);
+		assert_int_equal(recorder_enable(fe, 1, true), 0);
+	}
+	assert_true(told.running);
+}
+
+void
 recorder_end(struct frontend *fe)
 {
 	vhost_device_destroy(fe->dev);

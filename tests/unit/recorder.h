@@ -47,6 +47,9 @@ struct vhost_device_config recorder_config(bool with_vdpa);
 /** A front end with a device of its own, which nobody was told anything of yet. */
 void recorder_begin(struct frontend *fe, const struct vhost_device_config *cfg);
 
+/** recorder_begin(), and all it takes for the device to run with two rings. */
+void recorder_bring_up(struct frontend *fe, bool with_vdpa, uint64_t features);
+
 /** Take both away; nothing may be left running. */
 void recorder_end(struct frontend *fe);
 

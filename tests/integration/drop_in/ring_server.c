@@ -10,7 +10,7 @@
  * Each request is a chain: what the driver wrote comes back, backwards, in what it may read. Requests are
  * taken up to eight at a time and completed in reverse order, with track kept of what is in flight.
  * Of messages, it answers GET_CONFIG itself, before the library sees it, and one that the library
- * does not know, after it.
+ * does not know, after it. While a new table of memory comes, it lets go of its rings, as storage targets do.
  */
 
 #include <pthread.h>
@@ -20,6 +20,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <time.h>
 
 #include <linux/vhost.h>
@@ -37,6 +38,7 @@
 	(FEATURE(VHOST_USER_PROTOCOL_F_MQ) | FEATURE(VHOST_USER_PROTOCOL_F_REPLY_ACK) | \
 		FEATURE(VHOST_USER_PROTOCOL_F_CONFIG) | \
 		FEATURE(VHOST_USER_PROTOCOL_F_INFLIGHT_SHMFD))
+#define SET_MEM_TABLE 5
 #define SET_VRING_KICK 12
 #define GET_CONFIG 24
 #define DOUBLE 64 /* nobody's but ours: doubles a number */
@@ -71,6 +73,7 @@ struct ring {
 static struct {
 	pthread_mutex_t lock; /* callbacks come from the library's thread */
 	bool runs;
+	bool pauses; /* until a message was handled */
 	int vid;
 	uint16_t rings;
 	struct ring ring[RINGS];
@@ -137,7 +140,9 @@ complete(struct ring *ring, uint16_t index, uint16_t head)
 	__atomic_store_n(&used->idx, ring->used, __ATOMIC_RELEASE);
 	if (ring->tracked)
 		rte_vhost_clr_inflight_desc_split(device.vid, index, ring->used, head);
-	rte_vhost_vring_call(device.vid, index);
+	/* The distribution's library holds its rings while handlers of messages wait for the lock. */
+	if (rte_vhost_vring_call_nonblock(device.vid, index) != 0)
+		eventfd_write(ring->vring.callfd, 1);
 }
 
 static uint64_t
@@ -218,11 +223,10 @@ ring_was_kicked(int vid, uint16_t index)
 }
 
 static int
-new_device(int vid)
+take_rings_up(int vid)
 {
 	int ret;
 
-	pthread_mutex_lock(&device.lock);
 	device.vid = vid;
 	device.rings = RTE_MIN(rte_vhost_get_vring_num(vid), RINGS);
 	ret = rte_vhost_get_mem_table(vid, &device.mem);
@@ -234,15 +238,41 @@ new_device(int vid)
 		ret |= rte_vhost_get_vring_base(vid, i, &ring->avail, &ring->used);
 		ring->tracked = rte_vhost_get_vhost_ring_inflight(vid, i, &ring->inflight) == 0 &&
 			ring->inflight.inflight_split != NULL;
-		rte_vhost_enable_guest_notification(vid, i, 0);
-		if (!device.kicked[i].there || device.kicked[i].tracked != ring->tracked) {
+		if (ring->vring.desc == NULL || !device.kicked[i].there ||
+			device.kicked[i].tracked != ring->tracked) {
 			printf("ring %u was not there behind its kick\n", i);
 			ret = -1;
 		}
-		if (ret == 0)
-			resubmit(ring, i);
 	}
 	device.runs = ret == 0;
+	return ret;
+}
+
+static void
+let_go_of_rings(void)
+{
+	device.runs = false;
+	for (uint16_t i = 0; i < device.rings; i++) {
+		complete_but(&device.ring[i], i, 0);
+		rte_vhost_set_vring_base(device.vid, i, device.ring[i].avail, device.ring[i].used);
+	}
+	free(device.mem);
+	device.mem = NULL;
+}
+
+static int
+new_device(int vid)
+{
+	int ret = 0;
+
+	pthread_mutex_lock(&device.lock);
+	if (!device.runs) {
+		ret = take_rings_up(vid);
+		for (uint16_t i = 0; ret == 0 && i < device.rings; i++) {
+			rte_vhost_enable_guest_notification(vid, i, 0);
+			resubmit(&device.ring[i], i);
+		}
+	}
 	pthread_mutex_unlock(&device.lock);
 	printf("device %s with %u rings\n", ret == 0 ? "runs" : "cannot run", device.rings);
 	return ret;
@@ -251,16 +281,37 @@ new_device(int vid)
 static void
 destroy_device(int vid)
 {
+	(void)vid;
 	pthread_mutex_lock(&device.lock);
-	device.runs = false;
-	for (uint16_t i = 0; i < device.rings; i++) {
-		complete_but(&device.ring[i], i, 0);
-		rte_vhost_set_vring_base(vid, i, device.ring[i].avail, device.ring[i].used);
-	}
-	free(device.mem);
-	device.mem = NULL;
+	if (device.runs)
+		let_go_of_rings();
 	pthread_mutex_unlock(&device.lock);
 	printf("device stopped\n");
+}
+
+static void
+pause_rings(void)
+{
+	pthread_mutex_lock(&device.lock);
+	device.pauses = device.runs;
+	if (device.pauses)
+		let_go_of_rings();
+	pthread_mutex_unlock(&device.lock);
+}
+
+static void
+resume_rings(int vid)
+{
+	int ret;
+
+	pthread_mutex_lock(&device.lock);
+	if (device.pauses) {
+		ret = take_rings_up(vid);
+		printf("memory of %u regions %s\n", ret == 0 ? device.mem->nregions : 0,
+			ret == 0 ? "taken up" : "has no rings");
+	}
+	device.pauses = false;
+	pthread_mutex_unlock(&device.lock);
 }
 
 static enum rte_vhost_msg_result
@@ -270,6 +321,8 @@ before_library(int vid, void *arg)
 	struct message *msg = arg;
 
 	(void)vid;
+	if (msg->request == SET_MEM_TABLE)
+		pause_rings();
 	if (msg->request != GET_CONFIG)
 		return RTE_VHOST_MSG_RESULT_NOT_HANDLED;
 	if (msg->config.offset > sizeof(config) ||
@@ -284,6 +337,8 @@ behind_library(int vid, void *arg)
 {
 	struct message *msg = arg;
 
+	if (msg->request == SET_MEM_TABLE)
+		resume_rings(vid);
 	if (msg->request == SET_VRING_KICK)
 		ring_was_kicked(vid, msg->u64 & 0xff);
 	if (msg->request != DOUBLE)
