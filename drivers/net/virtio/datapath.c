@@ -133,12 +133,44 @@ isa_of(const struct virtio_queue *q)
 }
 
 /* A build without some instruction set has the same functions without it. */
-virtio_burst_t
-virtio_burst_here(const struct virtio_queue *q)
+static virtio_burst_t
+burst_of(const struct virtio_queue *q)
 {
 	const virtio_burst_t burst = row_of(q)->burst[isa_of(q)];
 
 	return likely(burst != NULL) ? burst : row_of(q)->burst[SCALAR];
+}
+
+/* That a buffer is not the mbuf's own is said by a flag, which has to outlive what is received. */
+static void
+mark_pinned(struct rte_mbuf *m)
+{
+	for (; m != NULL; m = m->next)
+		m->ol_flags |= RTE_MBUF_F_EXTERNAL;
+}
+
+/* Apart, so that others do not pay for it. */
+static uint16_t
+receive_pinned(struct virtio_queue *q, struct rte_mbuf **pkts, uint16_t n)
+{
+	n = burst_of(q)(q, pkts, n);
+	for (uint16_t i = 0; i < n; i++)
+		mark_pinned(pkts[i]);
+	return n;
+}
+
+void
+virtio_rx_give_back(const struct virtio_queue *q, struct rte_mbuf *m)
+{
+	if (q->pinned)
+		mark_pinned(m);
+	rte_pktmbuf_free(m);
+}
+
+virtio_burst_t
+virtio_burst_here(const struct virtio_queue *q)
+{
+	return unlikely(q->pinned) ? receive_pinned : burst_of(q);
 }
 
 const char *
@@ -203,8 +235,8 @@ virtio_datapath_select(struct virtio_queue *q, uint64_t features)
 			(need & ~NEED_FORMAT & ~rows[i].does) != 0)
 			continue;
 		isa = best_isa(q, &rows[i]);
-		q->burst = rows[i].burst[isa];
 		q->burst_id = burst_id(i, isa);
+		q->burst = virtio_burst_here(q);
 		break;
 	}
 	VIRTIO_LOG(DEBUG, "%s: %s queue %u uses the functions for: %s%s%s", q->dev->name,

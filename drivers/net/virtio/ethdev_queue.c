@@ -85,6 +85,69 @@ create(struct virtio_device *dev, uint16_t index, uint16_t descs, int node)
 	return q;
 }
 
+static bool
+is_shared(const void *addr)
+{
+	const struct rte_memseg_list *list = rte_mem_virt2memseg_list(addr);
+
+	return list != NULL && !list->external;
+}
+
+/* What is looked for in a pool: memory that the device cannot be given. */
+struct reach {
+	const struct virtio_queue *q;
+	const void *beyond;
+};
+
+static void
+look_at_chunk(struct rte_mempool *pool, void *arg, struct rte_mempool_memhdr *chunk, unsigned int i)
+{
+	struct reach *r = arg;
+
+	(void)pool;
+	(void)i;
+	if (!is_shared(chunk->addr))
+		r->beyond = chunk->addr;
+}
+
+static void
+look_at_mbuf(struct rte_mempool *pool, void *arg, void *obj, unsigned int i)
+{
+	const struct rte_mbuf *m = obj;
+	struct reach *r = arg;
+
+	(void)pool;
+	(void)i;
+	if (r->q->dev->by_iova ? virtio_queue_buffer(r->q, m) == RTE_BAD_IOVA :
+				 !is_shared(m->buf_addr))
+		r->beyond = m->buf_addr;
+}
+
+/*
+ * Back ends are given DPDK's memory, and nothing that the application brought. Devices have what was mapped
+ * for them, which is up to who brought it; but it must have an address.
+ */
+static int
+check_reach(const struct virtio_queue *q, uint16_t id)
+{
+	struct reach r = { .q = q };
+
+	if (q->pinned)
+		rte_mempool_obj_iter(q->pool, look_at_mbuf, &r);
+	else if (!q->dev->by_iova)
+		rte_mempool_mem_iter(q->pool, look_at_chunk, &r);
+	if (r.beyond == NULL)
+		return 0;
+	VIRTIO_LOG(ERR,
+		"%s: buffers of pool %s, of receive queue %u, are at %p, where the device %s",
+		q->dev->name, q->pool->name, id, r.beyond,
+		q->dev->by_iova ?
+			"cannot reach them: give them I/O addresses (struct rte_pktmbuf_extmem)" :
+			"cannot be given them: take memory of DPDK's, like memzones, and not the "
+			"program's own");
+	return -EINVAL;
+}
+
 static int
 place_frames(struct rte_eth_dev *eth, struct virtio_queue *q)
 {
@@ -122,6 +185,7 @@ virtio_ethdev_rx_queue_setup(struct rte_eth_dev *eth, uint16_t id, uint16_t desc
 	if (q == NULL)
 		return -ENOMEM;
 	q->pool = pool;
+	q->pinned = rte_pktmbuf_priv_flags(pool) & RTE_PKTMBUF_POOL_F_PINNED_EXT_BUF;
 	snprintf(q->pool_ops, sizeof(q->pool_ops), "%s",
 		rte_mempool_get_ops(pool->ops_index)->name);
 	q->offloads = conf->offloads | eth->data->dev_conf.rxmode.offloads;
@@ -131,7 +195,7 @@ virtio_ethdev_rx_queue_setup(struct rte_eth_dev *eth, uint16_t id, uint16_t desc
 		q->batch = conf->rx_free_thresh;
 	if (q->offloads & RTE_ETH_RX_OFFLOAD_VLAN_STRIP)
 		q->flags |= VIRTIO_QUEUE_VLAN_STRIP;
-	if (place_frames(eth, q) < 0) {
+	if (check_reach(q, id) < 0 || place_frames(eth, q) < 0) {
 		release(dev, q->index);
 		return -EINVAL;
 	}

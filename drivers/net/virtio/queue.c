@@ -133,7 +133,7 @@ drain(struct virtio_queue *q)
 		rte_pktmbuf_free(q->mbufs[pos]);
 		pos = pos + 1 == q->size ? 0 : pos + 1;
 	}
-	rte_pktmbuf_free(q->merging);
+	virtio_rx_give_back(q, q->merging);
 	q->merging = NULL;
 }
 

@@ -169,6 +169,7 @@ struct __rte_cache_aligned virtio_queue {
 	int callfd __rte_cache_aligned; /**< the primary's */
 	uint16_t index;                 /**< virtqueue number: pair * 2, + 1 for transmit */
 	bool stopped;                   /**< by the application, queue by queue */
+	bool pinned;                    /**< receive: buffers are not the mbufs' own */
 	bool deferred;                  /**< as configured: stopped when the port starts */
 	uint8_t burst_id;               /**< of what burst does, in any process; 0: it is not set */
 	bool torn; /**< somebody died inside a burst: nothing is known of what is in the ring */
@@ -226,6 +227,9 @@ uint16_t virtio_queue_inject(struct virtio_queue *q, struct rte_mbuf **pkts, uin
 
 /** Inside a burst: drop and count a frame to transmit that the ring can never carry. */
 void virtio_queue_drop(struct virtio_queue *q, struct rte_mbuf *m);
+
+/** Inside a burst, or where none can be: give back a received mbuf, with those after it. NULL is ignored. */
+void virtio_rx_give_back(const struct virtio_queue *q, struct rte_mbuf *m);
 
 /** Must have succeeded once before any queue is used: prepares what quiescing needs. */
 int virtio_queue_init(void);

@@ -98,7 +98,7 @@ static __rte_noinline uint16_t
 virtio_rx_drop(struct virtio_queue *q, struct rte_mbuf *m)
 {
 	q->count.errors++;
-	rte_pktmbuf_free(m);
+	virtio_rx_give_back(q, m);
 	return 0;
 }
 
@@ -123,10 +123,10 @@ static __rte_noinline void
 virtio_rx_discard(struct virtio_queue *q, struct rte_mbuf **pkts, uint16_t n, const char *what,
 	uint32_t value)
 {
-	rte_pktmbuf_free(q->merging);
+	virtio_rx_give_back(q, q->merging);
 	q->merging = NULL;
 	for (uint16_t i = 0; i < n; i++)
-		rte_pktmbuf_free(pkts[i]);
+		virtio_rx_give_back(q, pkts[i]);
 	virtio_queue_fail(q, what, value);
 }
 
