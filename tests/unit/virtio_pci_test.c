@@ -77,6 +77,16 @@ hw_read_config(struct virtio_pci *pci, uint32_t offset, void *buf, uint32_t len)
 	memcpy(buf, (const uint8_t *)&hw.config + offset, len);
 }
 
+static void
+hw_write_config(struct virtio_pci *pci, uint32_t offset, const void *buf, uint32_t len)
+{
+	(void)pci;
+	assert_true(offset + len <= sizeof(hw.config));
+	/* A modern device is not written to. */
+	assert_false(hw.features & F(VIRTIO_F_VERSION_1));
+	memcpy((uint8_t *)&hw.config + offset, buf, len);
+}
+
 static uint16_t
 hw_queue_size(struct virtio_pci *pci, uint16_t index)
 {
@@ -128,6 +138,7 @@ static const struct virtio_pci_registers registers = {
 	.set_status = hw_set_status,
 	.isr = hw_isr,
 	.read_config = hw_read_config,
+	.write_config = hw_write_config,
 	.queue_size = hw_queue_size,
 	.queue_setup = hw_queue_setup,
 	.notify = hw_notify,
@@ -592,6 +603,29 @@ a_registration_outlives_a_restart_but_not_the_port(void **state)
 	assert_int_equal(unit_open_fds(), fds);
 }
 
+/* Told by a command, or in the configuration of legacy devices; others keep what they have. */
+static void
+an_address_that_the_device_does_not_take_is_not_set(void **state)
+{
+	struct rte_ether_addr mac = { { 2, 0, 0, 0, 0, 9 } }, now;
+	const uint64_t ways[] = { FEATURES,
+		F(VIRTIO_F_ANY_LAYOUT) | F(VIRTIO_NET_F_MAC) | F(VIRTIO_NET_F_STATUS),
+		FEATURES | CONTROL | F(VIRTIO_NET_F_CTRL_MAC_ADDR) };
+
+	(void)state;
+	for (unsigned int i = 0; i < RTE_DIM(ways); i++) {
+		plug(state);
+		hw.features = ways[i];
+		assert_int_equal(make_port(), 0);
+		assert_int_equal(configure(1, RTE_ETH_MQ_RX_NONE), 0);
+		assert_int_equal(rte_eth_dev_default_mac_addr_set(port, &mac), i == 0 ? -EIO : 0);
+		assert_int_equal(rte_eth_macaddr_get(port, &now), 0);
+		assert_int_equal(now.addr_bytes[5], i == 0 ? 1 : 9);
+		assert_int_equal(hw.config.mac[5], i == 1 ? 9 : 1);
+		unplug(state);
+	}
+}
+
 static int
 setup(void **state)
 {
@@ -614,6 +648,7 @@ main(void)
 		ON_PCI(rss_alone_is_enough_for_several_pairs),
 		ON_PCI(nothing_looks_at_queues_once_the_port_is_stopped),
 		ON_PCI(speed_and_duplex_follow_the_device),
+		ON_PCI(an_address_that_the_device_does_not_take_is_not_set),
 		ON_PCI(a_device_that_is_gone_is_told_of_once_and_if_asked),
 		ON_PCI(a_control_queue_of_a_size_that_is_none_of_ours_is_done_without),
 		ON_PCI(a_start_without_interrupts_leaves_nothing_behind),

@@ -350,16 +350,26 @@ pci_set_mtu(struct virtio_device *dev, uint16_t mtu)
 	return 0;
 }
 
+/* A device without the command: legacy ones take it as their configuration, others have what they have. */
 static int
 pci_set_mac(struct virtio_device *dev, const struct rte_ether_addr *mac)
 {
 	struct virtio_pci *pci = virtio_pci_of(dev);
+	const uint32_t at = offsetof(struct virtio_net_config, mac);
+	struct rte_ether_addr now;
 
-	if (!pci->gone && (pci->device_features & VIRTIO_FEATURE(VIRTIO_NET_F_MAC)) &&
-		!(pci->device_features & VIRTIO_FEATURE(VIRTIO_F_VERSION_1)))
-		pci->regs->write_config(pci, offsetof(struct virtio_net_config, mac), mac,
-			sizeof(*mac));
-	return 0;
+	if (pci->gone || !(pci->device_features & VIRTIO_FEATURE(VIRTIO_NET_F_MAC)))
+		return 0;
+	if (!(pci->device_features & VIRTIO_FEATURE(VIRTIO_F_VERSION_1)))
+		pci->regs->write_config(pci, at, mac, sizeof(*mac));
+	pci->regs->read_config(pci, at, &now, sizeof(now));
+	if (rte_is_same_ether_addr(&now, mac))
+		return 0;
+	VIRTIO_LOG(ERR,
+		"%s: the device has no command that sets its address, and keeps " RTE_ETHER_ADDR_PRT_FMT
+		": it may give us no frames for " RTE_ETHER_ADDR_PRT_FMT,
+		dev->name, RTE_ETHER_ADDR_BYTES(&now), RTE_ETHER_ADDR_BYTES(mac));
+	return -EIO;
 }
 
 static void
