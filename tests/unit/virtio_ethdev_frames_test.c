@@ -465,6 +465,54 @@ frames_to_finish_are_prepared_and_described(void **state)
 	}
 }
 
+/* What is taken off a frame's front or end may leave segments that have nothing in them. */
+static void
+segments_without_data_are_no_descriptors(void **state)
+{
+	static const uint16_t shapes[][5] = { { 0, 20, 0, 0, 30 }, { 20, 0, 30, 0, 0 },
+		{ 50, 0, 0, 0, 0 }, { 0, 0, 0, 0, 50 }, { 10, 10, 10, 10, 10 } };
+	static const uint64_t ways[] = { FEATURES, FEATURES & ~F(VIRTIO_RING_F_INDIRECT_DESC),
+		FEATURES | F(VIRTIO_F_RING_PACKED),
+		(FEATURES | F(VIRTIO_F_RING_PACKED)) & ~F(VIRTIO_RING_F_INDIRECT_DESC) };
+	struct reference_ring ring;
+	struct reference_chain chain;
+	uint8_t buf[100];
+
+	(void)state;
+	for (unsigned int i = 0; i < RTE_DIM(ways) * RTE_DIM(shapes) * 2; i++) {
+		const uint16_t *shape = shapes[i / 2 % RTE_DIM(shapes)];
+		const bool shared = i & 1; /* so that the header cannot go in front of it */
+		struct rte_mbuf *m = NULL;
+
+		device.offered = ways[i / 2 / RTE_DIM(shapes)];
+		configure_both(0, RTE_ETH_TX_OFFLOAD_MULTI_SEGS, 0);
+		attach(&ring, 1);
+		for (unsigned int s = 0; s < 5; s++) {
+			struct rte_mbuf *next = frame(shape[s]);
+
+			if (m == NULL)
+				m = next;
+			else
+				assert_int_equal(rte_pktmbuf_chain(m, next), 0);
+		}
+		if (shared)
+			rte_pktmbuf_refcnt_update(m, 1);
+		assert_int_equal(rte_eth_tx_burst(port, 0, &m, 1), 1);
+		assert_true(reference_pop(&ring, &chain));
+		for (unsigned int p = 0; p < chain.n; p++)
+			assert_true(chain.pieces[p].len > 0);
+		assert_int_equal(reference_gather(&chain, buf, sizeof(buf)),
+			sizeof(struct virtio_net_hdr_v1) + 50);
+		reference_push(&ring, chain.id, 0, chain.descs, 0);
+		assert_int_equal(rte_eth_tx_done_cleanup(port, 0, 0), 1);
+		assert_int_equal(rte_eth_tx_descriptor_status(port, 0, 63), RTE_ETH_TX_DESC_DONE);
+		if (shared)
+			rte_pktmbuf_free(m);
+		assert_int_equal(rte_eth_dev_stop(port), 0);
+	}
+	assert_int_equal(rte_eth_dev_start(port), 0);
+}
+
 static void
 frames_that_the_device_cannot_finish_are_refused(void **state)
 {
@@ -663,6 +711,7 @@ main(void)
 		cmocka_unit_test_teardown(headers_of_received_frames_become_flags, forget),
 		cmocka_unit_test_teardown(a_checksum_left_to_us_is_told_or_made, forget),
 		cmocka_unit_test_teardown(frames_to_finish_are_prepared_and_described, forget),
+		cmocka_unit_test_teardown(segments_without_data_are_no_descriptors, forget),
 		cmocka_unit_test_teardown(frames_that_the_device_cannot_finish_are_refused, forget),
 		cmocka_unit_test_teardown(descriptors_tell_how_far_the_device_is, forget),
 		cmocka_unit_test_teardown(cleanup_frees_as_many_frames_as_asked_for, forget),

@@ -81,6 +81,16 @@ virtio_tx_chain_max(const struct rte_mbuf *m)
 	return m->nb_segs + 1;
 }
 
+/** A segment without data is no descriptor: there are devices that break at an empty one. */
+static inline void
+virtio_tx_chain_skip_empty(struct virtio_tx_chain *c)
+{
+	while (c->left > 0 && unlikely(c->next->data_len == 0)) {
+		c->next = c->next->next;
+		c->left--;
+	}
+}
+
 /** Begin a chain with its first descriptor. @a hdr is used when the headroom is not ours. */
 static inline struct virtio_tx_chain
 virtio_tx_chain_begin(const struct virtio_queue *q, const struct rte_mbuf *m,
@@ -89,26 +99,30 @@ virtio_tx_chain_begin(const struct virtio_queue *q, const struct rte_mbuf *m,
 	const bool prepend = rte_mbuf_refcnt_read(m) == 1 && RTE_MBUF_DIRECT(m) &&
 		m->data_off >= q->hdr_len;
 	struct virtio_net_hdr_v1 full = { 0 };
+	struct virtio_tx_chain c;
 
 	virtio_tx_header(m, &full);
 	if (prepend) {
 		uint8_t *in_place = (uint8_t *)m->buf_addr + m->data_off - q->hdr_len;
 
 		memcpy(in_place, &full, q->hdr_len);
-		return (struct virtio_tx_chain){
+		c = (struct virtio_tx_chain){
 			.next = m->next,
 			.addr = virtio_queue_buffer(q, m) + m->data_off - q->hdr_len,
 			.len = q->hdr_len + m->data_len,
 			.left = m->nb_segs - 1,
 		};
+	} else {
+		*hdr = full;
+		c = (struct virtio_tx_chain){
+			.next = m,
+			.addr = (uintptr_t)hdr + q->table_shift,
+			.len = q->hdr_len,
+			.left = m->nb_segs,
+		};
 	}
-	*hdr = full;
-	return (struct virtio_tx_chain){
-		.next = m,
-		.addr = (uintptr_t)hdr + q->table_shift,
-		.len = q->hdr_len,
-		.left = m->nb_segs,
-	};
+	virtio_tx_chain_skip_empty(&c);
+	return c;
 }
 
 /** Go to the next descriptor; the caller saw that some are left. */
@@ -119,6 +133,7 @@ virtio_tx_chain_next(const struct virtio_queue *q, struct virtio_tx_chain *c)
 	c->len = c->next->data_len;
 	c->next = c->next->next;
 	c->left--;
+	virtio_tx_chain_skip_empty(c);
 }
 
 /** Free tables, and so frames that may still be given one. */
