@@ -36,7 +36,7 @@
 
 static struct rte_mempool *pool;
 
-static struct scripted_backend
+static inline struct scripted_backend
 honest(const char *path, bool connects)
 {
 	struct scripted_backend b = {
@@ -50,7 +50,7 @@ honest(const char *path, bool connects)
 	return b;
 }
 
-static int
+static inline int
 probe(const struct scripted_backend *b, const char *more)
 {
 	char args[256];
@@ -124,7 +124,7 @@ ring_of(const struct scripted_backend *b, unsigned int index)
 }
 
 /* One frame each way through the rings of pair `pair`, as the back end sees them. */
-static void
+static inline void
 exchange(struct scripted_backend *b, uint16_t pair)
 {
 	const bool packed = b->agreed & BIT(VIRTIO_F_RING_PACKED);

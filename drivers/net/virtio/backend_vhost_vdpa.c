@@ -294,6 +294,13 @@ reset(struct virtio_user *u)
 	return ret;
 }
 
+/* To be told of changes. There are devices (VDUSE) that forget whom to tell with each reset. */
+static int
+watch_config(const struct virtio_user *u)
+{
+	return VHOST_CALL(u, state(u)->fd, VHOST_VDPA_SET_CONFIG_CALL, &state(u)->configfd);
+}
+
 static int
 vdpa_greet(struct virtio_user *u)
 {
@@ -311,7 +318,7 @@ vdpa_greet(struct virtio_user *u)
 	if (ret == 0)
 		ret = learn_sizes(u);
 	if (ret == 0)
-		ret = VHOST_CALL(u, v->fd, VHOST_VDPA_SET_CONFIG_CALL, &v->configfd);
+		ret = watch_config(u);
 	return ret;
 }
 
@@ -459,6 +466,8 @@ vdpa_set_status(struct virtio_user *u, uint8_t status)
 	/* A first word to a device that an earlier attempt left in some state. */
 	if (v->status & ~status)
 		ret = reset(u);
+	if (ret == 0 && status & VIRTIO_CONFIG_S_DRIVER_OK)
+		ret = watch_config(u);
 	if (ret == 0 && status & VIRTIO_CONFIG_S_DRIVER_OK)
 		ret = start_control(u);
 	if (ret == 0)
