@@ -101,7 +101,7 @@ shuffle(enum step *order, int n)
 static void
 device_starts_once_whatever_the_order(void **state)
 {
-	const int before = fe_next_fd();
+	const unsigned int before = unit_open_fds();
 
 	(void)state;
 	srandom(7);
@@ -115,7 +115,7 @@ device_starts_once_whatever_the_order(void **state)
 		shuffle(order, n);
 		run_in_order(order, n, protocol, with_vdpa);
 	}
-	assert_int_equal(fe_next_fd(), before);
+	assert_int_equal(unit_open_fds(), before);
 	assert_int_equal(fe_mappings(), 0);
 }
 
@@ -244,12 +244,12 @@ walk(bool with_vdpa, unsigned int seed)
 static void
 what_is_told_follows_from_what_was_said(void **state)
 {
-	const int before = fe_next_fd();
+	const unsigned int before = unit_open_fds();
 
 	(void)state;
 	for (unsigned int seed = 1; seed <= 60; seed++)
 		walk(seed & 1, seed);
-	assert_int_equal(fe_next_fd(), before);
+	assert_int_equal(unit_open_fds(), before);
 	assert_int_equal(fe_mappings(), 0);
 }
 

@@ -17,6 +17,7 @@
 
 #include <rte_log.h>
 
+#include "dirty_log.h"
 #include "recorder.h"
 
 static void
@@ -281,6 +282,55 @@ a_vdpa_driver_that_cannot_change_logging_starts_anew(void **state)
 	recorder_end(&fe);
 }
 
+/* Bits that nobody reads would be those of pages that nobody sends once more. */
+static void
+rings_mark_the_log_that_was_set_last(void **state)
+{
+	const uint64_t mark[] = { 1, 2, 3 };
+	struct vhost_user_message msg;
+	struct frontend fe;
+
+	(void)state;
+	recorder_bring_up(&fe, false, F_V1 | F_LOG);
+	assert_int_equal(fe_set_u64(&fe, VHOST_USER_SET_PROTOCOL_FEATURES,
+				 FEATURE(VHOST_USER_PF_LOG_SHMFD)),
+		0);
+	for (size_t i = 0; i < RTE_DIM(mark); i++) {
+		const struct vhost_dirty_log *log = &fe.dev->queues[0]->vring.log;
+
+		msg = fe_message(VHOST_USER_SET_LOG_BASE, sizeof(struct vhost_user_log));
+		msg.payload.log.mmap_size = 4096 * mark[i];
+		msg.payload.log.mmap_offset = FE_MEMORY_SIZE / 2;
+		msg.fds[msg.nfds++] = fe.memfd;
+		assert_int_equal(fe_send(&fe, &msg), 0);
+		assert_int_equal(fe_answer(&fe, &msg), 1);
+		assert_true(told.ring[0]);
+		assert_int_equal(log->size, 4096 * mark[i]);
+		fe.memory[FE_MEMORY_SIZE / 2] = 0;
+		vhost_dirty_log_mark(log, 0, 1);
+		assert_int_equal(fe.memory[FE_MEMORY_SIZE / 2], 1);
+	}
+	recorder_end(&fe);
+}
+
+/* A burst that comes late finds nobody to call, whoever has those descriptors by then. */
+static void
+rings_of_a_connection_that_ended_call_nobody(void **state)
+{
+	const struct vhost_vring *vr;
+	struct frontend fe;
+
+	(void)state;
+	recorder_bring_up(&fe, false, F_V1);
+	assert_int_equal(fe_set_fd(&fe, VHOST_USER_SET_VRING_ERR, 0, fe.call[0]), 0);
+	vr = &fe.dev->queues[0]->vring;
+	assert_true(vr->callfd >= 0 && vr->errfd >= 0);
+	recorder_end(&fe);
+	assert_int_equal(vr->callfd, -1);
+	assert_int_equal(vr->errfd, -1);
+	assert_false(vr->running);
+}
+
 /* Where the used ring is logged comes after logging was turned on, with the ring running. */
 static void
 a_vdpa_driver_learns_where_a_ring_is_logged(void **state)
@@ -316,18 +366,19 @@ notifications_need_an_eventfd(void **state)
 	const uint32_t requests[] = { VHOST_USER_SET_VRING_KICK, VHOST_USER_SET_VRING_CALL,
 		VHOST_USER_SET_VRING_ERR };
 	struct frontend fe;
-	int pipes[2], sockets[2], fd, flags;
+	int pipes[2], sockets[2], flags;
+	unsigned int held;
 
 	(void)state;
 	recorder_bring_up(&fe, false, F_V1);
 	assert_int_equal(pipe(pipes), 0);
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, sockets), 0);
-	fd = fe_next_fd();
+	held = unit_open_fds();
 	for (size_t i = 0; i < RTE_DIM(requests); i++) {
 		assert_true(fe_set_fd(&fe, requests[i], 0, pipes[1]) < 0);
 		assert_true(fe_set_fd(&fe, requests[i], 0, sockets[1]) < 0);
 		assert_true(fe_set_fd(&fe, requests[i], 0, fe.memfd) < 0);
-		assert_int_equal(fe_next_fd(), fd);
+		assert_int_equal(unit_open_fds(), held);
 	}
 	assert_true(told.running);
 
@@ -340,10 +391,10 @@ notifications_need_an_eventfd(void **state)
 	/* Each takes the place of the one before. */
 	for (size_t i = 0; i < RTE_DIM(requests); i++) {
 		assert_int_equal(fe_set_fd(&fe, requests[i], 0, fe.call[0]), 0);
-		fd = fe_next_fd();
+		held = unit_open_fds();
 		for (int k = 0; k < 2; k++)
 			assert_int_equal(fe_set_fd(&fe, requests[i], 0, fe.call[0]), 0);
-		assert_int_equal(fe_next_fd(), fd);
+		assert_int_equal(unit_open_fds(), held);
 	}
 	for (int i = 0; i < 2; i++) {
 		close(pipes[i]);
@@ -582,6 +633,8 @@ main(void)
 			new_call_descriptor_is_told_to_applications_with_rings_of_their_own),
 		cmocka_unit_test(logging_comes_and_goes_while_the_device_runs),
 		cmocka_unit_test(a_vdpa_driver_that_cannot_change_logging_starts_anew),
+		cmocka_unit_test(rings_mark_the_log_that_was_set_last),
+		cmocka_unit_test(rings_of_a_connection_that_ended_call_nobody),
 		cmocka_unit_test(a_vdpa_driver_learns_where_a_ring_is_logged),
 		cmocka_unit_test(notifications_need_an_eventfd),
 		cmocka_unit_test(application_may_refuse_a_device),

@@ -275,15 +275,6 @@ fe_assert_closed(struct frontend *fe)
 	assert_true(ret == 0 || ret == -ECONNRESET);
 }
 
-int
-fe_next_fd(void)
-{
-	int fd = dup(0);
-
-	close(fd);
-	return fd;
-}
-
 unsigned int
 fe_mappings(void)
 {

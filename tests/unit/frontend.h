@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "device.h"
+#include "unit_fds.h"
 #include "vhost_user_wire.h"
 
 #define FE_MEMORY_SIZE (4u << 20)
@@ -78,9 +79,6 @@ int fe_setup_ring(struct frontend *fe, uint32_t index);
 
 /** The split ring at its place in memory. */
 struct vring_used *fe_used(struct frontend *fe, uint32_t index);
-
-/** Lowest free descriptor, which grows when one leaks. */
-int fe_next_fd(void);
 
 /** Mappings of front-end memory that this process has, those of the front ends included. */
 unsigned int fe_mappings(void);

@@ -147,6 +147,27 @@ region_travels_from_one_back_end_to_the_next(void **state)
 	close(fd);
 }
 
+/* An application has its buffers in flight while the ring is stopped and goes on. */
+static void
+a_stopped_ring_of_an_application_keeps_what_is_in_flight(void **state)
+{
+	struct rte_vhost_ring_inflight ring;
+	struct vhost_user_inflight inflight;
+	struct frontend fe;
+
+	(void)state;
+	begin(&fe, false, F_V1);
+	close(get_region(&fe, &inflight));
+	start_rings(&fe);
+	for (uint16_t i = 0; i < 3; i++)
+		assert_int_equal(rte_vhost_set_inflight_desc_split(fe.dev->vid, 1, i), 0);
+	fe_get_base(&fe, 1);
+	assert_int_equal(fe_set_kick(&fe, 1), 0);
+	assert_int_equal(rte_vhost_get_vhost_ring_inflight(fe.dev->vid, 1, &ring), 0);
+	assert_int_equal(ring.resubmit_inflight->resubmit_num, 3);
+	recorder_end(&fe);
+}
+
 static void
 packed_functions_follow_the_ring(void **state)
 {
@@ -468,12 +489,12 @@ CVE_2020_10726_regions_without_end(void **state)
 	(void)state;
 	begin(&fe, true, F_V1);
 	fd = get_region(&fe, &inflight);
-	next = fe_next_fd();
+	next = unit_open_fds();
 	for (int i = 0; i < 100; i++) {
 		close(get_region(&fe, &inflight));
 		assert_int_equal(set_region(&fe, &inflight, fd), 0);
 	}
-	assert_int_equal(fe_next_fd(), next);
+	assert_int_equal(unit_open_fds(), next);
 	assert_int_equal(mappings(), 1);
 	recorder_end(&fe);
 	assert_int_equal(mappings(), 0);
@@ -493,7 +514,7 @@ CVE_2019_14818_sizes_without_end(void **state)
 	fd = get_region(&fe, &inflight);
 	start_rings(&fe);
 	fe_get_base(&fe, 0);
-	const int next = fe_next_fd();
+	const unsigned int next = unit_open_fds();
 	const size_t allocated = mallinfo2().uordblks;
 
 	for (int i = 0; i < 1000; i++) {
@@ -505,7 +526,7 @@ CVE_2019_14818_sizes_without_end(void **state)
 		fe_get_base(&fe, 0);
 		assert_null(fe.dev->queues[0]->inflight.resubmit.resubmit_list);
 	}
-	assert_int_equal(fe_next_fd(), next);
+	assert_int_equal(unit_open_fds(), next);
 	/* Of a sanitizer's heap nothing is told here; it sees leaks itself. */
 	assert_true(mallinfo2().uordblks < allocated + 1000 * sizeof(void *));
 	recorder_end(&fe);
@@ -521,7 +542,7 @@ CVE_2022_0669_more_descriptors_than_belong(void **state)
 
 	(void)state;
 	begin(&fe, true, F_V1);
-	const int next = fe_next_fd();
+	const unsigned int next = unit_open_fds();
 
 	for (size_t k = 0; k < RTE_DIM(requests); k++) {
 		/* One belongs to the second of them. */
@@ -532,7 +553,7 @@ CVE_2022_0669_more_descriptors_than_belong(void **state)
 			for (int i = 0; i < n; i++)
 				msg.fds[msg.nfds++] = fe.memfd;
 			assert_int_equal(fe_send(&fe, &msg), -EPROTO);
-			assert_int_equal(fe_next_fd(), next);
+			assert_int_equal(unit_open_fds(), next);
 		}
 	}
 	recorder_end(&fe);
@@ -543,6 +564,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(region_travels_from_one_back_end_to_the_next),
+		cmocka_unit_test(a_stopped_ring_of_an_application_keeps_what_is_in_flight),
 		cmocka_unit_test(packed_functions_follow_the_ring),
 		cmocka_unit_test(nothing_is_tracked_unless_it_was_agreed_on),
 		cmocka_unit_test(packed_network_ring_goes_on_where_the_region_says),

@@ -360,6 +360,7 @@ numbers_outside_of_the_ring_are_refused(void **state)
 	assert_int_equal(vhost_inflight_recover_packed(&fl, ring, &base), 0);
 	assert_int_equal(vhost_inflight_take_packed(&fl, ring, SIZE, 0, &entry), -1);
 	assert_int_equal(vhost_inflight_take_packed(&fl, ring, 0, SIZE, &entry), -1);
+	assert_int_equal(vhost_inflight_take_packed(&fl, ring, SIZE - 1, SIZE, &entry), -1);
 	assert_int_equal(vhost_inflight_give_packed(&fl, SIZE), -1);
 	assert_int_equal(vhost_inflight_given_packed(&fl, SIZE), -1);
 	fl.packed->old_used_idx = SIZE;

@@ -15,6 +15,7 @@
 #include <cmocka.h>
 
 #include "memory.h"
+#include "unit_fds.h"
 #include "vhost_user_wire.h"
 
 #define PAGE 4096u
@@ -54,15 +55,6 @@ mappings(void)
 		n += strstr(line, "memfd:unit") != NULL;
 	fclose(maps);
 	return n;
-}
-
-static int
-next_fd(void)
-{
-	int fd = dup(0);
-
-	close(fd);
-	return fd;
 }
 
 /* Add to *mem and drop the table it replaces. */
@@ -126,7 +118,7 @@ bad_geometry_is_refused(void **state)
 		{ 0, PAGE, 0, FILE_PAGES * PAGE - PAGE + 1 },
 	};
 	const unsigned int before = mappings();
-	const int fd_before = next_fd();
+	const unsigned int fd_before = unit_open_fds();
 
 	(void)state;
 	for (size_t i = 0; i < RTE_DIM(bad); i++) {
@@ -136,7 +128,7 @@ bad_geometry_is_refused(void **state)
 		assert_null(mem);
 	}
 	assert_int_equal(mappings(), before);
-	assert_int_equal(next_fd(), fd_before);
+	assert_int_equal(unit_open_fds(), fd_before);
 }
 
 static void
@@ -312,7 +304,7 @@ static void
 random_tables_agree_with_a_model(void **state)
 {
 	const unsigned int maps_before = mappings();
-	const int fd_before = next_fd();
+	const unsigned int fd_before = unit_open_fds();
 
 	(void)state;
 	for (unsigned int seed = 1; seed <= 20; seed++) {
@@ -352,7 +344,7 @@ random_tables_agree_with_a_model(void **state)
 		vhost_memory_unmap_missing(mem, NULL);
 	}
 	assert_int_equal(mappings(), maps_before);
-	assert_int_equal(next_fd(), fd_before);
+	assert_int_equal(unit_open_fds(), fd_before);
 }
 
 int

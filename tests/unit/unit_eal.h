@@ -9,11 +9,11 @@
 #ifndef UNIT_EAL_H
 #define UNIT_EAL_H
 
-#include <dirent.h>
-
 #include <rte_common.h>
 #include <rte_eal.h>
 #include <rte_mbuf.h>
+
+#include "unit_fds.h"
 
 /* Sanitizers make a test ten times as long: gcc and clang tell of them in their own ways. */
 #if defined(__SANITIZE_ADDRESS__)
@@ -44,19 +44,6 @@ unit_eal_pool(unsigned int n, uint16_t room)
 	if (unit_eal_setup(NULL) != 0)
 		return NULL;
 	return rte_pktmbuf_pool_create("unit", n, 0, 0, room, SOCKET_ID_ANY);
-}
-
-/** File descriptors that this process has open. */
-static inline unsigned int
-unit_open_fds(void)
-{
-	DIR *fds = opendir("/proc/self/fd");
-	unsigned int n = 0;
-
-	while (readdir(fds) != NULL)
-		n++;
-	closedir(fds);
-	return n;
 }
 
 #endif /* UNIT_EAL_H */

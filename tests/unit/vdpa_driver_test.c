@@ -188,11 +188,12 @@ static void
 doorbells_are_given_and_taken_away(void **state)
 {
 	struct frontend fe;
-	int channel, fd;
+	unsigned int held;
+	int channel;
 
 	(void)state;
 	channel = bring_up(&fe, F_V1 | F_PROTOCOL, F_DOORBELLS);
-	fd = fe_next_fd();
+	held = unit_open_fds();
 	assert_int_equal(rte_vhost_host_notifier_ctrl(fe.dev->vid, RTE_VHOST_QUEUE_ALL, true), 0);
 	for (uint16_t i = 0; i < QUEUES; i++)
 		expect_notifier(channel, i, true);
@@ -201,7 +202,7 @@ doorbells_are_given_and_taken_away(void **state)
 	assert_int_equal(rte_vhost_host_notifier_ctrl(fe.dev->vid, 2, true), 0);
 	expect_notifier(channel, 2, true);
 	expect_silence(channel);
-	assert_int_equal(fe_next_fd(), fd);
+	assert_int_equal(unit_open_fds(), held);
 	close(channel);
 	recorder_end(&fe);
 }

@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -122,11 +123,83 @@ every_row_is_coherent(void **state)
 	}
 }
 
+/* What the vhost-user specification says of each request, in its numbers. */
+static const struct {
+	uint32_t request;
+	uint16_t size_min, size_max;
+	enum vhost_user_fds fds;
+	enum vhost_user_ring ring;
+	uint8_t protocol_feature;
+} specified[] = {
+	{ 1, 0, 0, FDS_NONE, RING_NONE, NO_PROTOCOL_FEATURE },
+	{ 2, 8, 8, FDS_NONE, RING_NONE, NO_PROTOCOL_FEATURE },
+	{ 3, 0, 0, FDS_NONE, RING_NONE, NO_PROTOCOL_FEATURE },
+	{ 4, 0, 0, FDS_NONE, RING_NONE, NO_PROTOCOL_FEATURE },
+	{ 5, 8, 8 + 8 * 32, FDS_REGIONS, RING_NONE, NO_PROTOCOL_FEATURE },
+	{ 6, 16, 16, FDS_ONE, RING_NONE, 1 },
+	{ 7, 0, 0, FDS_ONE, RING_NONE, NO_PROTOCOL_FEATURE },
+	{ 8, 8, 8, FDS_NONE, RING_IN_STATE, NO_PROTOCOL_FEATURE },
+	{ 9, 40, 40, FDS_NONE, RING_IN_ADDR, NO_PROTOCOL_FEATURE },
+	{ 10, 8, 8, FDS_NONE, RING_IN_STATE, NO_PROTOCOL_FEATURE },
+	{ 11, 8, 8, FDS_NONE, RING_IN_STATE, NO_PROTOCOL_FEATURE },
+	{ 12, 8, 8, FDS_VRING, RING_IN_U64, NO_PROTOCOL_FEATURE },
+	{ 13, 8, 8, FDS_VRING, RING_IN_U64, NO_PROTOCOL_FEATURE },
+	{ 14, 8, 8, FDS_VRING, RING_IN_U64, NO_PROTOCOL_FEATURE },
+	{ 15, 0, 0, FDS_NONE, RING_NONE, NO_PROTOCOL_FEATURE },
+	{ 16, 8, 8, FDS_NONE, RING_NONE, NO_PROTOCOL_FEATURE },
+	{ 17, 0, 0, FDS_NONE, RING_NONE, 0 },
+	{ 18, 8, 8, FDS_NONE, RING_IN_STATE, NO_PROTOCOL_FEATURE },
+	{ 19, 8, 8, FDS_NONE, RING_NONE, 2 },
+	{ 20, 8, 8, FDS_NONE, RING_NONE, 4 },
+	{ 21, 0, 0, FDS_ONE, RING_NONE, 5 },
+	{ 22, 32, 32, FDS_NONE, RING_NONE, NO_PROTOCOL_FEATURE },
+	{ 24, 12, 12 + 256, FDS_NONE, RING_NONE, 9 },
+	{ 25, 12, 12 + 256, FDS_NONE, RING_NONE, 9 },
+	{ 28, 0, 0, FDS_NONE, RING_NONE, 8 },
+	{ 29, 0, 0, FDS_NONE, RING_NONE, 8 },
+	{ 30, 0, 0, FDS_NONE, RING_NONE, 8 },
+	{ 31, 20, 24, FDS_NONE, RING_NONE, 12 },
+	{ 32, 20, 24, FDS_ONE, RING_NONE, 12 },
+	{ 34, 0, 0, FDS_NONE, RING_NONE, 13 },
+	{ 36, 0, 0, FDS_NONE, RING_NONE, 15 },
+	{ 37, 8, 40, FDS_OPTIONAL, RING_NONE, 15 },
+	{ 38, 40, 40, FDS_OPTIONAL, RING_NONE, 15 },
+	{ 39, 8, 8, FDS_NONE, RING_NONE, 16 },
+	{ 40, 0, 0, FDS_NONE, RING_NONE, 16 },
+	{ 42, 8, 8, FDS_ONE, RING_NONE, 19 },
+	{ 43, 0, 0, FDS_NONE, RING_NONE, 19 },
+};
+
+static void
+rows_are_what_the_specification_says(void **state)
+{
+	size_t i = 0;
+
+	(void)state;
+	for (uint32_t request = 0; request < EVERY_REQUEST; request++) {
+		const struct vhost_user_rule *rule = vhost_user_rule(request);
+
+		if (i == RTE_DIM(specified) || specified[i].request != request) {
+			assert_null(rule);
+			continue;
+		}
+		assert_non_null(rule);
+		print_message("%s\n", vhost_user_request_name(request));
+		assert_int_equal(rule->size_min, specified[i].size_min);
+		assert_int_equal(rule->size_max, specified[i].size_max);
+		assert_int_equal(rule->fds, specified[i].fds);
+		assert_int_equal(rule->ring, specified[i].ring);
+		assert_int_equal(rule->protocol_feature, specified[i].protocol_feature);
+		i++;
+	}
+	assert_int_equal(i, RTE_DIM(specified));
+}
+
 static void
 wrong_size_ends_the_connection(void **state)
 {
 	struct frontend *fe = *state;
-	const int before = fe_next_fd();
+	const unsigned int before = unit_open_fds();
 
 	negotiate(fe);
 	for (uint32_t i = 0; i < EVERY_REQUEST; i++) {
@@ -144,14 +217,14 @@ wrong_size_ends_the_connection(void **state)
 			assert_no_answer(fe);
 		}
 	}
-	assert_int_equal(fe_next_fd(), before);
+	assert_int_equal(unit_open_fds(), before);
 }
 
 static void
 wrong_number_of_descriptors_ends_the_connection(void **state)
 {
 	struct frontend *fe = *state;
-	const int before = fe_next_fd();
+	const unsigned int before = unit_open_fds();
 
 	negotiate(fe);
 	for (uint32_t i = 0; i < EVERY_REQUEST; i++) {
@@ -177,7 +250,7 @@ wrong_number_of_descriptors_ends_the_connection(void **state)
 			assert_int_equal(fe_send(fe, &msg), -EPROTO);
 		}
 	}
-	assert_int_equal(fe_next_fd(), before);
+	assert_int_equal(unit_open_fds(), before);
 }
 
 static void
@@ -324,6 +397,7 @@ values_out_of_range_are_refused(void **state)
 	assert_int_equal(fe_set_u64(fe, VHOST_USER_NET_SET_MTU, 65536), -EINVAL);
 	assert_int_equal(fe_set_u64(fe, VHOST_USER_NET_SET_MTU, 68), 0);
 	assert_int_equal(fe_set_u64(fe, VHOST_USER_SET_STATUS, 256), -EPROTO);
+	assert_int_equal(fe_set_backend_fd(fe, fe->memfd), -EPROTO);
 }
 
 static void
@@ -349,9 +423,14 @@ config_space_accesses_are_bounded(void **state)
 	}
 
 	/* There is no configuration space without a vDPA device: an answer without content. */
-	struct vhost_user_message msg = fe_message(VHOST_USER_GET_CONFIG,
+	struct vhost_user_message msg = fe_message(VHOST_USER_SET_CONFIG,
 		VHOST_USER_CONFIG_HEADER_SIZE + 6);
 
+	msg.payload.config.size = 6;
+	assert_int_equal(fe_send(fe, &msg), -ENOTSUP);
+	msg.payload.config.flags = 2;
+	assert_int_equal(fe_send(fe, &msg), -EPROTO);
+	msg = fe_message(VHOST_USER_GET_CONFIG, VHOST_USER_CONFIG_HEADER_SIZE + 6);
 	msg.payload.config.size = 6;
 	assert_int_equal(fe_send(fe, &msg), 0);
 	assert_int_equal(fe_answer(fe, &msg), 1);
@@ -362,7 +441,7 @@ static void
 memory_tables_are_all_or_nothing(void **state)
 {
 	struct frontend *fe = *state;
-	const int before = fe_next_fd();
+	const unsigned int before = unit_open_fds();
 	const unsigned int maps = fe_mappings();
 	struct vhost_user_message msg;
 
@@ -384,16 +463,15 @@ memory_tables_are_all_or_nothing(void **state)
 		assert_int_equal(fe_send(fe, &msg), -EPROTO);
 		assert_null(fe->dev->mem);
 		assert_int_equal(fe_mappings(), maps);
-		assert_int_equal(fe_next_fd(), before);
+		assert_int_equal(unit_open_fds(), before);
 	}
 	/* A table larger than what came, and an empty one. */
-	msg = fe_message(VHOST_USER_SET_MEM_TABLE, 8 + sizeof(struct vhost_user_region) - 1);
-	msg.payload.mem_table.nregions = 1;
-	msg.fds[msg.nfds++] = fe->memfd;
+	msg = fe_memory_message(fe->memfd, FE_MEMORY_SIZE);
+	msg.header.size--;
 	assert_int_equal(fe_send(fe, &msg), -EPROTO);
 	msg = fe_message(VHOST_USER_SET_MEM_TABLE, 8);
 	assert_int_equal(fe_send(fe, &msg), -EPROTO);
-	assert_int_equal(fe_next_fd(), before);
+	assert_int_equal(unit_open_fds(), before);
 
 	/* One that is there twice is as wrong where there are as many regions already. */
 	for (uint64_t twice = 0; twice < 2; twice++) {
@@ -432,7 +510,8 @@ regions_are_added_and_removed_one_by_one(void **state)
 {
 	struct frontend *fe = *state;
 	struct vhost_user_message msg;
-	const int before = fe_next_fd();
+	const unsigned int before = unit_open_fds();
+	int other;
 
 	negotiate(fe);
 	assert_true(fe_get_u64(fe, VHOST_USER_GET_MAX_MEM_SLOTS) >= 32);
@@ -449,6 +528,18 @@ regions_are_added_and_removed_one_by_one(void **state)
 	msg.payload.mem_reg.region.mmap_offset = FE_RING_SPACE;
 	msg.payload.mem_reg.region.size /= 2;
 	assert_int_equal(fe_send(fe, &msg), -EPROTO);
+	/* So is the same place with another file, without any, and half of a region. */
+	other = memfd_create("other", MFD_CLOEXEC);
+	assert_int_equal(ftruncate(other, FE_MEMORY_SIZE), 0);
+	msg = region_message(fe, VHOST_USER_ADD_MEM_REG, 0, false);
+	msg.fds[msg.nfds++] = other;
+	assert_int_equal(fe_send(fe, &msg), -EPROTO);
+	close(other);
+	msg = region_message(fe, VHOST_USER_ADD_MEM_REG, 32 * FE_RING_SPACE, false);
+	assert_int_equal(fe_send(fe, &msg), -EPROTO);
+	msg = region_message(fe, VHOST_USER_ADD_MEM_REG, 32 * FE_RING_SPACE, true);
+	msg.header.size--;
+	assert_int_equal(fe_send(fe, &msg), -EPROTO);
 
 	for (uint64_t i = 0; i < 32; i++) {
 		msg = region_message(fe, VHOST_USER_REM_MEM_REG, i * FE_RING_SPACE, i % 2 == 0);
@@ -459,7 +550,7 @@ regions_are_added_and_removed_one_by_one(void **state)
 	msg = region_message(fe, VHOST_USER_REM_MEM_REG, 0, false);
 	assert_int_equal(fe_send(fe, &msg), 0);
 	assert_int_equal(fe_send(fe, &msg), -ENOENT);
-	assert_int_equal(fe_next_fd(), before);
+	assert_int_equal(unit_open_fds(), before);
 }
 
 static void
@@ -535,7 +626,7 @@ log_is_mapped_and_replaced(void **state)
 	for (int i = 0; i < 3; i++) {
 		struct vhost_user_message msg = fe_message(VHOST_USER_SET_LOG_BASE,
 			sizeof(struct vhost_user_log));
-		const int before = fe_next_fd();
+		const unsigned int before = unit_open_fds();
 
 		msg.payload.log.mmap_size = 4096;
 		msg.payload.log.mmap_offset = 100 * i;
@@ -547,7 +638,7 @@ log_is_mapped_and_replaced(void **state)
 		assert_int_equal(size, 4096);
 		fe->memory[100 * i + 7] = (uint8_t)(40 + i);
 		assert_int_equal(((uint8_t *)(uintptr_t)base)[7], 40 + i);
-		assert_int_equal(fe_next_fd(), before);
+		assert_int_equal(unit_open_fds(), before);
 		assert_int_equal(fe_mappings(), 2);
 	}
 
@@ -650,7 +741,7 @@ static void
 random_messages_do_no_harm(void **state)
 {
 	struct frontend *fe = *state;
-	const int before = fe_next_fd();
+	const unsigned int before = unit_open_fds();
 	unsigned int served = 0;
 
 	srandom(1);
@@ -680,7 +771,7 @@ random_messages_do_no_harm(void **state)
 	}
 	assert_true(served > 1000);
 	vhost_device_destroy(fe->dev);
-	assert_int_equal(fe_next_fd(), before);
+	assert_int_equal(unit_open_fds(), before);
 	assert_int_equal(fe_mappings(), 1);
 	fe->dev = new_device();
 }
@@ -690,6 +781,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_row_is_coherent),
+		cmocka_unit_test(rows_are_what_the_specification_says),
 		cmocka_unit_test(wrong_size_ends_the_connection),
 		cmocka_unit_test(wrong_number_of_descriptors_ends_the_connection),
 		cmocka_unit_test(ring_that_does_not_exist_ends_the_connection),

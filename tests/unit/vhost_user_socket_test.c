@@ -252,11 +252,11 @@ static void
 front_end_may_leave_after_any_message(void **state)
 {
 	struct frontend fe[20];
-	int fds;
+	unsigned int fds;
 
 	(void)state;
 	serve(path, 0);
-	fds = fe_next_fd();
+	fds = unit_open_fds();
 	for (int round = 0; round < 1000; round += RTE_DIM(fe)) {
 		for (size_t i = 0; i < RTE_DIM(fe); i++)
 			say_and_leave(&fe[i], round + (int)i);
@@ -273,7 +273,7 @@ front_end_may_leave_after_any_message(void **state)
 	assert_int_equal(fe_mappings(), 0);
 	/* The listening socket is gone as well. */
 	vhost_aside_settle();
-	assert_true(fe_next_fd() <= fds);
+	assert_true(unit_open_fds() <= fds);
 }
 
 static void
@@ -652,13 +652,14 @@ crowd_on_one_socket_leaves_room_on_others(void **state)
 {
 	struct frontend fe;
 	int crowd[VHOST_USER_CONNECTIONS_MAX];
-	int fds, refused;
+	unsigned int fds;
+	int refused;
 	char end;
 
 	(void)state;
 	serve(path, 0);
 	serve(other_path, 0);
-	fds = fe_next_fd();
+	fds = unit_open_fds();
 	for (size_t i = 0; i < RTE_DIM(crowd); i++)
 		crowd[i] = fe_connect(path);
 	refused = fe_connect(path);
@@ -679,7 +680,7 @@ crowd_on_one_socket_leaves_room_on_others(void **state)
 	/* The callback comes before the last descriptor is closed. */
 	event_loop_run(vhost_user_event_loop(), nothing, NULL);
 	vhost_aside_settle();
-	assert_true(fe_next_fd() <= fds);
+	assert_true(unit_open_fds() <= fds);
 	assert_int_equal(rte_vhost_driver_unregister(other_path), 0);
 	assert_int_equal(rte_vhost_driver_unregister(path), 0);
 }

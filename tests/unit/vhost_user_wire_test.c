@@ -14,6 +14,7 @@
 
 #include <cmocka.h>
 
+#include "unit_fds.h"
 #include "vhost_user_wire.h"
 
 #define HEADER_SIZE sizeof(struct vhost_user_header)
@@ -22,16 +23,6 @@ struct pair {
 	int a; /* sends */
 	int b; /* receives */
 };
-
-/* Lowest free descriptor: grows when something leaks. */
-static int
-next_fd(void)
-{
-	int fd = dup(0);
-
-	close(fd);
-	return fd;
-}
 
 static int
 setup(void **state)
@@ -77,7 +68,7 @@ message_and_its_descriptors_arrive(void **state)
 	struct vhost_user_message out = message(VHOST_USER_SET_MEM_TABLE,
 		sizeof(out.payload.mem_table));
 	struct vhost_user_message in;
-	const int before = next_fd();
+	const unsigned int before = unit_open_fds();
 	uint64_t value;
 
 	for (int i = 0; i < VHOST_USER_MEM_TABLE_MAX; i++)
@@ -95,7 +86,7 @@ message_and_its_descriptors_arrive(void **state)
 		assert_int_equal(value, i + 1);
 	}
 	vhost_user_message_close_fds(&in);
-	assert_int_equal(next_fd(), before);
+	assert_int_equal(unit_open_fds(), before);
 }
 
 static void
@@ -219,7 +210,7 @@ payload_larger_than_any_is_refused(void **state)
 	struct pair *p = *state;
 	const uint32_t sizes[] = { sizeof(union vhost_user_payload) + 1, 65536, INT32_MAX,
 		(uint32_t)INT32_MAX + 1, UINT32_MAX };
-	const int before = next_fd();
+	const unsigned int before = unit_open_fds();
 
 	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
 		struct vhost_user_header header = { VHOST_USER_SET_CONFIG, VHOST_USER_VERSION,
@@ -230,7 +221,7 @@ payload_larger_than_any_is_refused(void **state)
 		assert_int_equal(vhost_user_receive(p->b, &in), -EPROTO);
 		assert_int_equal(in.nfds, 0);
 	}
-	assert_int_equal(next_fd(), before);
+	assert_int_equal(unit_open_fds(), before);
 }
 
 /* Send raw bytes with n copies of one descriptor. */
@@ -261,19 +252,19 @@ more_descriptors_than_fit_are_refused_and_closed(void **state)
 	struct pair *p = *state;
 	struct vhost_user_message out = message(VHOST_USER_SET_FEATURES, sizeof(uint64_t));
 	struct vhost_user_message in;
-	const int before = next_fd();
+	const unsigned int before = unit_open_fds();
 
 	for (int n = VHOST_USER_MEM_TABLE_MAX + 1; n <= 64; n++) {
 		send_with_fds(p->a, &out, HEADER_SIZE, n);
 		assert_int_equal(vhost_user_receive(p->b, &in), -EPROTO);
-		assert_int_equal(next_fd(), before);
+		assert_int_equal(unit_open_fds(), before);
 	}
 
 	/* In pieces, each of which would fit. */
 	send_with_fds(p->a, &out, 1, VHOST_USER_MEM_TABLE_MAX);
 	send_with_fds(p->a, (char *)&out + 1, 1, 1);
 	assert_int_equal(vhost_user_receive(p->b, &in), -EPROTO);
-	assert_int_equal(next_fd(), before);
+	assert_int_equal(unit_open_fds(), before);
 }
 
 /* Whichever of them are there when one is received, and in whatever pieces they come. */
@@ -285,7 +276,7 @@ descriptors_taken_ahead_stay_with_their_message(void **state)
 	struct vhost_user_message out = message(VHOST_USER_SET_FEATURES, sizeof(uint64_t));
 	struct vhost_user_ahead ahead = { 0 };
 	struct vhost_user_message in;
-	const int before = next_fd();
+	const unsigned int before = unit_open_fds();
 	uint32_t have = 0;
 
 	for (size_t first = HEADER_SIZE - 1; first <= HEADER_SIZE + 1; first++) {
@@ -309,7 +300,7 @@ descriptors_taken_ahead_stay_with_their_message(void **state)
 		have = 0;
 		assert_int_equal(vhost_user_receive_safely(p->b, &in, &have, &ahead), -EAGAIN);
 		assert_int_equal(ahead.n, 0);
-		assert_int_equal(next_fd(), before);
+		assert_int_equal(unit_open_fds(), before);
 	}
 
 	/* More than belong to any of them, at once and in pieces. */
@@ -320,7 +311,7 @@ descriptors_taken_ahead_stay_with_their_message(void **state)
 		have = 0;
 		assert_int_equal(vhost_user_receive_safely(p->b, &in, &have, &ahead), -EPROTO);
 		vhost_user_ahead_close(&ahead);
-		assert_int_equal(next_fd(), before);
+		assert_int_equal(unit_open_fds(), before);
 	}
 }
 
@@ -331,7 +322,7 @@ descriptors_of_a_truncated_message_are_closed(void **state)
 	struct vhost_user_message out = message(VHOST_USER_SET_FEATURES, sizeof(uint64_t));
 	struct vhost_user_message in;
 	uint32_t have = 0;
-	const int before = next_fd();
+	const unsigned int before = unit_open_fds();
 
 	send_with_fds(p->a, &out, HEADER_SIZE + 1, 3);
 	assert_int_equal(vhost_user_receive_part(p->b, &in, &have), -EAGAIN);
@@ -339,7 +330,7 @@ descriptors_of_a_truncated_message_are_closed(void **state)
 	assert_int_equal(vhost_user_receive_part(p->b, &in, &have), -EPROTO);
 	assert_int_equal(in.nfds, 0);
 	assert_int_equal(have, 0);
-	assert_int_equal(next_fd(), before);
+	assert_int_equal(unit_open_fds(), before);
 }
 
 static void

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+/**
+ * @file
+ * What a test looks at to see whether descriptors leak. All of them are counted: the lowest number that is
+ * free tells nothing of those that leak above others which were closed.
+ */
+
+#ifndef UNIT_FDS_H
+#define UNIT_FDS_H
+
+#include <dirent.h>
+
+/** File descriptors that this process has open. */
+static inline unsigned int
+unit_open_fds(void)
+{
+	DIR *fds = opendir("/proc/self/fd");
+	unsigned int n = 0;
+
+	while (readdir(fds) != NULL)
+		n++;
+	closedir(fds);
+	return n;
+}
+
+#endif /* UNIT_FDS_H */
