@@ -118,6 +118,12 @@ may_burst(const struct vhost_vring *vr)
 	return vr->running && vr->mem != NULL && !vr->broken;
 }
 
+bool
+vhost_net_owes_frame(const struct vhost_vring *vr)
+{
+	return (vr->flags & VHOST_VRING_ANNOUNCE) != 0 && may_burst(vr);
+}
+
 /** One burst of the ring's function; @return true if it ended behind a frame that it dropped. */
 static __rte_always_inline bool
 enqueue_some(struct vhost_vring *vr, struct rte_mbuf **pkts, uint16_t n, uint16_t *done)

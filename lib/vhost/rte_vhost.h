@@ -698,7 +698,9 @@ uint16_t rte_vhost_dequeue_burst(int vid, uint16_t queue_id, struct rte_mempool 
  * Tell how many buffers the driver has made available and nobody took yet.
  * @param vid device
  * @param queue_id virtqueue
- * @return the number; 0 if there is no such vid or virtqueue, or a burst is at work on it now
+ *
+ * Waits for a burst that is at work on the virtqueue.
+ * @return the number; 0 if there is no such vid or virtqueue
  */
 uint16_t rte_vhost_avail_entries(int vid, uint16_t queue_id);
 
@@ -706,7 +708,8 @@ uint16_t rte_vhost_avail_entries(int vid, uint16_t queue_id);
  * As rte_vhost_avail_entries(), of a virtqueue that the guest transmits on.
  * @param vid device
  * @param qid virtqueue
- * @return as there; 0 for any other virtqueue
+ * @return as there, and one more if a frame that tells where the guest is waits to be taken; 0 for any
+ *   other virtqueue
  */
 uint32_t rte_vhost_rx_queue_count(int vid, uint16_t qid);
 

@@ -23,30 +23,36 @@ queue_of(int vid, uint16_t index)
 	return dev == NULL ? NULL : vhost_device_find_queue(dev, index);
 }
 
-/* Entries that the driver offers; 0 when a burst is at work, which is about to use them. */
-static uint16_t
-available(int vid, uint16_t index)
+/*
+ * Not without the claim: whoever asks for kicks looks here what came before them, and sleeps if that is
+ * nothing.
+ */
+uint16_t
+rte_vhost_avail_entries(int vid, uint16_t queue_id)
 {
-	struct vhost_queue *q = queue_of(vid, index);
+	struct vhost_queue *q = queue_of(vid, queue_id);
 	uint16_t n;
 
-	if (q == NULL || !vhost_vring_try_claim(&q->vring))
+	if (q == NULL)
 		return 0;
+	vhost_vring_claim(&q->vring);
 	n = vhost_vring_available(&q->vring);
 	vhost_vring_release(&q->vring);
 	return n;
 }
 
-uint16_t
-rte_vhost_avail_entries(int vid, uint16_t queue_id)
-{
-	return available(vid, queue_id);
-}
-
 uint32_t
 rte_vhost_rx_queue_count(int vid, uint16_t qid)
 {
-	return qid & 1 ? available(vid, qid) : 0;
+	struct vhost_queue *q = queue_of(vid, qid);
+	uint32_t n;
+
+	if (q == NULL || (qid & 1) == 0)
+		return 0;
+	vhost_vring_claim(&q->vring);
+	n = (uint32_t)vhost_vring_available(&q->vring) + vhost_net_owes_frame(&q->vring);
+	vhost_vring_release(&q->vring);
+	return n;
 }
 
 /* --- Notifications ------------------------------------------------------------------------- */

@@ -8,6 +8,7 @@
 
 #include <rte_ether.h>
 
+#include "device_queue.h"
 #include "vdpa.h"
 #include "vhost_log.h"
 #include "vhost_user_dispatch.h"
@@ -168,6 +169,7 @@ announce_guest(struct vhost_device *dev, const uint8_t *mac)
 	if (!dev->builtin_net || q == NULL)
 		return -ENOTSUP;
 	vhost_vring_announce(&q->vring, mac);
+	vhost_queue_wake(q);
 	return 0;
 }
 

@@ -346,6 +346,9 @@ void vhost_vring_claim(struct vhost_vring *vr);
  */
 uint16_t vhost_net_enqueue(struct vhost_vring *vr, struct rte_mbuf **pkts, uint16_t n);
 
+/** Will the next vhost_net_dequeue() give out a frame that tells where the guest is? With the claim. */
+bool vhost_net_owes_frame(const struct vhost_vring *vr);
+
 /**
  * Take frames that the guest sends. Each is copied into mbufs from @a pool that are the caller's
  * to free. A malformed frame is consumed, counted and skipped. While @a pool is empty, frames stay

@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include <linux/virtio_config.h>
@@ -97,6 +98,7 @@ guest_is_announced_once(void **state)
 	const struct rte_arp_hdr *arp;
 	struct rte_mbuf *pkts[4];
 	struct frontend fe;
+	eventfd_t kicks;
 
 	(void)state;
 	begin(&fe, vhost_user_net_features, true);
@@ -105,12 +107,17 @@ guest_is_announced_once(void **state)
 	assert_int_equal(fe_set_features(&fe, F_V1), 0);
 	start(&fe);
 	assert_int_equal(rte_vhost_dequeue_burst(fe.dev->vid, 1, pool, pkts, 4), 0);
+	eventfd_read(fe.kick[1], &kicks);
 	assert_int_equal(send_rarp(&fe), 0);
+	/* Whoever sleeps is woken, and whoever is about to finds that a frame waits. */
+	assert_int_equal(eventfd_read(fe.kick[1], &kicks), 0);
+	assert_int_equal(rte_vhost_rx_queue_count(fe.dev->vid, 1), 1);
 	/* Not lost when features change. */
 	assert_int_equal(fe_set_features(&fe, F_V1 | FEATURE(VHOST_F_LOG_ALL)), 0);
 	assert_int_equal(rte_vhost_dequeue_burst(fe.dev->vid, 1, pool, pkts, 0), 0);
 	assert_int_equal(rte_vhost_dequeue_burst(fe.dev->vid, 1, pool, pkts, 4), 1);
 	assert_int_equal(rte_vhost_dequeue_burst(fe.dev->vid, 1, pool, pkts + 1, 3), 0);
+	assert_int_equal(rte_vhost_rx_queue_count(fe.dev->vid, 1), 0);
 
 	eth = rte_pktmbuf_mtod(pkts[0], const struct rte_ether_hdr *);
 	arp = (const struct rte_arp_hdr *)(eth + 1);

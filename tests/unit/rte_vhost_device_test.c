@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 #include <errno.h>
+#include <pthread.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -127,6 +129,54 @@ late_use_of_a_number_finds_nothing(void **state)
 	}
 }
 
+struct question {
+	pthread_t thread;
+	int vid;
+	bool asked;
+	uint32_t answer;
+};
+
+static void *
+ask(void *arg)
+{
+	struct question *q = arg;
+
+	__atomic_store_n(&q->asked, true, __ATOMIC_RELEASE);
+	q->answer = rte_vhost_rx_queue_count(q->vid, 1);
+	return NULL;
+}
+
+/* Whoever takes a zero for an answer goes to sleep. */
+static void
+frames_that_wait_are_counted_whoever_has_the_ring(void **state)
+{
+	const struct vhost_device_config cfg = config();
+	struct question q = { 0 };
+	struct vring_avail *avail;
+	struct frontend fe;
+
+	(void)state;
+	begin(&fe, &cfg);
+	assert_int_equal(fe_set_features(&fe, 0), 0);
+	assert_int_equal(fe_set_memory(&fe), 0);
+	assert_int_equal(fe_setup_ring(&fe, 0), 0);
+	assert_int_equal(fe_setup_ring(&fe, 1), 0);
+	avail = fe.dev->queues[1]->vring.avail;
+	__atomic_store_n(&avail->idx, 3, __ATOMIC_RELEASE);
+	q.vid = fe.dev->vid;
+	vhost_vring_claim(&fe.dev->queues[1]->vring);
+	assert_int_equal(pthread_create(&q.thread, NULL, ask, &q), 0);
+	while (!__atomic_load_n(&q.asked, __ATOMIC_ACQUIRE))
+		sched_yield();
+	/* On its way: what it meets is most likely the ring in our hands. */
+	for (int i = 0; i < 1000; i++)
+		sched_yield();
+	vhost_vring_release(&fe.dev->queues[1]->vring);
+	pthread_join(q.thread, NULL);
+	assert_int_equal(q.answer, 3);
+	end(&fe);
+}
+
 static void
 statistics_have_names(void **state)
 {
@@ -212,6 +262,7 @@ main(void)
 		cmocka_unit_test(every_queue_pair_can_be_used),
 		cmocka_unit_test(numbers_run_out_and_come_back),
 		cmocka_unit_test(late_use_of_a_number_finds_nothing),
+		cmocka_unit_test(frames_that_wait_are_counted_whoever_has_the_ring),
 		cmocka_unit_test(statistics_have_names),
 		cmocka_unit_test(applications_log_what_they_write),
 	};
