@@ -155,6 +155,20 @@ def two_pairs(workspace: Workspace) -> None:
     command("ip", "netns", "del", NETNS)
 
 
+def carrier_follows(workspace: Workspace) -> None:
+    """The interface has one while the port is started, from the beginning on."""
+    testpmd = Testpmd(workspace, "carrier", ours(), 0,
+                      [vdev("net_virtio_user0", path=VHOST_NET, iface=HERE, queues=2)],
+                      ["--disable-device-start"], [])
+    carrier = Path(f"/sys/class/net/{HERE}/carrier")
+    command("ip", "link", "set", HERE, "up")
+    for line, wanted in (("show port info 0", "0"), ("port start 0", "1"), ("port stop 0", "0")):
+        testpmd.command(line)
+        got = carrier.read_text(encoding="ascii").strip()
+        check(got == wanted, f"carrier {wanted} after '{line}', got {got}")
+    testpmd.quit()
+
+
 def what_cannot_be(workspace: Workspace) -> None:
     command("ip", "tuntap", "add", HERE, "mode", "tap")
     refused(workspace, VHOST_NET, rf"interface '{HERE}': Invalid argument: .* multi_queue",
@@ -166,4 +180,4 @@ def what_cannot_be(workspace: Workspace) -> None:
 
 
 if __name__ == "__main__":
-    run(one_pair, one_receive_queue, two_pairs, what_cannot_be)
+    run(one_pair, one_receive_queue, two_pairs, carrier_follows, what_cannot_be)

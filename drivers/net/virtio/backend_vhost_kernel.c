@@ -111,11 +111,14 @@ vk_connect(struct virtio_user *u)
 	}
 	if (ret == 0 && u->args.mac_given)
 		ret = virtio_tap_set_mac(u->dev.name, v->pair[0].tap, &u->args.mac);
-	if (ret < 0)
+	if (ret < 0) {
 		vk_disconnect(u);
-	else
-		VIRTIO_LOG(NOTICE, "%s: frames go through interface %s", u->dev.name, v->interface);
-	return ret;
+		return ret;
+	}
+	/* Whoever opens one of its queues turns it on. */
+	virtio_tap_carrier(v->pair[0].tap, false);
+	VIRTIO_LOG(NOTICE, "%s: frames go through interface %s", u->dev.name, v->interface);
+	return 0;
 }
 
 static void
