@@ -394,6 +394,7 @@ static void
 a_port_starts_only_with_queues_that_are_set_up(void **state)
 {
 	const struct rte_eth_conf conf = { 0 };
+	struct rte_eth_burst_mode mode;
 
 	(void)state;
 	configure(0, 0);
@@ -408,6 +409,9 @@ a_port_starts_only_with_queues_that_are_set_up(void **state)
 		if (which == 0)
 			virtio_ethdev_tx_queue_release(&rte_eth_devices[port], 0);
 		assert_int_equal(rte_eth_dev_start(port), -EINVAL);
+		assert_int_equal(which == 0 ? rte_eth_tx_burst_mode_get(port, 0, &mode) :
+					      rte_eth_rx_burst_mode_get(port, QUEUES - 1, &mode),
+			-EINVAL);
 	}
 	assert_int_equal(rte_eth_rx_queue_setup(port, QUEUES - 1, 64, 0, NULL, pool), 0);
 	assert_int_equal(rte_eth_dev_start(port), 0);

@@ -373,6 +373,9 @@ virtio_ethdev_txq_info(struct rte_eth_dev *eth, uint16_t id, struct rte_eth_txq_
 static int
 burst_mode(const struct virtio_queue *q, struct rte_eth_burst_mode *mode)
 {
+	/* ethdev does not ask whether it was set up. */
+	if (q == NULL)
+		return -EINVAL;
 	if (q->burst_id == 0)
 		return -EAGAIN;
 	snprintf(mode->info, sizeof(mode->info), "%s%s", virtio_burst_name(q), virtio_burst_isa(q));
