@@ -117,7 +117,9 @@ connect_to(struct frontend *fe, const char *at)
 	fe_init(fe, fe_connect(at), NULL);
 	assert_int_equal(fe_set_u64(fe, VHOST_USER_SET_PROTOCOL_FEATURES,
 				 FEATURE(VHOST_USER_PF_REPLY_ACK) | FEATURE(VHOST_USER_PF_MQ) |
-					 FEATURE(VHOST_USER_PF_CONFIGURE_MEM_SLOTS)),
+					 FEATURE(VHOST_USER_PF_CONFIGURE_MEM_SLOTS) |
+					 FEATURE(VHOST_USER_PF_BACKEND_REQ) |
+					 FEATURE(VHOST_USER_PF_DEVICE_STATE)),
 		0);
 }
 
@@ -272,7 +274,7 @@ mappings_are_left_for_others(void **state)
 {
 	const uint32_t half = VHOST_BUDGET_MAPPINGS / 2;
 	struct rte_vhost_memory *table = calloc(1,
-		sizeof(*table) + (half + 1) * sizeof(table->regions[0]));
+		sizeof(*table) + (VHOST_BUDGET_MAPPINGS + 1) * sizeof(table->regions[0]));
 	struct vhost_device *devs[3];
 
 	(void)state;
@@ -285,8 +287,38 @@ mappings_are_left_for_others(void **state)
 	assert_int_equal(nothing_at_all(NULL, path, &devs[1]), -ENOSPC);
 	assert_non_null(strstr(devs[1]->error, "too many mappings"));
 	assert_int_equal(nothing_at_all(NULL, other_path, &devs[2]), 0);
+	table->nregions = VHOST_BUDGET_MAPPINGS + 1;
+	assert_int_equal(vhost_budget_map(devs[2], 4096, 0), -ENOSPC);
 
 	devs[0]->mem = NULL;
+	for (size_t i = 0; i < RTE_DIM(devs); i++)
+		vhost_device_destroy(devs[i]);
+	free(table);
+}
+
+/* What others have is in no case left for one. */
+static void
+nobody_gets_what_others_have(void **state)
+{
+	struct rte_vhost_memory *table = calloc(1, sizeof(*table) + sizeof(table->regions[0]));
+	struct vhost_device *devs[2];
+
+	(void)state;
+	assert_non_null(table);
+	assert_int_equal(nothing_at_all(NULL, path, &devs[0]), 0);
+	assert_int_equal(nothing_at_all(NULL, other_path, &devs[1]), 0);
+	table->nregions = 1;
+	table->regions[0].mmap_size = VHOST_BUDGET_BYTES / 4 * 3;
+	for (int held_back = 0; held_back < 2; held_back++) {
+		/* Memory that is not used before its faults are served counts as well. */
+		*(held_back ? &devs[0]->postcopy.mem : &devs[0]->mem) = table;
+		assert_int_equal(vhost_budget_map(devs[1], VHOST_BUDGET_BYTES / 8, 0), 0);
+		assert_int_equal(vhost_budget_map(devs[1], VHOST_BUDGET_BYTES / 2, 0), -ENOSPC);
+		devs[0]->mem = devs[0]->postcopy.mem = NULL;
+	}
+	devs[0]->inflight.size = VHOST_BUDGET_INFLIGHT / 4 * 3;
+	assert_int_equal(vhost_budget_inflight(devs[1], VHOST_BUDGET_INFLIGHT / 8), 0);
+	assert_int_equal(vhost_budget_inflight(devs[1], VHOST_BUDGET_INFLIGHT / 2), -ENOSPC);
 	for (size_t i = 0; i < RTE_DIM(devs); i++)
 		vhost_device_destroy(devs[i]);
 	free(table);
@@ -411,6 +443,12 @@ limit_descriptors(void **state)
 }
 
 static int
+limit_to_few(void **state)
+{
+	return limit_to(state, FDS_LIMIT / 2);
+}
+
+static int
 limit_as_usual(void **state)
 {
 	return limit_to(state, 1024);
@@ -423,20 +461,49 @@ unlimit_descriptors(void **state)
 	return teardown(state);
 }
 
+static const uint32_t notifiers[] = { VHOST_USER_SET_VRING_ERR, VHOST_USER_SET_VRING_CALL,
+	VHOST_USER_SET_VRING_KICK };
+
 /* Give away descriptors for each ring until one is refused; @return how many were taken. */
 static unsigned int
-stuff(struct frontend *fe, int fd)
+stuff_with(struct frontend *fe, int fd, const uint32_t *requests, unsigned int kinds)
 {
-	static const uint32_t requests[] = { VHOST_USER_SET_VRING_ERR, VHOST_USER_SET_VRING_CALL,
-		VHOST_USER_SET_VRING_KICK };
 	unsigned int n = 0;
 
 	settle();
-	while (n < RINGS * RTE_DIM(requests) &&
-		notify(fe, requests[n % RTE_DIM(requests)], n / RTE_DIM(requests), fd))
+	while (n < RINGS * kinds && notify(fe, requests[n % kinds], n / kinds, fd))
 		n++;
 	settle();
 	return n;
+}
+
+static unsigned int
+stuff(struct frontend *fe, int fd)
+{
+	return stuff_with(fe, fd, notifiers, RTE_DIM(notifiers));
+}
+
+static bool
+offers_channel(struct frontend *fe, int fd)
+{
+	struct vhost_user_message msg = fe_message(VHOST_USER_SET_BACKEND_REQ_FD, 0);
+
+	msg.fds[msg.nfds++] = fd;
+	return served(fe, &msg);
+}
+
+/* What is refused is only acknowledged so; the request's own answer has more bits. */
+static bool
+offers_state(struct frontend *fe, int fd)
+{
+	struct vhost_user_message msg = fe_message(VHOST_USER_SET_DEVICE_STATE_FD,
+		sizeof(struct vhost_user_device_state));
+
+	msg.header.flags |= VHOST_USER_FLAG_NEED_REPLY;
+	msg.fds[msg.nfds++] = fd;
+	assert_int_equal(fe_send(fe, &msg), 0);
+	assert_int_equal(fe_answer(fe, &msg), 1);
+	return msg.payload.u64 != 1;
 }
 
 static void
@@ -456,6 +523,9 @@ descriptors_are_left_for_others(void **state)
 	while (regions < 100 && plug(&hogs[1], hogs[1].memfd, regions, 4096))
 		regions++;
 	assert_int_equal(regions, 0);
+	assert_false(share(&hogs[1], hogs[1].memfd, FE_MEMORY_SIZE));
+	assert_false(offers_channel(&hogs[1], hogs[1].sock));
+	assert_false(offers_state(&hogs[1], fd));
 	/* What takes the place of another is no more. */
 	assert_true(notify(&hogs[0], VHOST_USER_SET_VRING_CALL, 0, fd));
 	assert_true(is_connected(&hogs[0]) && is_connected(&hogs[1]));
@@ -467,6 +537,26 @@ descriptors_are_left_for_others(void **state)
 	neighbour_goes();
 	for (unsigned int i = 0; i < 3; i++)
 		fe_fini(&hogs[i]);
+	close(fd);
+}
+
+/* Each kind of them counts, whichever a front end sends no end of. */
+static void
+descriptors_of_one_kind_are_left_for_others(void **state)
+{
+	const int fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+
+	(void)state;
+	for (size_t i = 0; i < RTE_DIM(notifiers); i++) {
+		connect_to(&hogs[0], path);
+		assert_in_range(stuff_with(&hogs[0], fd, &notifiers[i], 1), FDS_LIMIT / 8,
+			FDS_LIMIT / 2 - FDS_LIMIT / 2 / VHOST_BUDGET_FDS_PART);
+		assert_true(is_connected(&hogs[0]));
+		neighbour_comes_up();
+		neighbour_goes();
+		fe_fini(&hogs[0]);
+		settle();
+	}
 	close(fd);
 }
 
@@ -512,15 +602,18 @@ begin_message(int sock, int fd)
 	sendmsg(sock, &mh, MSG_NOSIGNAL);
 }
 
+/* @param crowd all of them connect before the first one says anything */
 static void
-messages_that_do_not_end_leave_descriptors_for_others(void **state)
+begin_messages(bool crowd)
 {
 	const int fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	int socks[FDS_LIMIT / (VHOST_USER_MEM_TABLE_MAX + 2)];
 
-	(void)state;
-	for (size_t i = 0; i < RTE_DIM(socks); i++) {
+	for (size_t i = 0; crowd && i < RTE_DIM(socks); i++)
 		socks[i] = fe_connect(path);
+	for (size_t i = 0; i < RTE_DIM(socks); i++) {
+		if (!crowd)
+			socks[i] = fe_connect(path);
 		begin_message(socks[i], fd);
 		event_loop_run(vhost_user_event_loop(), nothing, NULL);
 	}
@@ -531,6 +624,25 @@ messages_that_do_not_end_leave_descriptors_for_others(void **state)
 	close(fd);
 }
 
+static void
+messages_that_do_not_end_leave_descriptors_for_others(void **state)
+{
+	unsigned int before;
+
+	(void)state;
+	assert_int_equal(rte_vhost_driver_unregister(path), 0);
+	settle();
+	before = unit_open_fds();
+	for (int crowd = 0; crowd < 2; crowd++) {
+		serve(path);
+		begin_messages(crowd);
+		assert_int_equal(rte_vhost_driver_unregister(path), 0);
+		settle();
+		assert_int_equal(unit_open_fds(), before);
+	}
+	serve(path);
+}
+
 int
 main(void)
 {
@@ -538,12 +650,15 @@ main(void)
 		cmocka_unit_test_setup_teardown(address_space_is_left_for_others, setup, teardown),
 		cmocka_unit_test_setup_teardown(address_space_comes_back, setup, teardown),
 		cmocka_unit_test_setup_teardown(mappings_are_left_for_others, setup, teardown),
+		cmocka_unit_test_setup_teardown(nobody_gets_what_others_have, setup, teardown),
 		cmocka_unit_test_setup_teardown(inflight_regions_are_left_for_others, setup,
 			teardown),
 		cmocka_unit_test_setup_teardown(no_inflight_region_is_more_than_is_left, setup,
 			teardown),
 		cmocka_unit_test_setup_teardown(descriptors_are_left_for_others, limit_descriptors,
 			unlimit_descriptors),
+		cmocka_unit_test_setup_teardown(descriptors_of_one_kind_are_left_for_others,
+			limit_to_few, unlimit_descriptors),
 		cmocka_unit_test_setup_teardown(a_device_may_have_all_its_queues, limit_as_usual,
 			unlimit_descriptors),
 		cmocka_unit_test_setup_teardown(

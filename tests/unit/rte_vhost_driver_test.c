@@ -19,6 +19,7 @@
 #include <dev_driver.h>
 #include <rte_errno.h>
 
+#include "aside.h"
 #include "frontend.h"
 #include "unit_sockets.h"
 #include "vdpa_driver.h"
@@ -396,6 +397,75 @@ front_end_is_told_of_configuration_changes(void **state)
 	assert_int_equal(rte_vhost_driver_unregister(path), 0);
 }
 
+/* What a front end answers to the next request. */
+struct answer {
+	int fd;
+	uint32_t request, size;
+	uint64_t value;
+	int expected;
+};
+
+static void *
+front_end_answers_so(void *arg)
+{
+	struct answer *a = arg;
+	struct vhost_user_message msg;
+
+	if (vhost_user_receive(a->fd, &msg) != 1)
+		return NULL;
+	msg = fe_message(a->request, a->size);
+	msg.header.flags |= VHOST_USER_FLAG_REPLY;
+	msg.payload.u64 = a->value;
+	/* Descriptors belong to no answer. */
+	msg.fds[0] = a->fd;
+	msg.nfds = 1;
+	return vhost_user_send(a->fd, &msg) == 0 ? arg : NULL;
+}
+
+static void
+only_an_answer_that_says_so_means_success(void **state)
+{
+	struct answer cases[] = {
+		{ .request = VHOST_USER_BACKEND_CONFIG_CHANGE, .size = 8, .expected = 0 },
+		{ .request = VHOST_USER_BACKEND_CONFIG_CHANGE,
+			.size = 8,
+			.value = 1,
+			.expected = -EIO },
+		{ .request = VHOST_USER_BACKEND_CONFIG_CHANGE,
+			.size = 8,
+			.value = UINT64_C(1) << 32,
+			.expected = -EIO },
+		{ .request = VHOST_USER_BACKEND_CONFIG_CHANGE, .size = 4, .expected = -EIO },
+		{ .request = VHOST_USER_BACKEND_CONFIG_CHANGE, .size = 0, .expected = -EIO },
+		{ .request = VHOST_USER_BACKEND_CONFIG_CHANGE, .size = 16, .expected = -EIO },
+		{ .request = VHOST_USER_BACKEND_IOTLB_MSG, .size = 8, .expected = -EIO },
+	};
+	struct frontend fe;
+	unsigned int held;
+	pthread_t thread;
+	int fds[2];
+	void *ok;
+
+	(void)state;
+	agree(&fe, FEATURE(VHOST_USER_PF_REPLY_ACK) | FEATURE(VHOST_USER_PF_BACKEND_REQ));
+	open_channel(&fe, fds);
+	close(fds[1]);
+	vhost_aside_settle();
+	held = unit_open_fds();
+	for (size_t i = 0; i < RTE_DIM(cases); i++) {
+		cases[i].fd = fds[0];
+		assert_int_equal(pthread_create(&thread, NULL, front_end_answers_so, &cases[i]), 0);
+		assert_int_equal(rte_vhost_backend_config_change(app.vid, true), cases[i].expected);
+		pthread_join(thread, &ok);
+		assert_non_null(ok);
+	}
+	vhost_aside_settle();
+	assert_int_equal(unit_open_fds(), held);
+	close(fds[0]);
+	fe_fini(&fe);
+	assert_int_equal(rte_vhost_driver_unregister(path), 0);
+}
+
 static void
 change_configuration(void *arg)
 {
@@ -485,6 +555,7 @@ main(void)
 		cmocka_unit_test_setup(linear_buffers_rule_out_segmentation, setup),
 		cmocka_unit_test_setup(vdpa_device_decides_the_offer_and_may_leave, setup),
 		cmocka_unit_test_setup(front_end_is_told_of_configuration_changes, setup),
+		cmocka_unit_test_setup(only_an_answer_that_says_so_means_success, setup),
 		cmocka_unit_test_setup(configuration_changes_are_not_waited_for_in_the_event_loop,
 			setup),
 		cmocka_unit_test_setup(front_end_that_does_not_read_blocks_nobody, setup),

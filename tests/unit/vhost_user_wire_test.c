@@ -171,6 +171,39 @@ parts_are_collected_without_waiting(void **state)
 	p->a = dup(0);
 }
 
+/* What is left of the last message is no size of this one, until its own has come. */
+static void
+size_is_not_known_before_the_header_is_whole(void **state)
+{
+	struct pair *p = *state;
+	struct vhost_user_message out = message(VHOST_USER_SET_FEATURES, sizeof(uint64_t));
+	const size_t whole = HEADER_SIZE + sizeof(uint64_t);
+	struct {
+		struct vhost_user_message msg;
+		uint8_t behind[4096];
+	} in = { 0 };
+	const uint8_t untouched[sizeof(in.behind)] = { 0 };
+
+	for (size_t first = 1; first < HEADER_SIZE; first++) {
+		uint32_t have = 0;
+
+		assert_int_equal(write(p->a, &out, first), first);
+		in.msg.header.size = first > 8 ? 0 : sizeof(in) - HEADER_SIZE;
+		assert_int_equal(vhost_user_receive_part(p->b, &in.msg, &have), -EAGAIN);
+		assert_int_equal(have, first);
+		assert_int_equal(write(p->a, (char *)&out + first, whole - first), whole - first);
+		for (int i = 0; i < 50; i++)
+			assert_int_equal(write(p->a, &out, whole), whole);
+		for (int i = 0; i < 51; i++) {
+			assert_int_equal(vhost_user_receive_part(p->b, &in.msg, &have), 1);
+			assert_int_equal(have, whole);
+			assert_memory_equal(&in.msg, &out, whole);
+			have = 0;
+		}
+		assert_memory_equal(in.behind, untouched, sizeof(untouched));
+	}
+}
+
 static void *
 send_rest(void *arg)
 {
@@ -381,6 +414,8 @@ main(void)
 		cmocka_unit_test_setup_teardown(
 			end_between_messages_is_told_apart_from_a_truncated_one, setup, teardown),
 		cmocka_unit_test_setup_teardown(parts_are_collected_without_waiting, setup,
+			teardown),
+		cmocka_unit_test_setup_teardown(size_is_not_known_before_the_header_is_whole, setup,
 			teardown),
 		cmocka_unit_test_setup_teardown(begun_message_is_waited_for_on_any_socket, setup,
 			teardown),
