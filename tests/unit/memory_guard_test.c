@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -13,9 +14,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <linux/virtio_config.h>
+
 #include <cmocka.h>
 
+#include "frontend.h"
 #include "memory_guard.h"
+#include "unit_sockets.h"
 
 #define PAGES 16
 #define MANY 300
@@ -199,6 +204,138 @@ other_bus_errors_are_as_ever(void **state)
 	}
 }
 
+/* --- What a front end takes away ----------------------------------------------------------- */
+
+#define LENT_SIZE (64u << 10)
+
+static sem_t started, ended;
+static int vid;
+
+static int
+on_new_device(int number)
+{
+	vid = number;
+	sem_post(&started);
+	return 0;
+}
+
+static void
+on_destroy_connection(int number)
+{
+	(void)number;
+	sem_post(&ended);
+}
+
+static const struct rte_vhost_device_ops ops = {
+	.new_device = on_new_device,
+	.destroy_connection = on_destroy_connection,
+};
+
+static int
+no_message(struct vhost_user_message *msg, int fd)
+{
+	(void)msg;
+	return fd;
+}
+
+static int
+log_message(struct vhost_user_message *msg, int fd)
+{
+	(void)fd;
+	*msg = fe_message(VHOST_USER_SET_LOG_BASE, sizeof(struct vhost_user_log));
+	msg->payload.log.mmap_size = LENT_SIZE;
+	return -1;
+}
+
+static int
+inflight_message(struct vhost_user_message *msg, int fd)
+{
+	(void)fd;
+	*msg = fe_message(VHOST_USER_SET_INFLIGHT_FD, sizeof(struct vhost_user_inflight));
+	msg->payload.inflight = (struct vhost_user_inflight){ .mmap_size = LENT_SIZE,
+		.num_queues = 2,
+		.queue_size = FE_RING_SIZE };
+	return -1;
+}
+
+static void
+touch_memory(void)
+{
+	struct rte_vhost_memory *mem;
+
+	assert_int_equal(rte_vhost_get_mem_table(vid, &mem), 0);
+	*(volatile uint8_t *)(uintptr_t)mem->regions[0].host_user_addr = 1;
+	free(mem);
+}
+
+static void
+touch_log(void)
+{
+	rte_vhost_log_write(vid, 0, 1);
+}
+
+static void
+touch_inflight(void)
+{
+	rte_vhost_set_inflight_desc_split(vid, 0, 0);
+}
+
+/* Whatever it was that a front end lent and took away, it costs its connection, and nothing else. */
+static void
+what_is_taken_away_costs_the_connection(void **state)
+{
+	static const struct {
+		int (*lend)(struct vhost_user_message *msg, int memory);
+		void (*touch)(void);
+	} cases[] = {
+		{ no_message, touch_memory },
+		{ log_message, touch_log },
+		{ inflight_message, touch_inflight },
+	};
+
+	(void)state;
+	give_signal_to_guard();
+	sem_init(&started, 0, 0);
+	sem_init(&ended, 0, 0);
+	assert_int_equal(rte_vhost_driver_register(path, 0), 0);
+	assert_int_equal(rte_vhost_driver_callback_register(path, &ops), 0);
+	assert_int_equal(rte_vhost_driver_start(path), 0);
+	for (size_t i = 0; i < RTE_DIM(cases); i++) {
+		struct vhost_user_message msg;
+		struct frontend fe;
+		int lent;
+
+		fe_init(&fe, fe_connect(path), NULL);
+		assert_int_equal(fe_set_u64(&fe, VHOST_USER_SET_PROTOCOL_FEATURES,
+					 UINT64_C(1) << VHOST_USER_PF_LOG_SHMFD |
+						 UINT64_C(1) << VHOST_USER_PF_INFLIGHT_SHMFD),
+			0);
+		assert_int_equal(fe_set_features(&fe,
+					 UINT64_C(1) << VIRTIO_F_VERSION_1 |
+						 UINT64_C(1) << VHOST_F_LOG_ALL),
+			0);
+		assert_int_equal(fe_set_memory(&fe), 0);
+		lent = cases[i].lend(&msg, fe.memfd);
+		if (lent < 0) {
+			lent = memfd_create("unit-lent", MFD_CLOEXEC);
+			assert_int_equal(ftruncate(lent, LENT_SIZE), 0);
+			msg.fds[msg.nfds++] = lent;
+			assert_int_equal(fe_send(&fe, &msg), 0);
+		}
+		assert_int_equal(fe_setup_ring(&fe, 0), 0);
+		assert_int_equal(fe_setup_ring(&fe, 1), 0);
+		sem_wait(&started);
+		assert_int_equal(ftruncate(lent, 0), 0);
+		cases[i].touch();
+		fe_assert_closed(&fe);
+		sem_wait(&ended);
+		if (lent != fe.memfd)
+			close(lent);
+		fe_fini(&fe);
+	}
+	assert_int_equal(rte_vhost_driver_unregister(path), 0);
+}
+
 static int
 setup(void **state)
 {
@@ -219,7 +356,8 @@ main(void)
 		cmocka_unit_test(mappings_do_not_mix),
 		cmocka_unit_test(several_threads_may_find_out),
 		cmocka_unit_test(other_bus_errors_are_as_ever),
+		cmocka_unit_test(what_is_taken_away_costs_the_connection),
 	};
 
-	return cmocka_run_group_tests(tests, setup, NULL);
+	return unit_sockets_run("memory_guard", tests, setup, NULL);
 }
