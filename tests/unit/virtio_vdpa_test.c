@@ -20,6 +20,9 @@
 
 #include "virtio_user_rig.h"
 
+#include "user.h"
+#include "vdpa_control.h"
+
 /* A device file that takes all that is written to it. */
 #define DEVICE "/dev/null"
 
@@ -137,11 +140,31 @@ a_change_is_heard_of_after_every_start(void **state)
 	assert_int_equal(unit_open_fds(), fds);
 }
 
+/* It gets no more commands, and nobody can say that it refused these. */
+static void
+a_device_that_did_not_answer_is_not_asked_again(void **state)
+{
+	static struct virtio_user u = { .dev.name = "test" };
+	const uint8_t on = 1;
+	struct vdpa_control c;
+
+	(void)state;
+	assert_int_equal(vdpa_control_open(&u, &c), 0);
+	virtio_control_ring_init(&c.ring, c.mem, 0, VIRTIO_CONTROL_RING_SIZE, false);
+	c.ready = true;
+	c.ring.dead = true;
+	assert_int_equal(vdpa_control_command(&u, &c, VIRTIO_NET_CTRL_RX,
+				 VIRTIO_NET_CTRL_RX_PROMISC, &on, sizeof(on)),
+		-ETIMEDOUT);
+	vdpa_control_close(&c);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_change_is_heard_of_after_every_start),
+		cmocka_unit_test(a_device_that_did_not_answer_is_not_asked_again),
 	};
 
 	return cmocka_run_group_tests(tests, user_setup, NULL);

@@ -119,8 +119,12 @@ static int
 relay(const struct virtio_user *u, struct vdpa_control *c, uint8_t class, uint8_t cmd,
 	const void *data, uint32_t len)
 {
-	int ret = virtio_control_ring_put(&c->ring, class, cmd, data, len);
+	int ret;
 
+	/* It was said. */
+	if (c->ring.dead)
+		return -ETIMEDOUT;
+	ret = virtio_control_ring_put(&c->ring, class, cmd, data, len);
 	if (ret == 0) {
 		eventfd_write(c->kickfd, 1);
 		ret = virtio_control_ring_wait(&c->ring, ANSWER_TIMEOUT_MS);
