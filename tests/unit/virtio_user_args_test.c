@@ -96,8 +96,9 @@ nonsense_is_refused(void **state)
 	static const char *const bad[] = { "", "mac=02:00:00:00:00:01", "path=", "path",
 		"path=s,mac=02:00:00:00:00", "path=s,mac=01:00:00:00:00:01",
 		"path=s,mac=00:00:00:00:00:00", "path=s,server=2", "path=s,server=yes",
-		"path=s,iface=", "path=s,iface=sixteen_bytes_16", "path=s,colour=red",
-		"path=s,Queues=1", "path=s,=", "=,=,=", "path=s,cq=1,cq",
+		"path=s,iface=", "path=s,iface=sixteen_bytes_16", "path=s,iface=a/b",
+		"path=s,iface=..", "path=s,colour=red", "path=s,Queues=1",
+		"path=s,=", "=,=,=", "path=s,cq=1,cq",
 		/* Longer than a socket's address. */
 		("path=/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
 		 "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa") };

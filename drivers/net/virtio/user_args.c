@@ -100,7 +100,9 @@ parse_iface(const struct argument *arg, const char *value, void *field)
 {
 	const size_t len = strlen(value);
 
-	if (len == 0 || len >= sizeof(((struct virtio_user_args *)0)->iface))
+	if (len == 0 || len >= sizeof(((struct virtio_user_args *)0)->iface) ||
+		strpbrk(value, "/: \t\n\v\f\r") != NULL || strcmp(value, ".") == 0 ||
+		strcmp(value, "..") == 0)
 		return arg->expected;
 	memcpy(field, value, len + 1);
 	return NULL;
@@ -120,7 +122,7 @@ static const struct argument arguments[] = {
 	{ "queue_size", parse_u16, FIELD(queue_size), VIRTIO_QUEUE_SIZE_MIN, VIRTIO_QUEUE_SIZE_MAX,
 		"2 to 32768 descriptors" },
 	{ "iface", parse_iface, FIELD(iface), 0, 0,
-		"the name of an interface, of at most 15 bytes" },
+		"the name of an interface: at most 15 bytes, no '/', ':' or space" },
 	{ "speed", parse_speed, FIELD(speed), 0, 0, "a link speed in Mbit/s, like 10000" },
 	BOOL(cq),
 	BOOL(server),
