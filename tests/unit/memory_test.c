@@ -107,6 +107,9 @@ bad_geometry_is_refused(void **state)
 		{ 0, 0, 0, 0 },
 		{ UINT64_MAX, PAGE, 0, 0 },
 		{ UINT64_MAX - PAGE + 2, PAGE, 0, 0 },
+		/* Nobody has to think of ends at 2^64. */
+		{ UINT64_MAX - PAGE + 1, PAGE, 0, 0 },
+		{ 0, PAGE, UINT64_MAX - PAGE + 1, 0 },
 		{ 0, PAGE, UINT64_MAX, 0 },
 		{ 0, UINT64_MAX, 0, 0 },
 		{ 0, UINT64_MAX, 1, UINT64_MAX },
@@ -173,6 +176,56 @@ overlap_in_either_address_space_is_refused(void **state)
 	assert_int_equal(extend(&mem, region(7 * PAGE, 12 * PAGE, PAGE, 0)), 0);
 	assert_int_equal(extend(&mem, region(12 * PAGE, 7 * PAGE, PAGE, 0)), 0);
 	assert_int_equal(mem->nregions, 3);
+	vhost_memory_unmap_missing(mem, NULL);
+}
+
+/* One by one, and all together; the file has them all. */
+static void
+sizes_are_bounded(void **state)
+{
+	const uint64_t most = VHOST_MEMORY_SIZE_MAX;
+	const int fd = memfd_create("unit-large", MFD_CLOEXEC);
+	struct vhost_user_region r = region(0, 0, most + PAGE, 0);
+	struct rte_vhost_memory *mem, *both;
+
+	(void)state;
+	assert_int_equal(ftruncate(fd, (off_t)(2 * most)), 0);
+	assert_int_equal(vhost_memory_add(NULL, &r, fd, &mem), -EINVAL);
+	r.size = most / 2;
+	assert_int_equal(vhost_memory_add(NULL, &r, dup(fd), &mem), 0);
+	r = region(most, most, most / 2 + PAGE, 0);
+	assert_int_equal(vhost_memory_add(mem, &r, fd, &both), -EINVAL);
+	r.size = most / 2;
+	assert_int_equal(vhost_memory_add(mem, &r, dup(fd), &both), 0);
+	vhost_memory_unmap_missing(mem, both);
+	vhost_memory_unmap_missing(both, NULL);
+	close(fd);
+}
+
+/* What a guest keeps in its memory is not for who debugs this process. */
+static void
+guest_memory_is_in_no_core_dump(void **state)
+{
+	struct rte_vhost_memory *mem = NULL;
+	bool within = false, found = false;
+	char line[512];
+	FILE *maps;
+
+	(void)state;
+	assert_int_equal(extend(&mem, region(0, 0, PAGE, 0)), 0);
+	maps = fopen("/proc/self/smaps", "r");
+	while (fgets(line, sizeof(line), maps) != NULL) {
+		/* Lines of a mapping begin with its addresses, and end with its flags. */
+		if (strstr(line, "-") != NULL && strstr(line, " rw-s ") != NULL)
+			within = strstr(line, "memfd:unit") != NULL;
+		if (within && strncmp(line, "VmFlags:", 8) == 0) {
+			found = true;
+			assert_non_null(strstr(line, " dd"));
+			within = false;
+		}
+	}
+	fclose(maps);
+	assert_true(found);
 	vhost_memory_unmap_missing(mem, NULL);
 }
 
@@ -355,6 +408,8 @@ main(void)
 		cmocka_unit_test(bad_geometry_is_refused),
 		cmocka_unit_test(memory_that_cannot_be_written_is_refused),
 		cmocka_unit_test(overlap_in_either_address_space_is_refused),
+		cmocka_unit_test(sizes_are_bounded),
+		cmocka_unit_test(guest_memory_is_in_no_core_dump),
 		cmocka_unit_test(slots_are_bounded),
 		cmocka_unit_test(removal_needs_the_very_region),
 		cmocka_unit_test(front_end_addresses_are_bounded_by_one_region),

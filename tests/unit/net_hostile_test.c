@@ -403,6 +403,36 @@ receive_buffers_that_were_gathered_go_with_a_ring_that_breaks(void **state)
 	rig_stop();
 }
 
+/* What was read ahead as two chains is one when its turn comes: the second half is no frame of its own. */
+static void
+a_chain_that_grows_after_it_was_gathered_is_taken_once(void **state)
+{
+	struct vring_packed_desc *ring;
+	struct rte_mbuf *pkts[4];
+
+	(void)state;
+	rig_start(F(VIRTIO_F_RING_PACKED) | F(VIRTIO_F_IN_ORDER) | F(VIRTIO_RING_F_INDIRECT_DESC));
+	ring = rig.driver.layout.desc;
+	ring_at = 0;
+	write_good_frame(1);
+	offer_good(false);
+	offer_good(false);
+	offer(&(struct desc){ rig.table, ENTRY, INDIRECT, 0 }, 1);
+	offer_good(false);
+	assert_int_equal(vhost_net_dequeue(&rig.vr, pool, pkts, 2), 2);
+	rte_pktmbuf_free_bulk(pkts, 2);
+
+	ring[2].addr = rig.good;
+	ring[2].len = HDR;
+	ring[2].flags = 1u << VRING_PACKED_DESC_F_AVAIL | NEXT;
+	assert_int_equal(vhost_net_dequeue(&rig.vr, pool, pkts, 4), 1);
+	assert_int_equal(pkts[0]->pkt_len, HDR + FRAME_LEN);
+	rte_pktmbuf_free(pkts[0]);
+	assert_int_equal(rig.vr.avail_idx, 4);
+	assert_int_equal(rig.vr.used_idx, 4);
+	rig_stop();
+}
+
 /* Who looks ahead of the bursts meets the same driver. */
 static void
 looking_ahead_stays_within_the_table(void **state)
@@ -627,6 +657,7 @@ main(void)
 		cmocka_unit_test(frames_before_a_bad_head_still_arrive),
 		cmocka_unit_test(what_was_gathered_goes_with_a_ring_that_breaks),
 		cmocka_unit_test(receive_buffers_that_were_gathered_go_with_a_ring_that_breaks),
+		cmocka_unit_test(a_chain_that_grows_after_it_was_gathered_is_taken_once),
 		cmocka_unit_test(looking_ahead_stays_within_the_table),
 		cmocka_unit_test(a_packed_chain_without_an_end_breaks_the_ring),
 		cmocka_unit_test(a_burst_takes_no_more_chains_than_it_has_room_for_frames),

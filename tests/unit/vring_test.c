@@ -603,6 +603,41 @@ a_header_of_ten_bytes_is_written_whatever_was_there(void **state)
 	rig_stop();
 }
 
+/* Each byte of it, with the others as they should be: a header is not written where it is there. */
+static void
+a_header_of_twelve_bytes_is_written_where_a_byte_differs(void **state)
+{
+	struct ring_driver_seg seg = { .len = 12 + 64 };
+	const uint8_t good[12] = { [10] = 1 };
+	uint8_t buffer[12 + 64];
+	uint32_t token, len;
+
+	(void)state;
+	for (uint64_t packed = 0; packed < 2; packed++) {
+		rig_start(packed ? PACKED : 0, packed ? 0x8000 : 0);
+		seg.gpa = rig.frame;
+		for (uint32_t i = 0; i <= sizeof(good); i++) {
+			struct rte_mbuf *m = rte_pktmbuf_alloc(pool);
+
+			memset(rte_pktmbuf_append(m, 64), (int)i, 64);
+			memcpy(buffer, good, sizeof(good));
+			if (i < sizeof(good))
+				buffer[i] ^= 0x10;
+			guest_memory_write(&rig.memory, rig.frame, buffer, sizeof(good));
+			assert_true(
+				ring_driver_add(&rig.driver, &seg, 1, true, RING_DRIVER_DIRECT, i));
+			ring_driver_publish(&rig.driver);
+			assert_int_equal(vhost_net_enqueue(&rig.vr, &m, 1), 1);
+			rte_pktmbuf_free(m);
+			assert_true(ring_driver_take(&rig.driver, &token, &len));
+			guest_memory_read(&rig.memory, rig.frame, buffer, sizeof(buffer));
+			assert_memory_equal(buffer, good, sizeof(good));
+			assert_int_equal(buffer[sizeof(good)], i);
+		}
+		rig_stop();
+	}
+}
+
 static int
 setup(void **state)
 {
@@ -634,6 +669,7 @@ main(void)
 		cmocka_unit_test(an_explicit_call_obeys_the_driver),
 		cmocka_unit_test(an_explicit_call_is_not_held_back_by_indices),
 		cmocka_unit_test(a_header_of_ten_bytes_is_written_whatever_was_there),
+		cmocka_unit_test(a_header_of_twelve_bytes_is_written_where_a_byte_differs),
 	};
 
 	return cmocka_run_group_tests_name("vring", tests, setup, NULL);
