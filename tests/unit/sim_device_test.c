@@ -31,6 +31,8 @@
 #define F_LOG FEATURE(VHOST_F_LOG_ALL)
 #define DEVICE "vdpa_sim0"
 
+enum rte_proc_type_t __wrap_rte_eal_process_type(void);
+
 static void
 make_device(const char *args)
 {
@@ -206,6 +208,29 @@ a_log_is_replaced_though_the_device_cannot_change_logging(void **state)
 	assert_int_equal(rte_vdev_uninit(DEVICE), 0);
 }
 
+static enum rte_proc_type_t process_type = RTE_PROC_PRIMARY;
+
+/* What drivers are told. */
+enum rte_proc_type_t
+__wrap_rte_eal_process_type(void)
+{
+	return process_type;
+}
+
+/* A failure there would undo what the primary process does. */
+static void
+a_secondary_process_leaves_the_device_to_the_primary(void **state)
+{
+	(void)state;
+	process_type = RTE_PROC_SECONDARY;
+	assert_int_equal(rte_vdev_init(DEVICE, "queues=1"), 0);
+	assert_null(rte_vdpa_find_device_by_name(DEVICE));
+	assert_int_equal(rte_vdev_uninit(DEVICE), 0);
+	process_type = RTE_PROC_PRIMARY;
+	make_device("queues=1");
+	assert_int_equal(rte_vdev_uninit(DEVICE), 0);
+}
+
 static int
 setup(void **state)
 {
@@ -221,6 +246,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_front_end_waits_while_rings_of_another_are_ready),
 		cmocka_unit_test(a_log_is_replaced_though_the_device_cannot_change_logging),
+		cmocka_unit_test(a_secondary_process_leaves_the_device_to_the_primary),
 	};
 
 	return cmocka_run_group_tests_name("sim_device", tests, setup, NULL);

@@ -78,6 +78,11 @@ sim_probe(struct rte_vdev_device *vdev)
 	struct sim *sim;
 	int ret;
 
+	/* Devices of the primary process are probed in all others, too. Its device is the only one. */
+	if (rte_eal_process_type() != RTE_PROC_PRIMARY) {
+		SIM_LOG(INFO, "%s: is the primary process's", name);
+		return 0;
+	}
 	ret = sim_devargs_parse(name, rte_vdev_device_args(vdev), &devargs);
 	if (ret != 0)
 		return ret;
@@ -114,6 +119,8 @@ sim_remove(struct rte_vdev_device *vdev)
 {
 	struct sim *sim = find_name(rte_vdev_device_name(vdev));
 
+	if (rte_eal_process_type() != RTE_PROC_PRIMARY)
+		return 0;
 	if (sim == NULL)
 		return -ENODEV;
 	/* Closes the connections that run on the device, which still finds itself meanwhile. */
