@@ -112,26 +112,56 @@ make_checksum(struct rte_mbuf *m, uint32_t start, uint32_t offset)
 	memcpy(rte_pktmbuf_mtod_offset(m, void *, field), &sum, sizeof(sum));
 }
 
-uint64_t
-virtio_rx_deep_checksum(struct virtio_queue *q, struct rte_mbuf *m,
-	const struct virtio_net_hdr_v1 *hdr, bool whole)
+/*
+ * Where the transport header begins that flags of a frame are of, UINT32_MAX if that takes more than a
+ * glance at its first bytes.
+ */
+static uint32_t
+l4_at(const struct rte_mbuf *m)
+{
+	const struct rte_ether_hdr *eth = rte_pktmbuf_mtod(m, const struct rte_ether_hdr *);
+	const struct rte_ipv4_hdr *ip = (const struct rte_ipv4_hdr *)(eth + 1);
+
+	if (m->data_len < sizeof(*eth) + sizeof(*ip))
+		return UINT32_MAX;
+	if (eth->ether_type == RTE_BE16(RTE_ETHER_TYPE_IPV4))
+		return sizeof(*eth) + rte_ipv4_hdr_len(ip);
+	if (eth->ether_type == RTE_BE16(RTE_ETHER_TYPE_IPV6))
+		return sizeof(*eth) + sizeof(struct rte_ipv6_hdr);
+	return UINT32_MAX;
+}
+
+/* The same for frames with tags and the like. */
+static uint64_t
+deep_checksum(struct virtio_queue *q, struct rte_mbuf *m, uint16_t start, uint16_t offset,
+	bool whole)
 {
 	const uint32_t layers = RTE_PTYPE_L2_MASK | RTE_PTYPE_L3_MASK | RTE_PTYPE_L4_MASK;
 	struct rte_net_hdr_lens lens = { 0 };
 	const uint32_t l4 = rte_net_get_ptype(m, &lens, layers) & RTE_PTYPE_L4_MASK;
 
 	if ((l4 == RTE_PTYPE_L4_TCP || l4 == RTE_PTYPE_L4_UDP) &&
-		hdr->csum_start == lens.l2_len + lens.l3_len)
+		start == lens.l2_len + lens.l3_len)
 		return RTE_MBUF_F_RX_L4_CKSUM_NONE;
-	if (hdr->csum_start < RTE_ETHER_HDR_LEN)
+	if (start < RTE_ETHER_HDR_LEN)
 		return 0;
 	if (whole) {
-		make_checksum(m, hdr->csum_start, hdr->csum_offset);
+		make_checksum(m, start, offset);
 	} else {
-		q->merge_csum_start = hdr->csum_start;
-		q->merge_csum_offset = hdr->csum_offset;
+		q->merge_csum_start = start;
+		q->merge_csum_offset = offset;
 	}
 	return 0;
+}
+
+uint64_t
+virtio_rx_left_checksum(struct virtio_queue *q, struct rte_mbuf *m, uint16_t start, uint16_t offset,
+	bool whole)
+{
+	/* As mbufs have it: what the sender left out never met a wire where it could break. */
+	if (likely(start == l4_at(m)))
+		return RTE_MBUF_F_RX_L4_CKSUM_NONE;
+	return deep_checksum(q, m, start, offset, whole);
 }
 
 void

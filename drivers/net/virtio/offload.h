@@ -14,8 +14,6 @@
 
 #include <linux/virtio_net.h>
 
-#include <rte_branch_prediction.h>
-#include <rte_ether.h>
 #include <rte_ip.h>
 #include <rte_mbuf.h>
 #include <rte_tcp.h>
@@ -65,33 +63,16 @@ virtio_tx_header(const struct rte_mbuf *m, struct virtio_net_hdr_v1 *hdr)
 }
 
 /**
- * Where the transport header begins that flags of a frame are of, UINT32_MAX if that takes more than a
- * glance at its first bytes.
- */
-static inline uint32_t
-virtio_rx_l4_at(const struct rte_mbuf *m)
-{
-	const struct rte_ether_hdr *eth = rte_pktmbuf_mtod(m, const struct rte_ether_hdr *);
-	const struct rte_ipv4_hdr *ip = (const struct rte_ipv4_hdr *)(eth + 1);
-
-	if (m->data_len < sizeof(*eth) + sizeof(*ip))
-		return UINT32_MAX;
-	if (eth->ether_type == RTE_BE16(RTE_ETHER_TYPE_IPV4))
-		return sizeof(*eth) + rte_ipv4_hdr_len(ip);
-	if (eth->ether_type == RTE_BE16(RTE_ETHER_TYPE_IPV6))
-		return sizeof(*eth) + sizeof(struct rte_ipv6_hdr);
-	return UINT32_MAX;
-}
-
-/**
- * The checksum that was left to us is in a place that takes a closer look. If it is in a frame within the
- * frame, there are no flags that tell applications of it which do not look there, and who sends the frame
- * on would send a wrong one: it is made here.
+ * A frame whose checksum was left to us: see whose it is. If it is of a frame within the frame, there are no
+ * flags that tell applications of it which do not look there, and who sends the frame on would send a wrong
+ * one: it is made here.
+ * @param start where what it is of begins
+ * @param offset of the checksum, from there on
  * @param whole all of the frame is there; if not, virtio_rx_merged() is called when it is
  * @return flags
  */
-uint64_t virtio_rx_deep_checksum(struct virtio_queue *q, struct rte_mbuf *m,
-	const struct virtio_net_hdr_v1 *hdr, bool whole);
+uint64_t virtio_rx_left_checksum(struct virtio_queue *q, struct rte_mbuf *m, uint16_t start,
+	uint16_t offset, bool whole);
 
 /** A frame of several buffers is whole: make the checksum that was put off, which is one. */
 void virtio_rx_merged(struct virtio_queue *q, struct rte_mbuf *m);
@@ -106,11 +87,8 @@ virtio_rx_header(struct virtio_queue *q, struct rte_mbuf *m, const struct virtio
 {
 	uint64_t flags = 0;
 
-	/* The sender left the checksum to us, and it never met a wire where it could break. */
 	if (hdr->flags & VIRTIO_NET_HDR_F_NEEDS_CSUM)
-		flags |= likely(hdr->csum_start == virtio_rx_l4_at(m)) ?
-			RTE_MBUF_F_RX_L4_CKSUM_NONE :
-			virtio_rx_deep_checksum(q, m, hdr, whole);
+		flags |= virtio_rx_left_checksum(q, m, hdr->csum_start, hdr->csum_offset, whole);
 	else if (hdr->flags & VIRTIO_NET_HDR_F_DATA_VALID)
 		flags |= RTE_MBUF_F_RX_L4_CKSUM_GOOD;
 	if (hdr->gso_type != VIRTIO_NET_HDR_GSO_NONE && hdr->gso_size != 0) {
