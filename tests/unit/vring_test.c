@@ -411,6 +411,35 @@ a_driver_that_wants_calls_again_gets_the_first(void **state)
 	rig_stop();
 }
 
+/* What it was told before the ring stopped, nobody knows any more. */
+static void
+a_driver_whose_ring_starts_again_gets_the_first(void **state)
+{
+	uint16_t avail, used;
+
+	(void)state;
+	for (uint64_t packed = 0; packed < 2; packed++) {
+		rig_start(EVENT | (packed ? PACKED : 0), packed ? 0x8000 : 0);
+		if (packed)
+			*(struct vring_packed_desc_event *)rig.driver.layout.driver =
+				(struct vring_packed_desc_event){ .off_wrap = 0x8000 | (SIZE - 1),
+					.flags = VRING_PACKED_EVENT_FLAG_DESC };
+		else
+			((struct vring_avail *)rig.driver.layout.driver)->ring[SIZE] = 1000;
+		pass(1);
+		assert_int_equal(interrupts(), 1);
+		pass(1);
+		assert_int_equal(interrupts(), 0);
+		vhost_vring_stop(&rig.vr);
+		vhost_vring_get_base(&rig.vr, &avail, &used);
+		assert_int_equal(vhost_vring_set_base(&rig.vr, avail, used), 0);
+		vhost_vring_start(&rig.vr, rig.memory.table);
+		pass(1);
+		assert_int_equal(interrupts(), 1);
+		rig_stop();
+	}
+}
+
 static void
 a_packed_driver_says_yes_no_or_where(void **state)
 {
@@ -662,6 +691,7 @@ main(void)
 		cmocka_unit_test(a_split_driver_without_event_index_says_yes_or_no),
 		cmocka_unit_test(a_split_driver_with_event_index_names_the_entry),
 		cmocka_unit_test(a_driver_that_wants_calls_again_gets_the_first),
+		cmocka_unit_test(a_driver_whose_ring_starts_again_gets_the_first),
 		cmocka_unit_test(a_packed_driver_says_yes_no_or_where),
 		cmocka_unit_test(without_event_index_a_packed_position_means_yes),
 		cmocka_unit_test(kicks_are_asked_for_where_the_driver_looks),
