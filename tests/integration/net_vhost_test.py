@@ -4,10 +4,12 @@
 import re
 
 from harness import testpmd
+from harness.net_frontend import FEATURES, NetFrontend
 from harness.numbered import frames, run_numbered
 from harness.result import check
 from harness.runner import run
 from harness.testpmd import Testpmd, vdev
+from harness.vhost_user import Feature, Memory, Request, mask
 from harness.workspace import Workspace
 
 BACKEND_CORE, FRONTEND_CORE = 0, 1
@@ -156,6 +158,28 @@ def queues_differ(ws: Workspace) -> None:
     back.quit()
 
 
+def mtu(ws: Workspace) -> None:
+    """The port takes over what the front end tells, and keeps its own if that tells nothing."""
+    path = ws.path("vhost.sock")
+    back = backend(ws, iface=path)
+    for tells, expected in ((4000, 4000), (None, 4000)):
+        front = NetFrontend.to(path).setup(Memory())
+        for name, step in front.handshake():
+            if name == "SET_FEATURES":
+                front.set_u64(Request.SET_FEATURES, FEATURES | mask(Feature.NET_MTU))
+            elif name != "NET_SET_MTU":
+                step()
+            elif tells is not None:
+                front.set_u64(Request.NET_SET_MTU, tells)
+        wait_link(back, "up")
+        check(f"MTU: {expected}\n" in back.command("show port info 0"),
+              f"MTU {expected} of a front end that told {tells}")
+        front.teardown()
+        front.memory.close()
+        wait_link(back, "down")
+    back.quit()
+
+
 def bad_arguments(ws: Workspace) -> None:
     """What cannot be is refused with one line that says what and why; no port comes to be."""
     here = ws.path("vhost.sock")
@@ -180,6 +204,6 @@ def bad_arguments(ws: Workspace) -> None:
 
 
 if __name__ == "__main__":
-    run(frontend_killed, newest_has_the_port, port_restart, client, queues_differ, bad_arguments,
+    run(frontend_killed, newest_has_the_port, port_restart, client, queues_differ, mtu, bad_arguments,
         *[(f"traffic_{ring}_{queues}", traffic(ring, queues))
           for ring in ("split", "packed") for queues in (1, 2, 3, 4)])

@@ -201,9 +201,12 @@ get_to_know(struct vhost_port *port, int vid)
 	struct rte_eth_dev_data *data = port->dev->data;
 	int node = rte_vhost_get_numa_node(vid);
 	uint64_t features = 0;
+	uint16_t mtu = 0;
 
 	rte_vhost_get_negotiated_features(vid, &features);
-	rte_vhost_get_mtu(vid, &data->mtu);
+	/* A front end may agree to tell, and not do so. */
+	if (rte_vhost_get_mtu(vid, &mtu) == 0 && mtu != 0)
+		data->mtu = mtu;
 	if (node >= 0)
 		data->numa_node = node;
 	if (port->stats_vid != VHOST_NO_DEVICE && port->stats_vid != vid)
