@@ -235,8 +235,11 @@ def killed_at_any_moment(workspace, ours: bool) -> None:
     socket = workspace.path("socket")
     driver = Driver(socket)
     in_flight = 0
-    kills = KILLS if ours and not sanitized() else KILLS // 4
-    for _ in range(kills):
+    least = KILLS if ours and not sanitized() else KILLS // 4
+    kills = 0
+    # On a busy machine, the program is often killed while it waits for its turn.
+    while kills < least or (in_flight == 0 and kills < 10 * KILLS):
+        kills += 1
         process = server(workspace, socket, ours)
         driver.connect()
         process.expect(rf"^device runs with {RINGS} rings$")
