@@ -65,6 +65,7 @@ fe_connect(const char *path)
 	struct sockaddr_un addr = { .sun_family = AF_UNIX };
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
+	assert_true(fd >= 0);
 	snprintf(addr.sun_path, sizeof(addr.sun_path), "%s", path);
 	while (connect(fd, (struct sockaddr *)&addr, sizeof(addr)) != 0)
 		usleep(1000);
