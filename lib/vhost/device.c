@@ -251,14 +251,15 @@ place_queue(struct vhost_device *dev, struct vhost_queue *q)
 	return 0;
 }
 
+/* Visit the queues, until one fails. */
 static int
-place_queues(struct vhost_device *dev)
+each_queue(struct vhost_device *dev, int (*visit)(struct vhost_device *, struct vhost_queue *))
 {
 	int ret = 0;
 
 	for (uint16_t i = 0; ret == 0 && i < dev->nr_queues; i++)
 		if (dev->queues[i] != NULL)
-			ret = place_queue(dev, dev->queues[i]);
+			ret = visit(dev, dev->queues[i]);
 	return ret;
 }
 
@@ -281,12 +282,7 @@ vhost_device_ready_queue(struct vhost_device *dev, struct vhost_queue *q)
 int
 vhost_device_ready_queues(struct vhost_device *dev)
 {
-	int ret = 0;
-
-	for (uint16_t i = 0; ret == 0 && i < dev->nr_queues; i++)
-		if (dev->queues[i] != NULL)
-			ret = vhost_device_ready_queue(dev, dev->queues[i]);
-	return ret;
+	return each_queue(dev, vhost_device_ready_queue);
 }
 
 /* An application that took a ring up which was never enabled has nobody else to tell that it may not. */
@@ -304,7 +300,7 @@ vhost_device_update(struct vhost_device *dev)
 	bool run;
 	int ret;
 
-	ret = place_queues(dev);
+	ret = each_queue(dev, place_queue);
 	if (ret != 0)
 		return ret;
 	dev->engaged = is_engaged(dev);

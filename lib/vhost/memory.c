@@ -222,28 +222,36 @@ vhost_memory_add(const struct rte_vhost_memory *old, const struct vhost_user_reg
 	return 0;
 }
 
+/* Which region is at these addresses, or -1. */
+static int
+find_region(const struct rte_vhost_memory *mem, const struct vhost_user_region *region)
+{
+	for (uint32_t i = 0; mem != NULL && i < mem->nregions; i++) {
+		const struct rte_vhost_mem_region *r = &mem->regions[i];
+
+		if (r->guest_phys_addr == region->gpa && r->guest_user_addr == region->fe_va &&
+			r->size == region->size)
+			return (int)i;
+	}
+	return -1;
+}
+
 int
 vhost_memory_remove(const struct rte_vhost_memory *old, const struct vhost_user_region *region,
 	struct rte_vhost_memory **table)
 {
-	const uint32_t n = old == NULL ? 0 : old->nregions;
+	const int at = find_region(old, region);
 	struct rte_vhost_memory *mem;
 
-	for (uint32_t i = 0; i < n; i++) {
-		const struct rte_vhost_mem_region *r = &old->regions[i];
-
-		if (r->guest_phys_addr != region->gpa || r->guest_user_addr != region->fe_va ||
-			r->size != region->size)
-			continue;
-		mem = make_table(n - 1);
-		if (mem == NULL)
-			return -ENOMEM;
-		copy_regions(mem, 0, old, 0, i);
-		copy_regions(mem, i, old, i + 1, n - 1 - i);
-		*table = mem;
-		return 0;
-	}
-	return -ENOENT;
+	if (at < 0)
+		return -ENOENT;
+	mem = make_table(old->nregions - 1);
+	if (mem == NULL)
+		return -ENOMEM;
+	copy_regions(mem, 0, old, 0, at);
+	copy_regions(mem, at, old, at + 1, mem->nregions - at);
+	*table = mem;
+	return 0;
 }
 
 static bool
@@ -260,17 +268,12 @@ const struct rte_vhost_mem_region *
 vhost_memory_same(const struct rte_vhost_memory *mem, const struct vhost_user_region *region,
 	int fd)
 {
-	for (uint32_t i = 0; mem != NULL && i < mem->nregions; i++) {
-		const struct rte_vhost_mem_region *r = &mem->regions[i];
+	const int at = find_region(mem, region);
 
-		if (r->guest_phys_addr == region->gpa && r->guest_user_addr == region->fe_va &&
-			r->size == region->size)
-			return file_offsets(mem)[i] == region->mmap_offset &&
-					is_same_file(fd, r->fd) ?
-				r :
-				NULL;
-	}
-	return NULL;
+	if (at < 0 || file_offsets(mem)[at] != region->mmap_offset ||
+		!is_same_file(fd, mem->regions[at].fd))
+		return NULL;
+	return &mem->regions[at];
 }
 
 void

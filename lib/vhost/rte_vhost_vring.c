@@ -24,35 +24,35 @@ queue_of(int vid, uint16_t index)
 }
 
 /*
- * Not without the claim: whoever asks for kicks looks here what came before them, and sleeps if that is
- * nothing.
+ * Entries that the driver offers; and, if one is looked for, a frame that the library owes. Not without the
+ * claim: whoever asks for kicks looks here what came before them, and sleeps if that is nothing.
  */
-uint16_t
-rte_vhost_avail_entries(int vid, uint16_t queue_id)
+static uint32_t
+waiting(int vid, uint16_t index, bool frames)
 {
-	struct vhost_queue *q = queue_of(vid, queue_id);
-	uint16_t n;
+	struct vhost_queue *q = queue_of(vid, index);
+	uint32_t n;
 
 	if (q == NULL)
 		return 0;
 	vhost_vring_claim(&q->vring);
 	n = vhost_vring_available(&q->vring);
+	if (frames)
+		n += vhost_net_owes_frame(&q->vring);
 	vhost_vring_release(&q->vring);
 	return n;
+}
+
+uint16_t
+rte_vhost_avail_entries(int vid, uint16_t queue_id)
+{
+	return (uint16_t)waiting(vid, queue_id, false);
 }
 
 uint32_t
 rte_vhost_rx_queue_count(int vid, uint16_t qid)
 {
-	struct vhost_queue *q = queue_of(vid, qid);
-	uint32_t n;
-
-	if (q == NULL || (qid & 1) == 0)
-		return 0;
-	vhost_vring_claim(&q->vring);
-	n = (uint32_t)vhost_vring_available(&q->vring) + vhost_net_owes_frame(&q->vring);
-	vhost_vring_release(&q->vring);
-	return n;
+	return qid & 1 ? waiting(vid, qid, true) : 0;
 }
 
 /* --- Notifications ------------------------------------------------------------------------- */

@@ -184,7 +184,7 @@ vhost_user_set_mem_table(struct vhost_device *dev, struct vhost_queue *q,
 	if (dev->postcopy.fd < 0)
 		vhost_memory_keep(mem, dev->mem);
 	/* Front ends tell of a whole table anew where a part of it might have changed. */
-	if (dev->mem != NULL && vhost_memory_has_all(dev->mem, mem) &&
+	if (dev->mem != NULL && dev->mem->nregions == mem->nregions &&
 		vhost_memory_has_all(mem, dev->mem)) {
 		vhost_memory_unmap_missing(mem, dev->mem);
 		return 0;

@@ -168,13 +168,18 @@ class Driver:
         os.close(self.inflight[1])
 
 
-def serves_rings(workspace, ours: bool) -> None:
-    """Requests in both rings, interrupts, positions when stopped, messages of its own."""
+def connected(workspace, ours: bool) -> tuple[Process, Driver]:
     socket = workspace.path("socket")
     process = server(workspace, socket, ours)
     driver = Driver(socket)
     driver.connect()
     process.expect(rf"^device runs with {RINGS} rings$")
+    return process, driver
+
+
+def serves_rings(workspace, ours: bool) -> None:
+    """Requests in both rings, interrupts, positions when stopped, messages of its own."""
+    process, driver = connected(workspace, ours)
     end = driver.end
     check(end.get_config(5, 10) == CONFIG[5:15], "the configuration space of the program")
     answer = struct.unpack("=Q", end.ask(Own.DOUBLE, struct.pack("=Q", 21)).payload)[0]
@@ -200,11 +205,7 @@ def serves_rings(workspace, ours: bool) -> None:
 
 def memory_changes_under_requests(workspace, ours: bool) -> None:
     """The program lets go of its rings when a new table comes, and takes them up behind that message."""
-    socket = workspace.path("socket")
-    process = server(workspace, socket, ours)
-    driver = Driver(socket)
-    driver.connect()
-    process.expect(rf"^device runs with {RINGS} rings$")
+    process, driver = connected(workspace, ours)
     old = [queue.areas for queue in driver.queues]
     regions = driver.memory.regions
     beside = Region(Memory.GPA + (1 << 30), Memory.VA + (1 << 30), RINGS * RING * 2 * SLOT, PAGE)

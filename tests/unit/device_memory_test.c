@@ -54,8 +54,8 @@ memory_changes_only_while_nobody_uses_it(void **state)
 }
 
 /* A table of the first @a n rings' memory, a region for each. */
-static int
-table_of_rings(struct frontend *fe, uint32_t n)
+static struct vhost_user_message
+table_message(const struct frontend *fe, uint32_t n)
 {
 	struct vhost_user_message msg = fe_message(VHOST_USER_SET_MEM_TABLE,
 		offsetof(struct vhost_user_mem_table, regions) +
@@ -66,6 +66,14 @@ table_of_rings(struct frontend *fe, uint32_t n)
 		msg.payload.mem_table.regions[i] = ring_region(i);
 		msg.fds[msg.nfds++] = fe->memfd;
 	}
+	return msg;
+}
+
+static int
+table_of_rings(struct frontend *fe, uint32_t n)
+{
+	struct vhost_user_message msg = table_message(fe, n);
+
 	return fe_send(fe, &msg);
 }
 
@@ -108,14 +116,7 @@ rings_go_on_in_what_a_new_table_keeps(void **state)
 
 	/* Of rings of this library, those stop and start whose memory is not where it was. */
 	bring_up_in_regions(&fe, &cfg, 2);
-	msg = fe_message(VHOST_USER_SET_MEM_TABLE,
-		offsetof(struct vhost_user_mem_table, regions) +
-			2 * sizeof(struct vhost_user_region));
-	msg.payload.mem_table.nregions = 2;
-	for (uint32_t i = 0; i < 2; i++) {
-		msg.payload.mem_table.regions[i] = ring_region(i);
-		msg.fds[msg.nfds++] = fe.memfd;
-	}
+	msg = table_message(&fe, 2);
 	msg.payload.mem_table.regions[1].mmap_offset += FE_RING_SPACE;
 	assert_int_equal(fe_send(&fe, &msg), 0);
 	assert_int_equal(told.ring_down[0], 0);

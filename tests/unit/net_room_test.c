@@ -38,6 +38,17 @@ a_frame_that_fits_no_buffer_does_not_hold_up_others(void **state)
 	}
 }
 
+/* With mergeable buffers, and a ring of its own size in the place of the rig's. */
+static void
+rig_start_larger(struct ring_driver *d, uint16_t size)
+{
+	rig_start(F(VIRTIO_NET_F_MRG_RXBUF));
+	vhost_vring_stop(&rig.vr);
+	ring_driver_init(d, &rig.memory, rig.features, size);
+	assert_int_equal(vhost_vring_set_layout(&rig.vr, &d->layout), 0);
+	vhost_vring_start(&rig.vr, rig.memory.table);
+}
+
 /* Buffers of one byte each: more of them than a frame may be spread over. */
 static void
 a_frame_is_not_spread_over_any_number_of_buffers(void **state)
@@ -48,11 +59,7 @@ a_frame_is_not_spread_over_any_number_of_buffers(void **state)
 	uint32_t token, len;
 
 	(void)state;
-	rig_start(F(VIRTIO_NET_F_MRG_RXBUF));
-	vhost_vring_stop(&rig.vr);
-	ring_driver_init(&d, &rig.memory, rig.features, size);
-	assert_int_equal(vhost_vring_set_layout(&rig.vr, &d.layout), 0);
-	vhost_vring_start(&rig.vr, rig.memory.table);
+	rig_start_larger(&d, size);
 	for (uint16_t i = 0; i < size; i++) {
 		struct ring_driver_seg seg = { rig.good, i == 0 ? HDR + 1 : 1 };
 
@@ -123,11 +130,7 @@ a_frame_waits_while_malformed_buffers_are_given_back(void **state)
 	uint32_t token, len;
 
 	(void)state;
-	rig_start(F(VIRTIO_NET_F_MRG_RXBUF));
-	vhost_vring_stop(&rig.vr);
-	ring_driver_init(&d, &rig.memory, rig.features, size);
-	assert_int_equal(vhost_vring_set_layout(&rig.vr, &d.layout), 0);
-	vhost_vring_start(&rig.vr, rig.memory.table);
+	rig_start_larger(&d, size);
 	for (uint16_t i = 0; i <= bad; i++) {
 		struct ring_driver_seg seg = { i < bad ? 0x1000 : rig.good, 200 };
 

@@ -38,6 +38,17 @@ begin(struct frontend *fe, const struct vhost_device_config *cfg)
 	assert_non_null(fe->dev);
 }
 
+/* With two rings, the memory for them, and no features. */
+static void
+bring_up(struct frontend *fe, const struct vhost_device_config *cfg)
+{
+	begin(fe, cfg);
+	assert_int_equal(fe_set_features(fe, 0), 0);
+	assert_int_equal(fe_set_memory(fe), 0);
+	assert_int_equal(fe_setup_ring(fe, 0), 0);
+	assert_int_equal(fe_setup_ring(fe, 1), 0);
+}
+
 static void
 end(struct frontend *fe)
 {
@@ -97,11 +108,7 @@ late_use_of_a_number_finds_nothing(void **state)
 	int vid;
 
 	(void)state;
-	begin(&fe, &cfg);
-	assert_int_equal(fe_set_features(&fe, 0), 0);
-	assert_int_equal(fe_set_memory(&fe), 0);
-	assert_int_equal(fe_setup_ring(&fe, 0), 0);
-	assert_int_equal(fe_setup_ring(&fe, 1), 0);
+	bring_up(&fe, &cfg);
 	vid = fe.dev->vid;
 	end(&fe);
 	for (; vid != -2; vid = vid > 0 ? -1 : -2) {
@@ -156,11 +163,7 @@ frames_that_wait_are_counted_whoever_has_the_ring(void **state)
 	struct frontend fe;
 
 	(void)state;
-	begin(&fe, &cfg);
-	assert_int_equal(fe_set_features(&fe, 0), 0);
-	assert_int_equal(fe_set_memory(&fe), 0);
-	assert_int_equal(fe_setup_ring(&fe, 0), 0);
-	assert_int_equal(fe_setup_ring(&fe, 1), 0);
+	bring_up(&fe, &cfg);
 	avail = fe.dev->queues[1]->vring.avail;
 	__atomic_store_n(&avail->idx, 3, __ATOMIC_RELEASE);
 	q.vid = fe.dev->vid;
