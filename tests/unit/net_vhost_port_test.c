@@ -451,6 +451,92 @@ extended_statistics_outlive_front_ends(void **state)
 	unplug_back();
 }
 
+static void
+check_sent(uint64_t packets, uint64_t bytes, uint64_t errors)
+{
+	struct rte_eth_stats stats;
+
+	assert_int_equal(rte_eth_stats_get(back, &stats), 0);
+	assert_int_equal(stats.opackets, packets);
+	assert_int_equal(stats.obytes, bytes);
+	assert_int_equal(stats.oerrors, errors);
+	assert_int_equal(stats.q_opackets[0], packets);
+	assert_int_equal(stats.q_obytes[0], bytes);
+}
+
+/* Two frames that arrive, and between them one that no buffer holds and one whose headers are nowhere. */
+static void
+send_good_and_bad(void)
+{
+	struct rte_mbuf *pkts[4] = { make_frame(1, 100), make_frame(2, 1500), make_frame(3, 60),
+		make_frame(4, 200) };
+
+	assert_int_equal(rte_pktmbuf_chain(pkts[1], make_frame(3, 1500)), 0);
+	pkts[2]->ol_flags |= RTE_MBUF_F_TX_TCP_CKSUM | RTE_MBUF_F_TX_IPV4;
+	pkts[2]->l2_len = 14;
+	pkts[2]->l3_len = 400;
+	send_all(back, 0, pkts, 4);
+	receive_all(front, 0, pkts, 2);
+	check_frame(pkts[0], 1, 100, front);
+	check_frame(pkts[1], 4, 200, front);
+	rte_pktmbuf_free_bulk(pkts, 2);
+}
+
+static void
+dropped_frames_are_errors_and_not_sent(void **state)
+{
+	plug_back(false);
+	plug_front(*state);
+	for (uint64_t n = 1; n <= 2; n++) {
+		send_good_and_bad();
+		check_sent(2 * n, 300 * n, 2 * n);
+	}
+	unplug_front();
+	check_sent(4, 600, 4);
+	assert_int_equal(rte_eth_stats_reset(back), 0);
+	check_sent(0, 0, 0);
+	assert_int_equal(xstat("tx_q0_too_large_drops"), 2);
+	plug_front(*state);
+	send_good_and_bad();
+	check_sent(2, 300, 2);
+	assert_int_equal(xstat("tx_q0_too_large_drops"), 3);
+
+	/* In the middle of a connection, whose ring counts on. */
+	assert_int_equal(rte_eth_xstats_reset(back), 0);
+	check_sent(0, 0, 0);
+	assert_int_equal(xstat("tx_q0_too_large_drops"), 0);
+	send_good_and_bad();
+	check_sent(2, 300, 2);
+	unplug_front();
+	check_sent(2, 300, 2);
+	assert_int_equal(xstat("tx_q0_offload_drops"), 1);
+	assert_int_equal(xstat("tx_q0_good_packets"), 2);
+	unplug_back();
+}
+
+/* New queues begin at zero; what the rings have counted since the last reset stays. */
+static void
+extended_statistics_outlive_configuration(void **state)
+{
+	plug_back(false);
+	for (uint64_t life = 1; life <= 2; life++) {
+		plug_front(*state);
+		send_good_and_bad();
+		assert_int_equal(rte_eth_dev_stop(back), 0);
+		configure(back, 1, false);
+		check_sent(0, 0, 0);
+		assert_int_equal(xstat("tx_q0_good_packets"), 4 * life - 2);
+		send_good_and_bad();
+		check_sent(2, 300, 2);
+		assert_int_equal(rte_eth_dev_stop(back), 0);
+		configure(back, QUEUES, false);
+		assert_int_equal(xstat("tx_q0_good_packets"), 4 * life);
+		assert_int_equal(xstat("tx_q1_good_packets"), 0);
+		unplug_front();
+	}
+	unplug_back();
+}
+
 static int
 setup(void **state)
 {
@@ -473,6 +559,7 @@ int
 main(void)
 {
 	static char split[] = "", packed[] = ",packed_vq=1";
+	static char small[] = ",mrg_rxbuf=0", small_packed[] = ",mrg_rxbuf=0,packed_vq=1";
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(events_tell_of_front_ends),
 		cmocka_unit_test_prestate(frames_pass_both_ways, split),
@@ -482,6 +569,9 @@ main(void)
 		cmocka_unit_test_prestate(waiting_frames_show, split),
 		cmocka_unit_test_prestate(waiting_frames_show, packed),
 		cmocka_unit_test(extended_statistics_outlive_front_ends),
+		cmocka_unit_test_prestate(dropped_frames_are_errors_and_not_sent, small),
+		cmocka_unit_test_prestate(dropped_frames_are_errors_and_not_sent, small_packed),
+		cmocka_unit_test_prestate(extended_statistics_outlive_configuration, small),
 	};
 
 	return cmocka_run_group_tests(tests, setup, NULL);

@@ -24,10 +24,7 @@ vhost_dev_configure(struct rte_eth_dev *dev)
 	int ret = 0;
 
 	pthread_mutex_lock(&port->use);
-	/* The queues may have become more or fewer. */
-	vhost_port_stats_free(port);
-	if (port->stats_vid != VHOST_NO_DEVICE)
-		vhost_port_stats_attach(port, port->stats_vid);
+	vhost_port_stats_configure(port);
 	pthread_mutex_lock(&port->lock);
 	vhost_port_intr_free(port);
 	if (dev->data->dev_conf.intr_conf.rxq)
@@ -66,6 +63,7 @@ vhost_dev_close(struct rte_eth_dev *dev)
 		rte_free(dev->data->tx_queues[i]);
 	vhost_port_intr_free(port);
 	vhost_port_stats_free(port);
+	pthread_mutex_destroy(&port->stats);
 	pthread_mutex_destroy(&port->lock);
 	pthread_mutex_destroy(&port->use);
 	return 0;
@@ -132,6 +130,7 @@ vhost_tx_queue_setup(struct rte_eth_dev *dev, uint16_t queue, uint16_t nb_desc _
 
 	if (q == NULL)
 		return -ENOMEM;
+	vhost_port_stats_begin(q);
 	dev->data->tx_queues[queue] = q;
 	return 0;
 }
@@ -252,6 +251,7 @@ init_port(struct rte_eth_dev *dev, const struct vhost_devargs *args)
 	port->stats_vid = VHOST_NO_DEVICE;
 	pthread_mutex_init(&port->use, NULL);
 	pthread_mutex_init(&port->lock, NULL);
+	pthread_mutex_init(&port->stats, NULL);
 
 	dev->dev_ops = &vhost_ops;
 	dev->rx_queue_count = vhost_rx_queue_count;

@@ -209,8 +209,6 @@ get_to_know(struct vhost_port *port, int vid)
 		data->mtu = mtu;
 	if (node >= 0)
 		data->numa_node = node;
-	if (port->stats_vid != VHOST_NO_DEVICE && port->stats_vid != vid)
-		vhost_port_stats_detach(port);
 	vhost_port_stats_attach(port, vid);
 	return features;
 }
@@ -225,16 +223,19 @@ new_device(int vid)
 
 	if (port == NULL)
 		return -1;
-	pthread_mutex_lock(&port->use);
-	features = get_to_know(port, vid);
-	pthread_mutex_lock(&port->lock);
+	lock_all(port);
 	/*
 	 * A front end that died and came back may be seen to come before it is seen to go: the newer
-	 * one has the port.
+	 * one has the port. What bursts still send to the other one counts.
 	 */
 	before = port->vid;
-	if (before != VHOST_NO_DEVICE && before != vid)
+	if (before != VHOST_NO_DEVICE && before != vid) {
 		detach_queues(port);
+		port->vid = VHOST_NO_DEVICE;
+	}
+	pthread_mutex_unlock(&port->lock);
+	features = get_to_know(port, vid);
+	pthread_mutex_lock(&port->lock);
 	port->vid = vid;
 	port->features = features;
 	if (port->started)
@@ -283,12 +284,8 @@ destroy_connection(int vid)
 {
 	struct vhost_port *port = port_of_device(vid);
 
-	if (port == NULL)
-		return;
-	pthread_mutex_lock(&port->use);
-	if (port->stats_vid == vid)
-		vhost_port_stats_detach(port);
-	pthread_mutex_unlock(&port->use);
+	if (port != NULL)
+		vhost_port_stats_detach(port, vid);
 }
 
 static void

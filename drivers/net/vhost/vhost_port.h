@@ -9,12 +9,14 @@
  * receives from it.
  *
  * Threads. Ethdev operations come from the application, events from a thread of librte_vhost,
- * and bursts take no lock: they pass the gate of their queue. Two locks order the rest, because
+ * and bursts take no lock: they pass the gate of their queue. Locks order the rest, two because
  * librte_vhost may tell that a ring was enabled while it holds what its own calls wait for:
  *
  *	port->use   is held around calls that name a device. A device does not go while it is held.
  *	port->lock  guards the state of the port. It is taken after port->use, if both are, and no
  *	            call that could wait for a ring is made with it.
+ *	port->stats guards stats_vid and totals. It is taken after any other, and again nothing is
+ *	            waited for with it: a callback about a ring may ask for statistics.
  *
  * So the event of a ring takes port->lock alone, those of a device take both, and neither waits
  * for a thread that waits for librte_vhost. No callback of the application is made with a lock.
@@ -61,7 +63,7 @@ struct __rte_cache_aligned vhost_queue {
 	uint16_t port_id;
 	uint8_t fixups;              /**< enum vhost_fixup */
 	struct rte_mempool *pool;    /**< receive: where frames go */
-	struct vhost_counters count; /**< only the queue's user writes it */
+	struct vhost_counters count; /**< frames taken; only the queue's user writes it */
 
 	struct vhost_counters base __rte_cache_aligned; /**< count when it was last reset */
 	struct vhost_port *port;
@@ -75,11 +77,16 @@ struct vhost_intr {
 	bool on;    /**< the application asked for interrupts; guarded by port->use */
 };
 
-/** Statistics of librte_vhost for one vring, carried over from one connection to the next. */
+/**
+ * Statistics of librte_vhost for one vring, carried over from one connection to the next: less what they
+ * were at the last reset, hence sums that may wrap on the way.
+ */
 struct vhost_vring_totals {
 	unsigned int n;
 	struct rte_vhost_stat_name *names;
-	uint64_t *totals; /**< of the connections that have ended */
+	struct rte_vhost_stat *now; /**< room for those of the connection that there is */
+	uint64_t *totals;           /**< of the connections that have ended */
+	struct vhost_counters base; /**< what was sent when basic statistics were last reset */
 };
 
 struct vhost_port {
@@ -88,6 +95,7 @@ struct vhost_port {
 	struct vhost_devargs args;
 	pthread_mutex_t use;
 	pthread_mutex_t lock;
+	pthread_mutex_t stats;
 	bool started;
 	int vid;           /**< device that runs, or VHOST_NO_DEVICE */
 	int stats_vid;     /**< device whose vring statistics count, also while it does not run */
@@ -96,7 +104,8 @@ struct vhost_port {
 	uint16_t nb_intr;
 	struct vhost_intr *intr;
 
-	struct vhost_vring_totals *totals; /**< one for each vring of a configured queue */
+	struct vhost_vring_totals
+		*totals; /**< one for each vring that a queue may be configured for */
 	uint16_t nb_totals;
 
 	/* One bit for each vring: enabled now, and as last reported to the application. */

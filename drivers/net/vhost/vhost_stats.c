@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
-#include <errno.h>
-#include <inttypes.h>
+#include <pthread.h>
+#include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <rte_string_fns.h>
 
-#include "vhost_pmd_log.h"
 #include "vhost_stats.h"
 
 /*
@@ -24,10 +24,209 @@ counted(const struct vhost_queue *q)
 	};
 }
 
+/* Learn what librte_vhost counts for a vring; the same for every front end that ever comes. */
+static void
+learn_names(struct vhost_vring_totals *t, int vid, uint16_t vring)
+{
+	int n = rte_vhost_vring_stats_get_names(vid, vring, NULL, 0);
+
+	if (n <= 0)
+		return;
+	t->names = calloc(n, sizeof(*t->names));
+	t->now = calloc(n, sizeof(*t->now));
+	t->totals = calloc(n, sizeof(*t->totals));
+	if (t->names != NULL && t->now != NULL && t->totals != NULL &&
+		rte_vhost_vring_stats_get_names(vid, vring, t->names, n) == n) {
+		t->n = n;
+		return;
+	}
+	free(t->names);
+	free(t->now);
+	free(t->totals);
+	*t = (struct vhost_vring_totals){ 0 };
+}
+
+/* Vrings of the configured queues: 2n that transmit, 2n + 1 that receive. */
+static bool
+has_queue(const struct vhost_port *port, uint16_t vring)
+{
+	const struct rte_eth_dev_data *data = port->dev->data;
+
+	return vring / 2 < (vring & 1 ? data->nb_rx_queues : data->nb_tx_queues);
+}
+
+/* Statistics of a vring, NULL if it has none, or none to show. With port->stats held. */
+static struct vhost_vring_totals *
+totals_of(const struct vhost_port *port, uint16_t vring)
+{
+	if (vring >= port->nb_totals || port->totals[vring].n == 0 || !has_queue(port, vring))
+		return NULL;
+	return &port->totals[vring];
+}
+
+/* Names of vrings that have come, or whose queues have. */
+static void
+learn_more(struct vhost_port *port)
+{
+	uint16_t n = rte_vhost_get_vring_num(port->stats_vid);
+
+	if (port->totals == NULL) {
+		port->totals = calloc(2 * port->args.queues, sizeof(*port->totals));
+		if (port->totals == NULL)
+			return;
+		port->nb_totals = 2 * port->args.queues;
+	}
+	for (uint16_t i = 0; i < RTE_MIN(n, port->nb_totals); i++)
+		if (port->totals[i].n == 0 && has_queue(port, i))
+			learn_names(&port->totals[i], port->stats_vid, i);
+}
+
+/* Values of the connection that there is now: zeros without one. */
+static void
+read_now(const struct vhost_port *port, uint16_t vring)
+{
+	const struct vhost_vring_totals *t = &port->totals[vring];
+
+	if (port->stats_vid == VHOST_NO_DEVICE ||
+		vring >= rte_vhost_get_vring_num(port->stats_vid) ||
+		rte_vhost_vring_stats_get(port->stats_vid, vring, t->now, t->n) != (int)t->n)
+		memset(t->now, 0, t->n * sizeof(*t->now));
+}
+
+/* Take over what the vrings of the connection have counted. */
+static void
+take_over(struct vhost_port *port)
+{
+	for (uint16_t i = 0; i < port->nb_totals; i++) {
+		const struct vhost_vring_totals *t = &port->totals[i];
+
+		if (t->n == 0)
+			continue;
+		read_now(port, i);
+		for (unsigned int j = 0; j < t->n; j++)
+			t->totals[j] += t->now[j].value;
+	}
+	port->stats_vid = VHOST_NO_DEVICE;
+}
+
+void
+vhost_port_stats_attach(struct vhost_port *port, int vid)
+{
+	pthread_mutex_lock(&port->stats);
+	if (port->stats_vid != VHOST_NO_DEVICE && port->stats_vid != vid)
+		take_over(port);
+	port->stats_vid = vid;
+	learn_more(port);
+	pthread_mutex_unlock(&port->stats);
+}
+
+void
+vhost_port_stats_detach(struct vhost_port *port, int vid)
+{
+	pthread_mutex_lock(&port->stats);
+	if (port->stats_vid == vid)
+		take_over(port);
+	pthread_mutex_unlock(&port->stats);
+}
+
+void
+vhost_port_stats_configure(struct vhost_port *port)
+{
+	pthread_mutex_lock(&port->stats);
+	if (port->stats_vid != VHOST_NO_DEVICE)
+		learn_more(port);
+	pthread_mutex_unlock(&port->stats);
+}
+
+void
+vhost_port_stats_free(struct vhost_port *port)
+{
+	for (uint16_t i = 0; i < port->nb_totals; i++) {
+		free(port->totals[i].names);
+		free(port->totals[i].now);
+		free(port->totals[i].totals);
+	}
+	free(port->totals);
+	port->totals = NULL;
+	port->nb_totals = 0;
+}
+
+/* What was sent on a vring, by the library's names behind "tx_qN_". */
+static struct vhost_counters
+read_sent(const struct vhost_port *port, uint16_t vring)
+{
+	static const struct {
+		const char *name;
+		size_t offset;
+	} parts[] = {
+		{ "good_packets", offsetof(struct vhost_counters, packets) },
+		{ "good_bytes", offsetof(struct vhost_counters, bytes) },
+		{ "offload_drops", offsetof(struct vhost_counters, errors) },
+		{ "too_large_drops", offsetof(struct vhost_counters, errors) },
+	};
+	const struct vhost_vring_totals *t = &port->totals[vring];
+	struct vhost_counters sent = { 0 };
+	char name[RTE_VHOST_STATS_NAME_SIZE];
+
+	read_now(port, vring);
+	for (size_t i = 0; i < RTE_DIM(parts); i++) {
+		snprintf(name, sizeof(name), "tx_q%u_%s", vring / 2, parts[i].name);
+		for (unsigned int j = 0; j < t->n; j++)
+			if (strcmp(t->names[j].name, name) == 0)
+				*(uint64_t *)RTE_PTR_ADD(&sent, parts[i].offset) += t->totals[j] +
+					t->now[j].value;
+	}
+	return sent;
+}
+
+/*
+ * Statistics of librte_vhost are not in memory that processes share: a secondary one counts what a
+ * queue has taken.
+ */
+static struct vhost_counters
+transmitted(const struct vhost_queue *q)
+{
+	struct vhost_counters c = counted(q), sent;
+	const struct vhost_vring_totals *t;
+
+	if (rte_eal_process_type() != RTE_PROC_PRIMARY)
+		return c;
+	t = totals_of(q->port, q->vring);
+	if (t == NULL)
+		return c;
+	sent = read_sent(q->port, q->vring);
+	c.packets = sent.packets - t->base.packets;
+	c.bytes = sent.bytes - t->base.bytes;
+	c.errors += sent.errors - t->base.errors;
+	return c;
+}
+
+static void
+add_transmitted(const struct rte_eth_dev_data *data, struct rte_eth_stats *stats)
+{
+	for (uint16_t i = 0; i < data->nb_tx_queues; i++) {
+		const struct vhost_queue *q = data->tx_queues[i];
+		struct vhost_counters c;
+
+		if (q == NULL)
+			continue;
+		c = transmitted(q);
+		stats->opackets += c.packets;
+		stats->obytes += c.bytes;
+		stats->oerrors += c.errors;
+		if (i < RTE_ETHDEV_QUEUE_STAT_CNTRS) {
+			stats->q_opackets[i] = c.packets;
+			stats->q_obytes[i] = c.bytes;
+		}
+	}
+}
+
 int
 vhost_port_stats_get(struct rte_eth_dev *dev, struct rte_eth_stats *stats)
 {
+	const bool primary = rte_eal_process_type() == RTE_PROC_PRIMARY;
 	const struct rte_eth_dev_data *data = dev->data;
+	struct vhost_port *port = vhost_port_of(dev);
 
 	for (uint16_t i = 0; i < data->nb_rx_queues; i++) {
 		const struct vhost_queue *q = data->rx_queues[i];
@@ -43,145 +242,65 @@ vhost_port_stats_get(struct rte_eth_dev *dev, struct rte_eth_stats *stats)
 			stats->q_ibytes[i] = c.bytes;
 		}
 	}
-	for (uint16_t i = 0; i < data->nb_tx_queues; i++) {
-		const struct vhost_queue *q = data->tx_queues[i];
-		struct vhost_counters c;
-
-		if (q == NULL)
-			continue;
-		c = counted(q);
-		stats->opackets += c.packets;
-		stats->obytes += c.bytes;
-		stats->oerrors += c.errors;
-		if (i < RTE_ETHDEV_QUEUE_STAT_CNTRS) {
-			stats->q_opackets[i] = c.packets;
-			stats->q_obytes[i] = c.bytes;
-		}
-	}
+	if (primary)
+		pthread_mutex_lock(&port->stats);
+	add_transmitted(data, stats);
+	if (primary)
+		pthread_mutex_unlock(&port->stats);
 	return 0;
 }
 
 static void
-reset_queues(void **queues, uint16_t n)
+begin_anew(struct vhost_queue *q)
 {
-	for (uint16_t i = 0; i < n; i++) {
-		struct vhost_queue *q = queues[i];
+	struct vhost_counters c = counted(q);
 
-		if (q != NULL) {
-			struct vhost_counters c = counted(q);
+	q->base.packets += c.packets;
+	q->base.bytes += c.bytes;
+	q->base.errors += c.errors;
+}
 
-			q->base.packets += c.packets;
-			q->base.bytes += c.bytes;
-			q->base.errors += c.errors;
-		}
+static void
+begin_sent_anew(const struct vhost_queue *q)
+{
+	struct vhost_vring_totals *t = totals_of(q->port, q->vring);
+
+	if (t != NULL)
+		t->base = read_sent(q->port, q->vring);
+}
+
+void
+vhost_port_stats_begin(const struct vhost_queue *q)
+{
+	pthread_mutex_lock(&q->port->stats);
+	begin_sent_anew(q);
+	pthread_mutex_unlock(&q->port->stats);
+}
+
+/* With port->stats held. */
+static void
+reset_basic(const struct rte_eth_dev_data *data)
+{
+	for (uint16_t i = 0; i < data->nb_rx_queues; i++)
+		if (data->rx_queues[i] != NULL)
+			begin_anew(data->rx_queues[i]);
+	for (uint16_t i = 0; i < data->nb_tx_queues; i++) {
+		if (data->tx_queues[i] == NULL)
+			continue;
+		begin_anew(data->tx_queues[i]);
+		begin_sent_anew(data->tx_queues[i]);
 	}
 }
 
 int
 vhost_port_stats_reset(struct rte_eth_dev *dev)
 {
-	reset_queues(dev->data->rx_queues, dev->data->nb_rx_queues);
-	reset_queues(dev->data->tx_queues, dev->data->nb_tx_queues);
+	struct vhost_port *port = vhost_port_of(dev);
+
+	pthread_mutex_lock(&port->stats);
+	reset_basic(dev->data);
+	pthread_mutex_unlock(&port->stats);
 	return 0;
-}
-
-/* Learn what librte_vhost counts for a vring; the same for every front end that ever comes. */
-static void
-learn_names(struct vhost_vring_totals *t, int vid, uint16_t vring)
-{
-	int n = rte_vhost_vring_stats_get_names(vid, vring, NULL, 0);
-
-	if (n <= 0)
-		return;
-	t->names = calloc(n, sizeof(*t->names));
-	t->totals = calloc(n, sizeof(*t->totals));
-	if (t->names != NULL && t->totals != NULL &&
-		rte_vhost_vring_stats_get_names(vid, vring, t->names, n) == n) {
-		t->n = n;
-		return;
-	}
-	free(t->names);
-	free(t->totals);
-	t->names = NULL;
-	t->totals = NULL;
-}
-
-/* Vrings of the configured queues: 2n that transmit, 2n + 1 that receive. */
-static bool
-has_queue(const struct vhost_port *port, uint16_t vring)
-{
-	const struct rte_eth_dev_data *data = port->dev->data;
-
-	return vring / 2 < (vring & 1 ? data->nb_rx_queues : data->nb_tx_queues);
-}
-
-void
-vhost_port_stats_attach(struct vhost_port *port, int vid)
-{
-	uint16_t n = rte_vhost_get_vring_num(vid);
-
-	port->stats_vid = vid;
-	if (port->totals == NULL) {
-		uint16_t pairs = RTE_MAX(port->dev->data->nb_rx_queues,
-			port->dev->data->nb_tx_queues);
-
-		port->totals = calloc(2 * pairs, sizeof(*port->totals));
-		if (port->totals == NULL)
-			return;
-		port->nb_totals = 2 * pairs;
-	}
-	for (uint16_t i = 0; i < RTE_MIN(n, port->nb_totals); i++)
-		if (port->totals[i].n == 0 && has_queue(port, i))
-			learn_names(&port->totals[i], vid, i);
-}
-
-/* Values of the connection there is now, if any; true if @a stats was filled. */
-static bool
-read_vring(const struct vhost_port *port, uint16_t vring, struct rte_vhost_stat *stats)
-{
-	unsigned int n = port->totals[vring].n;
-
-	return port->stats_vid != VHOST_NO_DEVICE &&
-		vring < rte_vhost_get_vring_num(port->stats_vid) &&
-		rte_vhost_vring_stats_get(port->stats_vid, vring, stats, n) == (int)n;
-}
-
-static unsigned int
-largest_vring(const struct vhost_port *port)
-{
-	unsigned int max = 0;
-
-	for (uint16_t i = 0; i < port->nb_totals; i++)
-		max = RTE_MAX(max, port->totals[i].n);
-	return max;
-}
-
-void
-vhost_port_stats_detach(struct vhost_port *port)
-{
-	struct rte_vhost_stat *stats = calloc(largest_vring(port) + 1, sizeof(*stats));
-
-	for (uint16_t i = 0; i < port->nb_totals && stats != NULL; i++) {
-		struct vhost_vring_totals *t = &port->totals[i];
-
-		if (t->n != 0 && read_vring(port, i, stats))
-			for (unsigned int j = 0; j < t->n; j++)
-				t->totals[j] += stats[j].value;
-	}
-	free(stats);
-	port->stats_vid = VHOST_NO_DEVICE;
-}
-
-void
-vhost_port_stats_free(struct vhost_port *port)
-{
-	for (uint16_t i = 0; i < port->nb_totals; i++) {
-		free(port->totals[i].names);
-		free(port->totals[i].totals);
-	}
-	free(port->totals);
-	port->totals = NULL;
-	port->nb_totals = 0;
 }
 
 static unsigned int
@@ -190,7 +309,7 @@ count_xstats(const struct vhost_port *port)
 	unsigned int n = 0;
 
 	for (uint16_t i = 0; i < port->nb_totals; i++)
-		n += port->totals[i].n;
+		n += has_queue(port, i) ? port->totals[i].n : 0;
 	return n;
 }
 
@@ -201,15 +320,15 @@ vhost_port_xstats_get_names(struct rte_eth_dev *dev, struct rte_eth_xstat_name *
 	struct vhost_port *port = vhost_port_of(dev);
 	unsigned int total, at = 0;
 
-	pthread_mutex_lock(&port->use);
+	pthread_mutex_lock(&port->stats);
 	total = count_xstats(port);
 	for (uint16_t i = 0; names != NULL && n >= total && i < port->nb_totals; i++) {
-		const struct vhost_vring_totals *t = &port->totals[i];
+		const struct vhost_vring_totals *t = totals_of(port, i);
 
-		for (unsigned int j = 0; j < t->n; j++)
+		for (unsigned int j = 0; t != NULL && j < t->n; j++)
 			rte_strlcpy(names[at++].name, t->names[j].name, sizeof(names->name));
 	}
-	pthread_mutex_unlock(&port->use);
+	pthread_mutex_unlock(&port->stats);
 	return total;
 }
 
@@ -217,51 +336,43 @@ int
 vhost_port_xstats_get(struct rte_eth_dev *dev, struct rte_eth_xstat *xstats, unsigned int n)
 {
 	struct vhost_port *port = vhost_port_of(dev);
-	struct rte_vhost_stat *stats = NULL;
 	unsigned int total, at = 0;
-	int ret;
 
-	pthread_mutex_lock(&port->use);
-	ret = total = count_xstats(port);
-	if (xstats == NULL || n < total || total == 0)
-		goto out;
-	stats = calloc(largest_vring(port), sizeof(*stats));
-	if (stats == NULL) {
-		ret = -ENOMEM;
-		goto out;
-	}
-	for (uint16_t i = 0; i < port->nb_totals; i++) {
-		const struct vhost_vring_totals *t = &port->totals[i];
-		bool live = t->n != 0 && read_vring(port, i, stats);
+	pthread_mutex_lock(&port->stats);
+	total = count_xstats(port);
+	for (uint16_t i = 0; xstats != NULL && n >= total && i < port->nb_totals; i++) {
+		const struct vhost_vring_totals *t = totals_of(port, i);
 
+		if (t == NULL)
+			continue;
+		read_now(port, i);
 		for (unsigned int j = 0; j < t->n; j++, at++) {
 			xstats[at].id = at;
-			xstats[at].value = t->totals[j] + (live ? stats[j].value : 0);
+			xstats[at].value = t->totals[j] + t->now[j].value;
 		}
 	}
-out:
-	pthread_mutex_unlock(&port->use);
-	free(stats);
-	return ret;
+	pthread_mutex_unlock(&port->stats);
+	return total;
 }
 
+/* Those of librte_vhost run on: bursts that write them are not waited for. */
 int
 vhost_port_xstats_reset(struct rte_eth_dev *dev)
 {
 	struct vhost_port *port = vhost_port_of(dev);
-	uint16_t n;
 
-	pthread_mutex_lock(&port->use);
-	n = port->stats_vid == VHOST_NO_DEVICE ? 0 : rte_vhost_get_vring_num(port->stats_vid);
+	pthread_mutex_lock(&port->stats);
 	for (uint16_t i = 0; i < port->nb_totals; i++) {
-		const struct vhost_vring_totals *t = &port->totals[i];
+		struct vhost_vring_totals *t = &port->totals[i];
 
 		if (t->n == 0)
 			continue;
-		memset(t->totals, 0, t->n * sizeof(*t->totals));
-		if (i < n)
-			rte_vhost_vring_stats_reset(port->stats_vid, i);
+		read_now(port, i);
+		for (unsigned int j = 0; j < t->n; j++)
+			t->totals[j] = -t->now[j].value;
+		t->base = (struct vhost_counters){ 0 };
 	}
-	pthread_mutex_unlock(&port->use);
-	return vhost_port_stats_reset(dev);
+	reset_basic(dev->data);
+	pthread_mutex_unlock(&port->stats);
+	return 0;
 }

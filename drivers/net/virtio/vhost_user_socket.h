@@ -19,9 +19,6 @@ int virtio_socket_listen(const char *name, const char *path);
 int virtio_socket_accept(int listenfd);
 
 /** Connect to @a path. @return a descriptor; -EAGAIN nobody listens there, or accepts; another errno */
-int virtio_socket_connect(const char *path);
-
-/** What to do about a negative errno that these return, to be said behind it; or "". */
-const char *virtio_socket_remedy(int error);
+int virtio_socket_connect(const char *name, const char *path);
 
 #endif /* VIRTIO_VHOST_USER_SOCKET_H */
