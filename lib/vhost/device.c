@@ -531,6 +531,7 @@ reset_queue(struct vhost_queue *q)
 	q->enabled = false;
 	q->suspended = false;
 	q->placed = false;
+	q->scattered = false;
 	close_fd(&q->kickfd);
 }
 

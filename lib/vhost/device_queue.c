@@ -49,33 +49,83 @@ vhost_queue_lies_in(const struct vhost_device *dev, const struct vhost_queue *q,
 	return true;
 }
 
-/* The mapping that a ring cannot do without is missing. Of several, one is asked for at a time. */
+/* The mapping that a ring cannot do without is missing. */
 static void
 miss(struct vhost_queue *q, uint64_t iova, bool written)
 {
+	q->scattered = false;
 	q->vring.miss = (struct vhost_vring_miss){ .addr = iova,
 		.access = written ? VHOST_ACCESS_WO : VHOST_ACCESS_RO,
 		.kind = VHOST_VRING_MISS_UNMAPPED };
 }
 
-/* Our address of a part of a ring, or NULL. */
-static void *
-ring_area(const struct vhost_device *dev, struct vhost_queue *q, uint64_t addr, uint64_t size,
-	bool written)
+/* A part of a ring, in the front end's words. */
+struct area {
+	const char *name;
+	uint64_t addr;
+	uint64_t size;
+	bool written;
+};
+
+/*
+ * What the device sees as one piece lies in several: neither bursts nor who drives a ring itself can
+ * follow it there. Told once, until something else is the matter with the ring.
+ */
+static void
+refuse_scattered(const struct vhost_device *dev, struct vhost_queue *q, const struct area *a,
+	uint64_t iova)
 {
-	const struct rte_vhost_memory *table = written ? dev->tables.writable :
-							 dev->tables.readable;
-	uint64_t len = table == NULL ? 0 : size;
+	if (q->scattered && q->scattered_at == iova)
+		return;
+	q->scattered = true;
+	q->scattered_at = iova;
+	VHOST_LOG(ERR,
+		"%s: ring %u cannot start: its %s area at 0x%" PRIx64 ", size 0x%" PRIx64
+		", is mapped, but not to one piece of guest memory: what is at 0x%" PRIx64
+		" does not follow what is before it",
+		dev->name, q->index, a->name, a->addr, a->size, iova);
+}
+
+/* Our address of an area that the IOMMU translates, or NULL: then a miss or the log tells why. */
+static void *
+translate_area(const struct vhost_device *dev, struct vhost_queue *q, const struct area *a)
+{
+	const struct rte_vhost_memory *table = a->written ? dev->tables.writable :
+							    dev->tables.readable;
+	uint64_t fe_va = 0, piece;
 	void *at = NULL;
 
-	if (!vhost_device_has_iommu(dev))
-		return vhost_memory_from_fe_va(dev->mem, addr, size);
-	if (len > 0)
-		at = vhost_memory_from_gpa(table, addr, &len);
-	if (len == size)
-		return at;
-	miss(q, addr + len, written);
-	return NULL;
+	/* Mappings of unequal access are several even where they lie side by side. */
+	for (uint64_t done = 0; done < a->size; done += piece) {
+		const uint64_t iova = a->addr + done;
+		const struct rte_vhost_mem_region *r = table == NULL ?
+			NULL :
+			vhost_memory_find(table, iova);
+		uint64_t offset;
+
+		if (r == NULL) {
+			miss(q, iova, a->written);
+			return NULL;
+		}
+		offset = iova - r->guest_phys_addr;
+		piece = RTE_MIN(r->size - offset, a->size - done);
+		if (done == 0)
+			fe_va = r->guest_user_addr + offset;
+		at = vhost_memory_from_fe_va(dev->mem, fe_va, done + piece);
+		if (at == NULL || iova < a->addr || r->guest_user_addr + offset != fe_va + done) {
+			refuse_scattered(dev, q, a, iova);
+			return NULL;
+		}
+	}
+	return at;
+}
+
+/* Our address of an area, or NULL. */
+static void *
+place_area(const struct vhost_device *dev, struct vhost_queue *q, const struct area *a)
+{
+	return vhost_device_has_iommu(dev) ? translate_area(dev, q, a) :
+					     vhost_memory_from_fe_va(dev->mem, a->addr, a->size);
 }
 
 int
@@ -83,16 +133,26 @@ vhost_queue_place(struct vhost_device *dev, struct vhost_queue *q)
 {
 	const bool packed = vhost_device_has_feature(dev, VIRTIO_F_RING_PACKED);
 	struct vhost_vring_layout layout = { .size = q->size, .log_gpa = q->addr.log_guest_addr };
-	uint64_t desc, driver, device;
+	/* Of what keeps a ring from starting, one thing at a time is asked for, or told. */
+	struct area areas[] = {
+		{ .name = "device", .addr = q->addr.used_user_addr, .written = true },
+		{ .name = "driver", .addr = q->addr.avail_user_addr },
+		{ .name = "descriptor", .addr = q->addr.desc_user_addr, .written = packed },
+	};
+	void **const places[] = { &layout.device, &layout.driver, &layout.desc };
 	int ret;
 
-	vhost_vring_area_sizes(dev->features, q->size, &desc, &driver, &device);
-	layout.desc = ring_area(dev, q, q->addr.desc_user_addr, desc, packed);
-	layout.driver = ring_area(dev, q, q->addr.avail_user_addr, driver, false);
-	layout.device = ring_area(dev, q, q->addr.used_user_addr, device, true);
-	if (layout.desc == NULL || layout.driver == NULL || layout.device == NULL)
-		return vhost_device_error(dev, -EFAULT,
-			"ring %u of %u entries does not lie in guest memory", q->index, q->size);
+	vhost_vring_area_sizes(dev->features, q->size, &areas[2].size, &areas[1].size,
+		&areas[0].size);
+	q->vring.miss.kind = VHOST_VRING_MISS_NONE;
+	for (size_t i = 0; i < RTE_DIM(areas); i++) {
+		*places[i] = place_area(dev, q, &areas[i]);
+		if (*places[i] == NULL)
+			return vhost_device_error(dev, -EFAULT,
+				"ring %u of %u entries does not lie in guest memory", q->index,
+				q->size);
+	}
+	q->scattered = false;
 	/* The front end's word for it is an address that the IOMMU translates. */
 	if (vhost_device_has_iommu(dev))
 		layout.log_gpa = vhost_memory_to_gpa(dev->mem, layout.device);
@@ -102,7 +162,6 @@ vhost_queue_place(struct vhost_device *dev, struct vhost_queue *q)
 	ret = vhost_vring_set_layout(&q->vring, &layout);
 	q->placed = ret == 0;
 	vhost_device_unlock(dev);
-	q->vring.miss.kind = VHOST_VRING_MISS_NONE;
 	if (ret != 0)
 		return vhost_device_error(dev, ret,
 			"ring %u has %u entries or addresses that no ring may have", q->index,

@@ -1,0 +1,314 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+/*
+ * Where rings lie whose addresses an IOMMU translates: in one piece of guest memory, or nowhere.
+ */
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <linux/vhost_types.h>
+#include <linux/virtio_config.h>
+
+#include <cmocka.h>
+
+#include <rte_log.h>
+
+#include "recorder.h"
+#include "vhost_user_dispatch.h"
+#include "vhost_user_iotlb.h"
+
+#define F_IOMMU (F_V1 | FEATURE(VIRTIO_F_ACCESS_PLATFORM))
+#define PAGE 4096u
+
+/* Where the device sees guest memory. */
+#define IOVA UINT64_C(0xfff00000000)
+/* Areas of a ring, from there on. The used ring begins in one page and ends in the next one. */
+#define AVAIL 0x4000
+#define USED 0x8800
+#define USED_END 0x9000 /* the page */
+#define ELSEWHERE (1u << 20)
+
+static struct frontend fe;
+static int channel; /* our end of what the back end asks on */
+static char *log_text;
+static size_t log_len;
+static FILE *log_stream;
+
+static void
+begin(uint64_t features)
+{
+	struct vhost_device_config cfg = recorder_config(false);
+	int fds[2];
+
+	cfg.features |= vhost_user_iommu_features;
+	recorder_begin(&fe, &cfg);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds), 0);
+	channel = fds[0];
+	assert_int_equal(fe_set_u64(&fe, VHOST_USER_SET_PROTOCOL_FEATURES,
+				 FEATURE(VHOST_USER_PF_BACKEND_REQ)),
+		0);
+	assert_int_equal(fe_set_backend_fd(&fe, fds[1]), 0);
+	close(fds[1]);
+	fe.packed = features & F_PACKED;
+	assert_int_equal(fe_set_features(&fe, F_IOMMU | features), 0);
+	assert_int_equal(fe_set_memory(&fe), 0);
+	log_stream = open_memstream(&log_text, &log_len);
+	assert_non_null(log_stream);
+	rte_openlog_stream(log_stream);
+}
+
+static void
+end(void)
+{
+	rte_openlog_stream(NULL);
+	fclose(log_stream);
+	free(log_text);
+	recorder_end(&fe);
+	close(channel);
+}
+
+/* Times that the log tells of a ring in pieces, of which the first names all of them. */
+static unsigned int
+refusals(const char *area, uint64_t at, uint64_t piece)
+{
+	const char *line;
+	unsigned int n = 0;
+	char expected[sizeof(fe.dev->name) + 100];
+
+	fflush(log_stream);
+	for (line = log_text; (line = strstr(line, "cannot start")) != NULL; line++)
+		n++;
+	if (n == 0)
+		return 0;
+	snprintf(expected, sizeof(expected), "%s: ring 0 cannot start: its %s area at 0x%lx, size ",
+		fe.dev->name, area, at);
+	line = strstr(log_text, expected);
+	assert_non_null(line);
+	snprintf(expected, sizeof(expected), "what is at 0x%lx does not follow", piece);
+	assert_non_null(strstr(line, expected));
+	return n;
+}
+
+static int
+tell(uint8_t type, uint64_t iova, uint64_t size, uint64_t fe_va, uint8_t access)
+{
+	struct vhost_user_message msg = fe_message(VHOST_USER_IOTLB_MSG,
+		sizeof(struct vhost_iotlb_msg));
+
+	msg.payload.iotlb = (struct vhost_iotlb_msg){ .iova = iova,
+		.size = size,
+		.uaddr = fe_va,
+		.perm = access,
+		.type = type };
+	return fe_send(&fe, &msg);
+}
+
+/* Map pages of the device to some of the front end's. */
+static void
+map(uint64_t offset, uint64_t size, uint64_t to, uint8_t access)
+{
+	assert_int_equal(tell(VHOST_IOTLB_UPDATE, IOVA + offset, size, FE_VA + to, access), 0);
+}
+
+static void
+unmap(uint64_t offset, uint64_t size)
+{
+	assert_int_equal(tell(VHOST_IOTLB_INVALIDATE, IOVA + offset, size, 0, 0), 0);
+}
+
+static void
+assert_asked(uint64_t iova, uint8_t access)
+{
+	struct vhost_user_message msg;
+
+	assert_int_equal(vhost_user_receive(channel, &msg), 1);
+	assert_int_equal(msg.payload.iotlb.type, VHOST_IOTLB_MISS);
+	assert_int_equal(msg.payload.iotlb.iova, iova);
+	assert_int_equal(msg.payload.iotlb.perm, access);
+}
+
+static void
+assert_not_asked(void)
+{
+	struct vhost_user_message msg;
+
+	vhost_user_iotlb_ask(fe.dev);
+	assert_int_equal(vhost_user_receive(channel, &msg), -EAGAIN);
+}
+
+static void
+set_up_ring(uint64_t desc, uint64_t avail, uint64_t used)
+{
+	struct vhost_user_message msg = fe_message(VHOST_USER_SET_VRING_ADDR,
+		sizeof(struct vhost_vring_addr));
+
+	msg.payload.addr = (struct vhost_vring_addr){ .desc_user_addr = desc,
+		.avail_user_addr = avail,
+		.used_user_addr = used };
+	assert_int_equal(fe_set_state(&fe, VHOST_USER_SET_VRING_NUM, 0, FE_RING_SIZE), 0);
+	assert_int_equal(fe_set_state(&fe, VHOST_USER_SET_VRING_BASE, 0, fe.packed ? 0x8000 : 0),
+		0);
+	assert_int_equal(fe_send(&fe, &msg), 0);
+	assert_int_equal(fe_set_call(&fe, 0), 0);
+	assert_int_equal(fe_set_kick(&fe, 0), 0);
+}
+
+static void
+ring_in_pieces_is_told_of_once_and_tried_with_other_mappings(void **state)
+{
+	(void)state;
+	begin(0);
+	map(0, USED_END, 0, VHOST_ACCESS_RW);
+	set_up_ring(IOVA, IOVA + AVAIL, IOVA + USED);
+	assert_asked(IOVA + USED_END, VHOST_ACCESS_WO);
+	assert_int_equal(refusals("device", IOVA + USED, IOVA + USED_END), 0);
+
+	/* Nothing is missing now, and nothing is asked for, however often it is looked at. */
+	map(USED_END, PAGE, ELSEWHERE, VHOST_ACCESS_RW);
+	assert_false(told.ring[0]);
+	assert_not_asked();
+	assert_int_equal(fe_set_call(&fe, 0), 0);
+	map(ELSEWHERE, PAGE, ELSEWHERE, VHOST_ACCESS_RW);
+	unmap(ELSEWHERE, PAGE);
+	assert_false(told.ring[0]);
+	assert_not_asked();
+	assert_int_equal(refusals("device", IOVA + USED, IOVA + USED_END), 1);
+
+	unmap(USED_END, PAGE);
+	assert_asked(IOVA + USED_END, VHOST_ACCESS_WO);
+	map(USED_END, PAGE, USED_END, VHOST_ACCESS_RW);
+	assert_true(told.ring[0]);
+	assert_int_equal(refusals("device", IOVA + USED, IOVA + USED_END), 1);
+
+	/* A ring that ran is stopped for it, and it is told again. */
+	unmap(USED_END, PAGE);
+	assert_asked(IOVA + USED_END, VHOST_ACCESS_WO);
+	map(USED_END, PAGE, ELSEWHERE, VHOST_ACCESS_RW);
+	assert_false(told.ring[0]);
+	assert_not_asked();
+	assert_int_equal(refusals("device", IOVA + USED, IOVA + USED_END), 2);
+
+	/* A mapping that is replaced, without being taken away before, is as good. */
+	map(USED_END, PAGE, USED_END, VHOST_ACCESS_RW);
+	assert_true(told.ring[0]);
+	end();
+}
+
+static void
+every_area_is_in_one_piece(void **state)
+{
+	/* Whatever area is the one that begins in one page and ends in the next. */
+	const struct {
+		const char *name;
+		uint64_t desc, avail, used;
+	} areas[] = {
+		{ "descriptor", PAGE - 16, 0x4000, 0x8000 },
+		{ "driver", 0x4000, PAGE - 16, 0x8000 },
+		{ "device", 0x4000, 0x8000, PAGE - 16 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < RTE_DIM(areas); i++) {
+		begin(0);
+		map(0, FE_RING_SPACE, 0, VHOST_ACCESS_RW);
+		map(0, PAGE, ELSEWHERE, VHOST_ACCESS_RW);
+		set_up_ring(IOVA + areas[i].desc, IOVA + areas[i].avail, IOVA + areas[i].used);
+		assert_false(told.ring[0]);
+		assert_not_asked();
+		assert_int_equal(refusals(areas[i].name, IOVA + PAGE - 16, IOVA + PAGE), 1);
+		end();
+	}
+}
+
+/* Mappings that may not be joined, since access to them differs, are one piece all the same. */
+static void
+area_may_lie_in_mappings_of_unequal_access(void **state)
+{
+	(void)state;
+	for (int packed = 0; packed < 2; packed++) {
+		begin(packed ? F_PACKED : 0);
+		map(0, FE_RING_SPACE, 0, VHOST_ACCESS_RW);
+		map(PAGE, PAGE, PAGE, packed ? VHOST_ACCESS_WO : VHOST_ACCESS_RO);
+		map(USED_END, PAGE, USED_END, VHOST_ACCESS_WO);
+		set_up_ring(IOVA + PAGE / 2, IOVA + AVAIL, IOVA + USED);
+		assert_true(told.ring[0]);
+		assert_ptr_equal(fe.dev->queues[0]->vring.desc,
+			(uint8_t *)(uintptr_t)fe.dev->mem->regions[0].host_user_addr + PAGE / 2);
+		assert_not_asked();
+		end();
+	}
+}
+
+/* What follows for the front end need not follow here. */
+static void
+area_in_two_regions_is_in_two_pieces(void **state)
+{
+	struct vhost_user_message msg;
+
+	(void)state;
+	begin(0);
+	msg = fe_memory_message(fe.memfd, FE_MEMORY_SIZE);
+	msg.header.size += sizeof(struct vhost_user_region);
+	msg.payload.mem_table.nregions = 2;
+	msg.payload.mem_table.regions[1] = msg.payload.mem_table.regions[0];
+	msg.payload.mem_table.regions[0].size = USED_END;
+	msg.payload.mem_table.regions[1].size -= USED_END;
+	msg.payload.mem_table.regions[1].gpa += USED_END;
+	msg.payload.mem_table.regions[1].fe_va += USED_END;
+	msg.payload.mem_table.regions[1].mmap_offset += USED_END;
+	msg.fds[msg.nfds++] = fe.memfd;
+	assert_int_equal(fe_send(&fe, &msg), 0);
+	map(0, USED_END, 0, VHOST_ACCESS_RW);
+	map(USED_END, PAGE, USED_END, VHOST_ACCESS_RW);
+	set_up_ring(IOVA, IOVA + AVAIL, IOVA + USED);
+	assert_false(told.ring[0]);
+	assert_not_asked();
+	assert_int_equal(refusals("device", IOVA + USED, IOVA + USED_END), 1);
+	end();
+}
+
+/* Such a ring would not be found by the addresses of a mapping that goes. */
+static void
+area_does_not_go_on_behind_the_last_address(void **state)
+{
+	const uint64_t last_page = UINT64_MAX - PAGE + 1;
+
+	(void)state;
+	begin(0);
+	map(0, USED, 0, VHOST_ACCESS_RW);
+	assert_int_equal(tell(VHOST_IOTLB_UPDATE, last_page, PAGE, FE_VA + ELSEWHERE,
+				 VHOST_ACCESS_RW),
+		0);
+	assert_int_equal(tell(VHOST_IOTLB_UPDATE, 0, PAGE, FE_VA + ELSEWHERE + PAGE,
+				 VHOST_ACCESS_RW),
+		0);
+	set_up_ring(IOVA, IOVA + AVAIL, last_page + PAGE / 2);
+	assert_false(told.ring[0]);
+	assert_not_asked();
+	assert_int_equal(refusals("device", last_page + PAGE / 2, 0), 1);
+	end();
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(ring_in_pieces_is_told_of_once_and_tried_with_other_mappings),
+		cmocka_unit_test(every_area_is_in_one_piece),
+		cmocka_unit_test(area_may_lie_in_mappings_of_unequal_access),
+		cmocka_unit_test(area_in_two_regions_is_in_two_pieces),
+		cmocka_unit_test(area_does_not_go_on_behind_the_last_address),
+	};
+
+	return cmocka_run_group_tests_name("device_iommu", tests, recorder_setup,
+		recorder_teardown);
+}
