@@ -342,6 +342,18 @@ remove_port(struct vhost_port *port)
 	pthread_mutex_unlock(&ports_lock);
 }
 
+/* The distribution's library does not have it, and offers as many pairs as it can. */
+#pragma weak rte_vhost_driver_set_max_queue_num
+
+static bool
+limit_queues(const struct vhost_devargs *args)
+{
+	uint32_t pairs = RTE_MIN(args->queues, VHOST_PAIRS_OFFERED_MAX);
+
+	return rte_vhost_driver_set_max_queue_num == NULL ||
+		rte_vhost_driver_set_max_queue_num(args->iface, pairs) == 0;
+}
+
 static int
 setup_socket(const struct vhost_devargs *args, const char **attempt)
 {
@@ -349,6 +361,9 @@ setup_socket(const struct vhost_devargs *args, const char **attempt)
 
 	*attempt = "disable features";
 	if (disabled != 0 && rte_vhost_driver_disable_features(args->iface, disabled) != 0)
+		return -EINVAL;
+	*attempt = "limit queues";
+	if (!limit_queues(args))
 		return -EINVAL;
 	*attempt = "register callbacks";
 	if (rte_vhost_driver_callback_register(args->iface, &device_ops) != 0)

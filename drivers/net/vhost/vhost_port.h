@@ -43,6 +43,9 @@
 #define VHOST_VRINGS_MAX (2 * RTE_MAX_QUEUES_PER_PORT)
 #define VHOST_NO_DEVICE (-1)
 
+/** Queue pairs that vhost-user knows. */
+#define VHOST_PAIRS_OFFERED_MAX 128
+
 /** What a burst does to frames besides moving them. */
 enum vhost_fixup {
 	VHOST_FIXUP_VLAN = 1 << 0,  /**< receive: strip the tag; transmit: insert it */
