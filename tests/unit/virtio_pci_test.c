@@ -548,6 +548,24 @@ a_control_queue_of_a_size_that_is_none_of_ours_is_done_without(void **state)
 	assert_int_equal(rte_eth_promiscuous_enable(port), -ENOTSUP);
 }
 
+/* Back ends announce the port of a driver that did not say that it does so itself. */
+static void
+a_port_that_would_not_hear_of_it_does_not_offer_to_announce_itself(void **state)
+{
+	(void)state;
+	for (unsigned int which = 0; which < 3; which++) {
+		plug(state);
+		hw.features |= CONTROL | F(VIRTIO_NET_F_GUEST_ANNOUNCE);
+		wanted_interrupts.lsc = which == 1;
+		wanted_interrupts.rxq = which == 2;
+		assert_int_equal(make_port(), 0);
+		assert_int_equal(configure(1, RTE_ETH_MQ_RX_NONE), 0);
+		assert_int_equal(interrupt.call != NULL, which > 0);
+		assert_int_equal((hw.agreed & F(VIRTIO_NET_F_GUEST_ANNOUNCE)) != 0, which > 0);
+		unplug(state);
+	}
+}
+
 static void
 a_start_without_interrupts_leaves_nothing_behind(void **state)
 {
@@ -651,6 +669,7 @@ main(void)
 		ON_PCI(an_address_that_the_device_does_not_take_is_not_set),
 		ON_PCI(a_device_that_is_gone_is_told_of_once_and_if_asked),
 		ON_PCI(a_control_queue_of_a_size_that_is_none_of_ours_is_done_without),
+		ON_PCI(a_port_that_would_not_hear_of_it_does_not_offer_to_announce_itself),
 		ON_PCI(a_start_without_interrupts_leaves_nothing_behind),
 		ON_PCI(a_registration_outlives_a_restart_but_not_the_port),
 	};

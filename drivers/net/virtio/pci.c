@@ -174,11 +174,22 @@ agree(struct virtio_pci *pci, uint64_t features)
 	return ret == 0 ? setup_queues(pci, features) : ret;
 }
 
+/* Whoever would announce a driver that does not do so itself leaves it to one that says it does. */
+static uint64_t
+features_to_ask_for(const struct virtio_pci *pci)
+{
+	const uint64_t features = pci->dev.wanted & pci->device_features;
+
+	return virtio_pci_interrupts_wanted(pci) ?
+		features :
+		features & ~VIRTIO_FEATURE(VIRTIO_NET_F_GUEST_ANNOUNCE);
+}
+
 static int
 bring_up(struct virtio_pci *pci)
 {
 	struct virtio_device *dev = &pci->dev;
-	uint64_t features = dev->wanted & pci->device_features;
+	uint64_t features = features_to_ask_for(pci);
 	int ret;
 
 	ret = agree(pci, features);

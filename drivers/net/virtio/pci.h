@@ -101,6 +101,8 @@ void virtio_pci_legacy_ring(struct rte_pci_ioport *ports, const struct virtio_qu
 
 /* pci_interrupt.c */
 
+/** Whether the port is configured for interrupts, and so for that of the device's configuration. */
+bool virtio_pci_interrupts_wanted(const struct virtio_pci *pci);
 /** Enable the interrupts that the port is configured for. Not fatal: says in the log what lacks. */
 int virtio_pci_interrupts_enable(struct virtio_pci *pci);
 /** The eventfds of queues stay, as the application may have registered them. */

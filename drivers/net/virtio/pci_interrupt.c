@@ -139,16 +139,30 @@ virtio_pci_look_for_msix(struct virtio_pci *pci)
 		pci->msix = virtio_pci_layout_msix(config);
 }
 
+/* Receive queues that the application may sleep on. */
+static uint16_t
+queues_with_interrupts(const struct virtio_pci *pci)
+{
+	const struct rte_eth_dev_data *data = pci->dev.eth->data;
+
+	return data->dev_conf.intr_conf.rxq ? data->nb_rx_queues : 0;
+}
+
+bool
+virtio_pci_interrupts_wanted(const struct virtio_pci *pci)
+{
+	return pci->dev.eth->data->dev_conf.intr_conf.lsc || queues_with_interrupts(pci) > 0;
+}
+
 int
 virtio_pci_interrupts_enable(struct virtio_pci *pci)
 {
 	struct virtio_device *dev = &pci->dev;
 	struct rte_intr_handle *handle = pci->bus->intr_handle;
-	const struct rte_eth_intr_conf *conf = &dev->eth->data->dev_conf.intr_conf;
-	const uint16_t queues = conf->rxq ? dev->eth->data->nb_rx_queues : 0;
+	const uint16_t queues = queues_with_interrupts(pci);
 	int ret = prepare_queues(pci, queues);
 
-	if (ret < 0 || (!conf->lsc && queues == 0))
+	if (ret < 0 || !virtio_pci_interrupts_wanted(pci))
 		return ret;
 	ret = rte_intr_callback_register(handle, config_changed, pci);
 	if (ret < 0) {
