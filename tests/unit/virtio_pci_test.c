@@ -514,6 +514,7 @@ a_device_that_is_gone_is_told_of_once_and_if_asked(void **state)
 					 count_removal, NULL),
 			0);
 		removals = 0;
+		assert_int_equal(rte_eth_dev_is_removed(port), 0);
 		hw.status = UINT8_MAX;
 		for (unsigned int i = 0; i < 3; i++) {
 			assert_int_equal(rte_eth_link_get_nowait(port, &link), 0);
@@ -522,6 +523,10 @@ a_device_that_is_gone_is_told_of_once_and_if_asked(void **state)
 			assert_int_equal(removals, i > 0 && asked);
 			ring_alarms();
 		}
+		assert_int_equal(rte_eth_dev_is_removed(port), 1);
+		assert_int_equal(rte_eth_dev_rx_queue_stop(port, 0), 0);
+		assert_int_equal(rte_eth_dev_rx_queue_start(port, 0), -EIO);
+		assert_false(pci->dev.queues[0]->running);
 		assert_int_equal(rte_eth_dev_stop(port), 0);
 		ring_alarms();
 		assert_int_equal(removals, asked);

@@ -389,6 +389,14 @@ link_update(struct rte_eth_dev *eth, int wait)
 }
 
 static int
+is_removed(struct rte_eth_dev *eth)
+{
+	struct virtio_device *dev = virtio_ethdev_device(eth);
+
+	return dev->transport->is_removed != NULL && dev->transport->is_removed(dev);
+}
+
+static int
 promiscuous_enable(struct rte_eth_dev *eth)
 {
 	return virtio_control_promiscuous(virtio_ethdev_device(eth), true);
@@ -491,6 +499,7 @@ static const struct eth_dev_ops ops = {
 	.dev_start = dev_start,
 	.dev_stop = dev_stop,
 	.dev_close = dev_close,
+	.is_removed = is_removed,
 	.dev_infos_get = dev_infos_get,
 	.link_update = link_update,
 	.promiscuous_enable = promiscuous_enable,

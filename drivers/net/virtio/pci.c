@@ -329,16 +329,21 @@ pci_queue_release(struct virtio_queue *q)
 static int
 pci_queue_enable(struct virtio_device *dev, uint16_t index, bool enable)
 {
+	const struct virtio_pci *pci = virtio_pci_of(dev);
 	struct virtio_queue *q = dev->queues[index];
+	int ret = 0;
 
 	pthread_mutex_lock(&dev->lock);
-	q->stopped = !enable;
+	if (enable && pci->gone)
+		ret = -ENODEV;
+	else
+		q->stopped = !enable;
 	if (!enable)
 		virtio_queues_quiesce(&q, 1);
-	else if (virtio_pci_of(dev)->running && !virtio_queue_failed(q))
+	else if (ret == 0 && pci->running && !virtio_queue_failed(q))
 		virtio_queue_run(q);
 	pthread_mutex_unlock(&dev->lock);
-	return 0;
+	return ret;
 }
 
 /* What is asked before the device runs, ethdev asks again when it does. */
@@ -381,6 +386,12 @@ pci_set_mac(struct virtio_device *dev, const struct rte_ether_addr *mac)
 		": it may give us no frames for " RTE_ETHER_ADDR_PRT_FMT,
 		dev->name, RTE_ETHER_ADDR_BYTES(&now), RTE_ETHER_ADDR_BYTES(mac));
 	return -EIO;
+}
+
+static bool
+pci_is_removed(struct virtio_device *dev)
+{
+	return is_gone(virtio_pci_of(dev));
 }
 
 static void
@@ -481,7 +492,7 @@ pci_reset(struct virtio_device *dev)
 		.queue_limit = pci_queue_limit, .queue_setup = pci_queue_setup, \
 		.queue_release = pci_queue_release, .queue_enable = pci_queue_enable, \
 		.control = pci_control, .set_mtu = pci_set_mtu, .set_mac = pci_set_mac, \
-		.link_update = pci_link_update, .notify = doorbell, \
+		.is_removed = pci_is_removed, .link_update = pci_link_update, .notify = doorbell, \
 		.queue_failed = pci_queue_failed, \
 	}
 

@@ -59,6 +59,9 @@ struct virtio_transport_ops {
 	 */
 	int (*set_mac)(struct virtio_device *dev, const struct rte_ether_addr *mac);
 
+	/** Whether the device is gone for good. Optional: it is not, or comes back. */
+	bool (*is_removed)(struct virtio_device *dev);
+
 	/** Look at the link, and tell if it changed. Optional: the transport does so by itself. */
 	void (*link_update)(struct virtio_device *dev);
 
