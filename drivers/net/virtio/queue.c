@@ -332,22 +332,6 @@ virtio_queue_strip_vlan(struct virtio_queue *q, bool strip)
 		virtio_queue_run(q);
 }
 
-uint16_t
-virtio_queue_inject(struct virtio_queue *q, struct rte_mbuf **pkts, uint16_t n)
-{
-	const bool was_running = __atomic_load_n(&q->running, __ATOMIC_RELAXED);
-
-	if (!was_running)
-		return 0;
-	virtio_queues_quiesce(&q, 1);
-	if (virtio_queue_failed(q))
-		return 0;
-	n = q->burst(q, pkts, n);
-	if (!virtio_queue_failed(q))
-		virtio_queue_run(q);
-	return n;
-}
-
 void
 virtio_queue_fail(struct virtio_queue *q, const char *what, uint32_t value)
 {
@@ -488,7 +472,7 @@ receive(struct virtio_queue *q, struct rte_mbuf **pkts, uint16_t n, virtio_burst
 }
 
 static __rte_always_inline uint16_t
-transmit(struct virtio_queue *q, struct rte_mbuf **pkts, uint16_t n, virtio_burst_t burst)
+send_counted(struct virtio_queue *q, struct rte_mbuf **pkts, uint16_t n, virtio_burst_t burst)
 {
 	uint16_t sent;
 
@@ -497,8 +481,31 @@ transmit(struct virtio_queue *q, struct rte_mbuf **pkts, uint16_t n, virtio_burs
 	sent = burst(q, pkts, n);
 	if (unlikely(sent < n))
 		count_sizes(q, pkts + sent, n - sent, true);
-	virtio_queue_leave(q);
 	return sent;
+}
+
+static __rte_always_inline uint16_t
+transmit(struct virtio_queue *q, struct rte_mbuf **pkts, uint16_t n, virtio_burst_t burst)
+{
+	n = send_counted(q, pkts, n, burst);
+	virtio_queue_leave(q);
+	return n;
+}
+
+uint16_t
+virtio_queue_inject(struct virtio_queue *q, struct rte_mbuf **pkts, uint16_t n)
+{
+	const bool was_running = __atomic_load_n(&q->running, __ATOMIC_RELAXED);
+
+	if (!was_running)
+		return 0;
+	virtio_queues_quiesce(&q, 1);
+	if (virtio_queue_failed(q))
+		return 0;
+	n = send_counted(q, pkts, n, q->burst);
+	if (!virtio_queue_failed(q))
+		virtio_queue_run(q);
+	return n;
 }
 
 uint16_t
