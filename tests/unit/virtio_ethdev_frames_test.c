@@ -189,6 +189,46 @@ tags_are_stripped_as_asked_at_any_time(void **state)
 	}
 }
 
+/* The queues that it had, if there are as many. */
+static void
+queues_do_what_their_port_is_configured_for_last(void **state)
+{
+	struct rte_eth_conf conf = { .rxmode.offloads = RTE_ETH_RX_OFFLOAD_VLAN_STRIP };
+	struct rte_mempool *own = rte_pktmbuf_pool_create("other", 15, 0, 0, 512, 0);
+	struct reference_ring ring;
+	struct reference_chain chain;
+	struct rte_mbuf *m[2];
+
+	(void)state;
+	assert_non_null(own);
+	configure_both(0, RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE, 0);
+	assert_int_equal(rte_eth_dev_stop(port), 0);
+	assert_int_equal(rte_eth_dev_configure(port, QUEUES, QUEUES, &conf), 0);
+	assert_int_equal(rte_eth_dev_start(port), 0);
+	attach(&ring, 0);
+	assert_receives(&ring, true);
+
+	/* That all frames are of one pool is not promised any more. */
+	attach(&ring, 1);
+	m[0] = frame(60);
+	m[1] = rte_pktmbuf_alloc(own);
+	assert_non_null(m[1]);
+	assert_non_null(rte_pktmbuf_append(m[1], 60));
+	assert_int_equal(rte_eth_tx_burst(port, 0, m, 2), 2);
+	while (reference_pop(&ring, &chain))
+		reference_push(&ring, chain.id, 0, chain.descs, 0);
+	assert_int_equal(rte_eth_tx_done_cleanup(port, 0, 0), 2);
+	assert_int_equal(rte_mempool_avail_count(own), 15);
+
+	conf.rxmode.offloads = 0;
+	assert_int_equal(rte_eth_dev_stop(port), 0);
+	assert_int_equal(rte_eth_dev_configure(port, QUEUES, QUEUES, &conf), 0);
+	assert_int_equal(rte_eth_dev_start(port), 0);
+	attach(&ring, 0);
+	assert_receives(&ring, false);
+	rte_mempool_free(own);
+}
+
 #define RX_CSUM F(VIRTIO_NET_F_GUEST_CSUM)
 #define RX_LRO (F(VIRTIO_NET_F_MRG_RXBUF) | F(VIRTIO_NET_F_GUEST_TSO4) | F(VIRTIO_NET_F_GUEST_TSO6))
 
@@ -712,6 +752,7 @@ main(void)
 		cmocka_unit_test_teardown(frames_are_counted_by_size, forget),
 		cmocka_unit_test_teardown(tags_are_inserted_by_prepare, forget),
 		cmocka_unit_test_teardown(tags_are_stripped_as_asked_at_any_time, forget),
+		cmocka_unit_test_teardown(queues_do_what_their_port_is_configured_for_last, forget),
 		cmocka_unit_test_teardown(headers_of_received_frames_become_flags, forget),
 		cmocka_unit_test_teardown(a_checksum_left_to_us_is_told_or_made, forget),
 		cmocka_unit_test_teardown(frames_to_finish_are_prepared_and_described, forget),

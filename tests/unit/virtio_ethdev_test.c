@@ -449,6 +449,29 @@ a_port_does_not_start_with_mbufs_that_are_too_small(void **state)
 	assert_int_equal(rte_eth_dev_start(port), 0);
 }
 
+/* Room in front of frames, which the driver likes to have, is taken only of what they leave. */
+static void
+an_mtu_that_fills_the_mbufs_is_taken(void **state)
+{
+	const uint16_t fits = RTE_MBUF_DEFAULT_DATAROOM - RTE_ETHER_HDR_LEN - RTE_VLAN_HLEN;
+
+	(void)state;
+	device.max_mtu = 9000;
+	configure(0, 0);
+	/* As they were posted for the MTU before. */
+	assert_int_equal(rte_eth_dev_set_mtu(port, fits), -EINVAL);
+	assert_int_equal(rte_eth_dev_stop(port), 0);
+	assert_int_equal(rte_eth_dev_set_mtu(port, fits + 1), -EINVAL);
+	assert_int_equal(rte_eth_dev_set_mtu(port, fits), 0);
+	assert_int_equal(rte_eth_dev_start(port), 0);
+	assert_int_equal(device.queues[0]->buf_len,
+		RTE_MBUF_DEFAULT_DATAROOM + device.queues[0]->hdr_len);
+	assert_int_equal(rte_eth_dev_set_mtu(port, RTE_ETHER_MTU), 0);
+	assert_int_equal(rte_eth_dev_set_mtu(port, fits), 0);
+	assert_int_equal(rte_eth_dev_set_mtu(port, RTE_ETHER_MTU), 0);
+	device.max_mtu = RTE_ETHER_MTU;
+}
+
 static void
 scattered_receive_is_told_as_configured(void **state)
 {
@@ -489,6 +512,7 @@ main(void)
 		cmocka_unit_test_teardown(the_device_is_told_the_mtu_that_is_configured, forget),
 		cmocka_unit_test_teardown(a_port_does_not_start_with_mbufs_that_are_too_small,
 			forget),
+		cmocka_unit_test_teardown(an_mtu_that_fills_the_mbufs_is_taken, forget),
 		cmocka_unit_test_teardown(scattered_receive_is_told_as_configured, forget),
 	};
 

@@ -168,6 +168,7 @@ dev_configure(struct rte_eth_dev *eth)
 		dev->needed |= VIRTIO_FEATURE(VIRTIO_NET_F_MRG_RXBUF);
 	if (conf->rxmode.offloads & RTE_ETH_RX_OFFLOAD_VLAN_FILTER)
 		dev->needed |= VIRTIO_FEATURE(VIRTIO_NET_F_CTRL_VLAN);
+	virtio_ethdev_follow_offloads(eth);
 	ret = configure_pairs(eth);
 	return ret < 0 ? ret : dev->transport->set_mtu(dev, eth->data->mtu);
 }
@@ -259,18 +260,20 @@ defer_queues(struct virtio_device *dev)
 	pthread_mutex_unlock(&dev->lock);
 }
 
-/* Frames of the MTU need no second mbuf, unless they may have one. */
+/* Where the buffers that the device has can take them: frames of the MTU need no second one. */
 static int
 check_room(const struct rte_eth_dev *eth, uint16_t mtu)
 {
 	for (uint16_t i = 0; i < eth->data->nb_rx_queues; i++) {
 		const struct virtio_queue *q = eth->data->rx_queues[i];
 
-		if (q == NULL || (q->offloads & RTE_ETH_RX_OFFLOAD_SCATTER) ||
+		if ((q->offloads & RTE_ETH_RX_OFFLOAD_SCATTER) ||
 			(uint32_t)q->data_room - q->room >=
 				mtu + RTE_ETHER_HDR_LEN + (uint32_t)RTE_VLAN_HLEN)
 			continue;
-		VIRTIO_LOG(ERR, "%s: mbufs of receive queue %u are too small for MTU %u",
+		VIRTIO_LOG(ERR,
+			"%s: the buffers that receive queue %u has posted are too small for MTU "
+			"%u: stop the port, or use larger mbufs",
 			virtio_ethdev_device(eth)->name, i, mtu);
 		return -EINVAL;
 	}
@@ -292,14 +295,14 @@ check_set_up(const struct rte_eth_dev *eth, void *const *queues, uint16_t n, con
 
 /* ethdev does not ask whether what was configured was set up as well, and for the same MTU. */
 static int
-check_queues(const struct rte_eth_dev *eth)
+check_queues(struct rte_eth_dev *eth)
 {
 	const struct rte_eth_dev_data *data = eth->data;
 	int ret = check_set_up(eth, data->rx_queues, data->nb_rx_queues, "receive");
 
 	if (ret == 0)
 		ret = check_set_up(eth, data->tx_queues, data->nb_tx_queues, "transmit");
-	return ret < 0 ? ret : check_room(eth, data->mtu);
+	return ret < 0 ? ret : virtio_ethdev_place_frames(eth, data->mtu);
 }
 
 static int
@@ -438,7 +441,8 @@ static int
 mtu_set(struct rte_eth_dev *eth, uint16_t mtu)
 {
 	struct virtio_device *dev = virtio_ethdev_device(eth);
-	const int ret = check_room(eth, mtu);
+	const int ret = eth->data->dev_started ? check_room(eth, mtu) :
+						 virtio_ethdev_place_frames(eth, mtu);
 
 	return ret < 0 ? ret : dev->transport->set_mtu(dev, mtu);
 }

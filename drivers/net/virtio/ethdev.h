@@ -52,6 +52,15 @@ int virtio_ethdev_rx_status(void *queue, uint16_t offset);
 int virtio_ethdev_tx_status(void *queue, uint16_t offset);
 int virtio_ethdev_monitor_addr(void *queue, struct rte_power_monitor_cond *cond);
 
+/**
+ * Choose where in their mbufs the queues of a stopped port receive frames of @a mtu.
+ * @return 0; -EINVAL, after a line in the log, if the mbufs of one are too small
+ */
+int virtio_ethdev_place_frames(struct rte_eth_dev *eth, uint16_t mtu);
+
+/** Have queues that were set up before the port was configured do what it is configured for now. */
+void virtio_ethdev_follow_offloads(struct rte_eth_dev *eth);
+
 /** Make sure that both queues of the pairs in use exist, whatever the application set up. */
 int virtio_ethdev_complete_pairs(struct rte_eth_dev *eth);
 

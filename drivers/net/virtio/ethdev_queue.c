@@ -149,10 +149,10 @@ check_reach(const struct virtio_queue *q, uint16_t id)
 }
 
 static int
-place_frames(struct rte_eth_dev *eth, struct virtio_queue *q)
+place_frames(struct virtio_queue *q, uint16_t mtu)
 {
 	const struct virtio_device *dev = q->dev;
-	const uint32_t frame = eth->data->mtu + RTE_ETHER_HDR_LEN + RTE_VLAN_HLEN;
+	const uint32_t frame = mtu + RTE_ETHER_HDR_LEN + RTE_VLAN_HLEN;
 	const uint32_t data_room = rte_pktmbuf_data_room_size(q->pool);
 	const uint32_t room = data_room - RTE_MIN(data_room, (uint32_t)RTE_PKTMBUF_HEADROOM);
 	const bool scatter = q->offloads & RTE_ETH_RX_OFFLOAD_SCATTER;
@@ -162,12 +162,55 @@ place_frames(struct rte_eth_dev *eth, struct virtio_queue *q)
 		VIRTIO_LOG(ERR,
 			"%s: mbufs of pool %s hold %u bytes, frames have %u with MTU %u: "
 			"use larger mbufs, or ask for scattered receive",
-			dev->name, q->pool->name, room, frame, eth->data->mtu);
+			dev->name, q->pool->name, room, frame, mtu);
 		return -EINVAL;
 	}
 	q->room = RTE_PKTMBUF_HEADROOM + pad;
 	q->data_room = (uint16_t)RTE_MIN(data_room, (uint32_t)UINT16_MAX);
 	return 0;
+}
+
+int
+virtio_ethdev_place_frames(struct rte_eth_dev *eth, uint16_t mtu)
+{
+	int ret = 0;
+
+	for (uint16_t i = 0; i < eth->data->nb_rx_queues && ret == 0; i++)
+		if (eth->data->rx_queues[i] != NULL)
+			ret = place_frames(eth->data->rx_queues[i], mtu);
+	return ret;
+}
+
+static void
+set_rx_offloads(struct virtio_queue *q, uint64_t offloads)
+{
+	q->offloads = offloads;
+	q->flags &= (uint8_t)~VIRTIO_QUEUE_VLAN_STRIP;
+	if (offloads & RTE_ETH_RX_OFFLOAD_VLAN_STRIP)
+		q->flags |= VIRTIO_QUEUE_VLAN_STRIP;
+}
+
+static void
+set_tx_offloads(struct virtio_queue *q, uint64_t offloads)
+{
+	q->offloads = offloads;
+	q->flags &= (uint8_t)~VIRTIO_QUEUE_FAST_FREE;
+	if (offloads & RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE)
+		q->flags |= VIRTIO_QUEUE_FAST_FREE;
+}
+
+/* No offload is a single queue's to have. */
+void
+virtio_ethdev_follow_offloads(struct rte_eth_dev *eth)
+{
+	const struct rte_eth_dev_data *data = eth->data;
+
+	for (uint16_t i = 0; i < data->nb_rx_queues; i++)
+		if (data->rx_queues[i] != NULL)
+			set_rx_offloads(data->rx_queues[i], data->dev_conf.rxmode.offloads);
+	for (uint16_t i = 0; i < data->nb_tx_queues; i++)
+		if (data->tx_queues[i] != NULL)
+			set_tx_offloads(data->tx_queues[i], data->dev_conf.txmode.offloads);
 }
 
 int
@@ -188,14 +231,12 @@ virtio_ethdev_rx_queue_setup(struct rte_eth_dev *eth, uint16_t id, uint16_t desc
 	q->pinned = rte_pktmbuf_priv_flags(pool) & RTE_PKTMBUF_POOL_F_PINNED_EXT_BUF;
 	snprintf(q->pool_ops, sizeof(q->pool_ops), "%s",
 		rte_mempool_get_ops(pool->ops_index)->name);
-	q->offloads = conf->offloads | eth->data->dev_conf.rxmode.offloads;
+	set_rx_offloads(q, conf->offloads | eth->data->dev_conf.rxmode.offloads);
 	q->deferred = conf->rx_deferred_start;
 	q->batch = RTE_MIN(RX_BATCH, RTE_MAX(q->size / 4, 1));
 	if (conf->rx_free_thresh > 0 && conf->rx_free_thresh < q->size)
 		q->batch = conf->rx_free_thresh;
-	if (q->offloads & RTE_ETH_RX_OFFLOAD_VLAN_STRIP)
-		q->flags |= VIRTIO_QUEUE_VLAN_STRIP;
-	if (check_reach(q, id) < 0 || place_frames(eth, q) < 0) {
+	if (check_reach(q, id) < 0 || place_frames(q, eth->data->mtu) < 0) {
 		release(dev, q->index);
 		return -EINVAL;
 	}
@@ -212,13 +253,11 @@ virtio_ethdev_tx_queue_setup(struct rte_eth_dev *eth, uint16_t id, uint16_t desc
 
 	if (q == NULL)
 		return -ENOMEM;
-	q->offloads = conf->offloads | eth->data->dev_conf.txmode.offloads;
+	set_tx_offloads(q, conf->offloads | eth->data->dev_conf.txmode.offloads);
 	q->deferred = conf->tx_deferred_start;
 	q->batch = q->size - q->size / 4;
 	if (conf->tx_free_thresh > 0 && conf->tx_free_thresh < q->size)
 		q->batch = conf->tx_free_thresh;
-	if (q->offloads & RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE)
-		q->flags |= VIRTIO_QUEUE_FAST_FREE;
 	eth->data->tx_queues[id] = q;
 	return 0;
 }
