@@ -155,7 +155,9 @@ answer(struct scripted_backend *b, struct vhost_user_message *m)
 			b->status;
 		break;
 	case VHOST_USER_GET_CONFIG:
-		if (in_config(&m->payload.config))
+		if (b->config_none)
+			m->header.size = 0;
+		else if (in_config(&m->payload.config))
 			memcpy(m->payload.config.region, b->config + m->payload.config.offset,
 				m->payload.config.size);
 		return true;

@@ -51,6 +51,7 @@ struct scripted_backend {
 	uint64_t pairs;
 	uint64_t slots;    /**< of memory; 0 for as many as it remembers */
 	bool config_fixed; /**< nothing changes it */
+	bool config_none;  /**< it answers that there is none */
 	enum scripted_twist twist;
 	unsigned int twist_at; /**< at which message, counted from 1; 0 none */
 

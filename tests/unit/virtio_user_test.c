@@ -450,6 +450,27 @@ an_address_is_written_where_no_command_sets_it(void **state)
 	}
 }
 
+/* An answer without content is how it says so, and no reason to leave it. */
+static void
+a_back_end_without_a_configuration_says_so_and_stays(void **state)
+{
+	struct scripted_backend b = honest("none", false);
+	struct rte_ether_addr chosen = { { 2, 0, 0, 0, 0, 12 } };
+
+	(void)state;
+	b.features |= BIT(VIRTIO_NET_F_MAC);
+	b.config_none = true;
+	scripted_start(&b);
+	assert_int_equal(probe(&b, ""), 0);
+	assert_int_equal(start(1, 0), 0);
+	assert_true(wait_link(true));
+	assert_int_equal(rte_eth_dev_default_mac_addr_set(port(), &chosen), 0);
+	exchange(&b, 0);
+	assert_int_equal(b.connections, 1);
+	remove_port();
+	scripted_stop(&b);
+}
+
 /* All frames come here anyway. */
 static void
 further_addresses_are_taken_where_nothing_is_filtered(void **state)
@@ -729,6 +750,7 @@ main(void)
 		cmocka_unit_test(a_frame_that_came_before_wakes_who_sleeps_after),
 		cmocka_unit_test(a_registration_outlives_a_restart_but_not_the_port),
 		cmocka_unit_test(an_address_is_written_where_no_command_sets_it),
+		cmocka_unit_test(a_back_end_without_a_configuration_says_so_and_stays),
 		cmocka_unit_test(further_addresses_are_taken_where_nothing_is_filtered),
 		cmocka_unit_test(trouble_at_any_message_costs_the_connection_only),
 		cmocka_unit_test(a_back_end_that_lies_in_a_ring_is_left),

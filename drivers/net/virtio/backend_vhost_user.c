@@ -97,6 +97,9 @@ reply(const struct virtio_user *u, uint32_t request, struct vhost_user_message *
 	if (msg->header.request != request || !(msg->header.flags & VHOST_USER_FLAG_REPLY) ||
 		(msg->header.flags & VHOST_USER_VERSION_MASK) != VHOST_USER_VERSION)
 		return complain(u, request, -EPROTO, "the answer is to something else");
+	/* How one says that it has none, or not that much. */
+	if (request == VHOST_USER_GET_CONFIG && msg->header.size == 0)
+		return -ENOTSUP;
 	if (msg->header.size != size)
 		return complain(u, request, -EPROTO, "the answer is of a wrong size");
 	return 0;
