@@ -176,6 +176,31 @@ memory_in_many_files_is_told_file_by_file_while_rings_run(void **state)
 	assert_int_equal(unit_open_fds(), fds);
 }
 
+/* Descriptors may lead there as soon as DPDK has it. */
+static void
+memory_that_comes_is_known_before_it_is_used(void **state)
+{
+	struct scripted_backend b = honest("known", false);
+	unsigned int answers;
+
+	(void)state;
+	b.protocol = (b.protocol | PF(CONFIGURE_MEM_SLOTS)) & ~PF(REPLY_ACK);
+	more_begin(false);
+	more.n = 2;
+	scripted_start(&b);
+	assert_int_equal(probe(&b, ""), 0);
+	assert_int_equal(start(1, 0), 0);
+	answers = asked(&b, VHOST_USER_GET_FEATURES);
+	for (unsigned int n = 3; n < PAGES; n++) {
+		more_change(n);
+		assert_int_equal(asked(&b, VHOST_USER_GET_FEATURES), ++answers);
+		check_pages(&b);
+	}
+	remove_port();
+	scripted_stop(&b);
+	more_end();
+}
+
 static void
 a_file_that_grows_is_told_in_pieces_while_rings_run(void **state)
 {
@@ -345,6 +370,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(memory_in_many_files_is_told_file_by_file_while_rings_run),
+		cmocka_unit_test(memory_that_comes_is_known_before_it_is_used),
 		cmocka_unit_test(a_file_that_grows_is_told_in_pieces_while_rings_run),
 		cmocka_unit_test(pieces_are_put_together_before_there_are_too_many),
 		cmocka_unit_test(a_table_is_told_anew_while_rings_pause),

@@ -321,8 +321,6 @@ static int
 set_table(struct virtio_user *u, const struct virtio_backend_memory *mem)
 {
 	struct vhost_user_message msg = { 0 };
-	uint64_t ignored;
-	int ret;
 
 	if (mem->n > VHOST_USER_MEM_TABLE_MAX) {
 		VIRTIO_LOG(ERR,
@@ -337,13 +335,9 @@ set_table(struct virtio_user *u, const struct virtio_backend_memory *mem)
 		msg.payload.mem_table.regions[i] = wire_region(&mem->regions[i]);
 		msg.fds[i] = mem->regions[i].fd;
 	}
-	ret = tell(u, VHOST_USER_SET_MEM_TABLE, &msg,
+	return tell(u, VHOST_USER_SET_MEM_TABLE, &msg,
 		offsetof(struct vhost_user_mem_table, regions) +
 			mem->n * sizeof(struct vhost_user_region));
-	/* Without a confirmation: any answer tells that what came before it is done. */
-	if (ret == 0 && !has(u, PF(REPLY_ACK)))
-		ret = ask_u64(u, VHOST_USER_GET_FEATURES, &ignored);
-	return ret;
 }
 
 static bool
@@ -573,6 +567,16 @@ drop_stale(struct virtio_user *u, const struct virtio_backend_change *change)
 	return ret;
 }
 
+/* Be sure that the back end has done all that it was told. */
+static int
+settle(struct virtio_user *u)
+{
+	uint64_t ignored;
+
+	/* Without confirmations: any answer tells that what came before it is done. */
+	return has(u, PF(REPLY_ACK)) ? 0 : ask_u64(u, VHOST_USER_GET_FEATURES, &ignored);
+}
+
 static int
 vu_share_memory(struct virtio_user *u, const struct virtio_backend_change *change)
 {
@@ -596,6 +600,9 @@ vu_share_memory(struct virtio_user *u, const struct virtio_backend_change *chang
 		ret = drop_stale(u, change);
 	if (ret == 0)
 		ret = slots ? set_slots(u, mem) : set_table(u, mem);
+	/* From here on, rings may lead to what is new. */
+	if (ret == 0)
+		ret = settle(u);
 	if (ret == 0 && pause)
 		ret = virtio_user_enable_pairs(u, u->enabled_pairs);
 	u->memory_changed = u->memory_changed && ret < 0;
