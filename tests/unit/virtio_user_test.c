@@ -668,6 +668,26 @@ a_socket_that_somebody_listens_on_is_not_taken_away(void **state)
 	unlink(b.path);
 }
 
+static void
+a_socket_that_somebody_put_in_its_place_stays(void **state)
+{
+	const struct scripted_backend b = honest("placed", true);
+	struct sockaddr_un sa = { .sun_family = AF_UNIX };
+	int listener = socket(AF_UNIX, SOCK_STREAM, 0);
+
+	(void)state;
+	strcpy(sa.sun_path, b.path);
+	assert_int_equal(probe(&b, ""), 0);
+	assert_int_equal(unlink(b.path), 0);
+	assert_int_equal(bind(listener, (const struct sockaddr *)&sa, sizeof(sa)), 0);
+	assert_int_equal(rte_vdev_uninit("net_virtio_user0"), 0);
+	assert_int_equal(unlink(b.path), 0);
+	close(listener);
+	assert_int_equal(probe(&b, ""), 0);
+	assert_int_equal(rte_vdev_uninit("net_virtio_user0"), 0);
+	assert_int_not_equal(access(b.path, F_OK), 0);
+}
+
 static void *
 set_up_again(void *arg)
 {
@@ -759,6 +779,7 @@ main(void)
 		cmocka_unit_test(a_back_end_that_does_not_read_is_left),
 		cmocka_unit_test(a_back_end_that_takes_too_long_in_all_is_left),
 		cmocka_unit_test(a_socket_that_somebody_listens_on_is_not_taken_away),
+		cmocka_unit_test(a_socket_that_somebody_put_in_its_place_stays),
 		cmocka_unit_test(a_queue_is_not_freed_while_another_thread_looks_at_it),
 		cmocka_unit_test(without_a_back_end_a_client_is_not_probed),
 		cmocka_unit_test(a_socket_that_cannot_be_made_fails_the_probe),

@@ -19,7 +19,8 @@
 
 struct vhost_user {
 	int listenfd; /* server */
-	int sock;     /* the connection, or -1 */
+	struct virtio_socket_file file;
+	int sock; /* the connection, or -1 */
 	uint64_t protocol;
 	uint64_t slots;
 	uint8_t status;
@@ -181,7 +182,7 @@ vu_open(struct virtio_user *u)
 	u->backend_state = v;
 	if (!u->args.server)
 		return 0;
-	ret = virtio_socket_listen(u->dev.name, u->args.path);
+	ret = virtio_socket_listen(u->dev.name, u->args.path, &v->file);
 	if (ret < 0) {
 		free(v);
 		u->backend_state = NULL;
@@ -197,8 +198,8 @@ vu_close(struct virtio_user *u)
 	struct vhost_user *v = state(u);
 
 	if (v->listenfd >= 0) {
+		virtio_socket_unlink(u->args.path, &v->file);
 		close(v->listenfd);
-		unlink(u->args.path);
 	}
 	free(v);
 	u->backend_state = NULL;

@@ -66,10 +66,11 @@ is_left_over(const char *path)
 }
 
 int
-virtio_socket_listen(const char *name, const char *path)
+virtio_socket_listen(const char *name, const char *path, struct virtio_socket_file *file)
 {
 	const struct sockaddr_un sa = address(path);
 	int sock = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	struct stat st;
 	int ret;
 
 	if (sock < 0) {
@@ -82,11 +83,12 @@ virtio_socket_listen(const char *name, const char *path)
 		ret = -errno;
 		goto failed;
 	}
-	if (listen(sock, 1) < 0) {
+	if (lstat(path, &st) < 0 || listen(sock, 1) < 0) {
 		ret = -errno;
 		unlink(path);
 		goto failed;
 	}
+	*file = (struct virtio_socket_file){ .dev = st.st_dev, .inode = st.st_ino };
 	return sock;
 
 failed:
@@ -95,6 +97,15 @@ failed:
 	if (sock >= 0)
 		close(sock);
 	return ret;
+}
+
+void
+virtio_socket_unlink(const char *path, const struct virtio_socket_file *file)
+{
+	struct stat st;
+
+	if (lstat(path, &st) == 0 && st.st_dev == file->dev && st.st_ino == file->inode)
+		unlink(path);
 }
 
 int

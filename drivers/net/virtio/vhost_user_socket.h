@@ -9,11 +9,22 @@
 #ifndef VIRTIO_VHOST_USER_SOCKET_H
 #define VIRTIO_VHOST_USER_SOCKET_H
 
+#include <sys/types.h>
+
+/** Which file a socket made: another one may be in its place by now. */
+struct virtio_socket_file {
+	dev_t dev;
+	ino_t inode;
+};
+
 /**
  * Listen at @a path; a socket that a dead process left there is replaced.
  * @return a descriptor, or a negative errno after one line that begins with @a name
  */
-int virtio_socket_listen(const char *name, const char *path);
+int virtio_socket_listen(const char *name, const char *path, struct virtio_socket_file *file);
+
+/** Remove what virtio_socket_listen() made, if it is there still. */
+void virtio_socket_unlink(const char *path, const struct virtio_socket_file *file);
 
 /** Accept who waits. @return a descriptor; -EAGAIN nobody does; another negative errno */
 int virtio_socket_accept(int listenfd);
