@@ -477,6 +477,8 @@ vdpa_set_status(struct virtio_user *u, uint8_t status)
 	if (ret < 0 || !(status & VIRTIO_CONFIG_S_DRIVER_OK))
 		return ret;
 	watch_link(u);
+	/* What the kernel took to pin memory is not the device's, which has commands to come. */
+	virtio_user_give_time(u);
 	/* Buffers were made available while nobody looked. */
 	for (uint16_t i = 0; i < 2 * u->dev.pairs; i++)
 		u->dev.transport->notify(u->dev.queues[i]);

@@ -47,6 +47,12 @@ now_ms(void)
 	return ts.tv_sec * INT64_C(1000) + ts.tv_nsec / 1000000;
 }
 
+void
+virtio_user_give_time(struct virtio_user *u)
+{
+	u->deadline_ms = now_ms() + u->patience_ms;
+}
+
 int
 virtio_user_left_ms(const struct virtio_user *u)
 {
@@ -58,7 +64,7 @@ static void
 lock(struct virtio_user *u)
 {
 	pthread_mutex_lock(&u->dev.lock);
-	u->deadline_ms = now_ms() + u->patience_ms;
+	virtio_user_give_time(u);
 }
 
 static void
@@ -628,7 +634,7 @@ meet(struct virtio_user *u)
 {
 	int ret;
 
-	u->deadline_ms = now_ms() + u->patience_ms;
+	virtio_user_give_time(u);
 	if (!u->args.server) {
 		ret = u->backend->connect(u);
 		if (ret == -EAGAIN)

@@ -80,6 +80,9 @@ int virtio_user_create(struct virtio_user *u);
 /** Undo virtio_user_create(). Bursts must be over. */
 void virtio_user_destroy(struct virtio_user *u);
 
+/** From now on, the back end has virtio_user.patience_ms. Locked. */
+void virtio_user_give_time(struct virtio_user *u);
+
 /** Time that the back end still has, from 0 on. Locked. */
 int virtio_user_left_ms(const struct virtio_user *u);
 

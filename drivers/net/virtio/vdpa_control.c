@@ -13,7 +13,7 @@
 #include "vdpa_control.h"
 #include "vhost_ioctl.h"
 
-/** How long a device may think about a command. */
+/** How long a device may think about a command, while it has time at all. */
 #define ANSWER_TIMEOUT_MS 5000
 
 /** Its address space, where a device has more than one. */
@@ -119,6 +119,8 @@ static int
 relay(const struct virtio_user *u, struct vdpa_control *c, uint8_t class, uint8_t cmd,
 	const void *data, uint32_t len)
 {
+	const unsigned int patience = (unsigned int)RTE_MIN(ANSWER_TIMEOUT_MS,
+		virtio_user_left_ms(u));
 	int ret;
 
 	/* It was said. */
@@ -127,13 +129,14 @@ relay(const struct virtio_user *u, struct vdpa_control *c, uint8_t class, uint8_
 	ret = virtio_control_ring_put(&c->ring, class, cmd, data, len);
 	if (ret == 0) {
 		eventfd_write(c->kickfd, 1);
-		ret = virtio_control_ring_wait(&c->ring, ANSWER_TIMEOUT_MS);
+		ret = virtio_control_ring_wait(&c->ring, patience);
 	}
 	if (ret == -ETIMEDOUT)
 		VIRTIO_LOG(ERR,
-			"%s: %s did not answer control command %u.%u within %u ms: it gets no "
+			"%s: %s did not answer control command %u.%u within %u ms%s: it gets no "
 			"more until the port is started again",
-			u->dev.name, u->args.path, class, cmd, ANSWER_TIMEOUT_MS);
+			u->dev.name, u->args.path, class, cmd, patience,
+			patience < ANSWER_TIMEOUT_MS ? ", which those before it left" : "");
 	else if (ret < 0)
 		VIRTIO_LOG(ERR, "%s: control command %u.%u of %u bytes to %s: %s", u->dev.name,
 			class, cmd, len, u->args.path, ret == -EIO ? "it refused" : strerror(-ret));
