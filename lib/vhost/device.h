@@ -81,7 +81,7 @@ struct vhost_queue {
 
 	uint64_t asked_addr; /**< mapping that the front end was asked for last */
 	uint64_t asked_ms;   /**< when; 0 never */
-	/** Pages asked for ahead of their turn, each at a place that follows from it; 0 none. */
+	/** Pages asked for ahead of their turn, each at a place that follows from it, with access; 0 none. */
 	uint64_t asked_ahead[VHOST_ASKED_AHEAD];
 
 	/* What follows from them. */

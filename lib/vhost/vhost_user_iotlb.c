@@ -42,9 +42,28 @@ update(struct vhost_device *dev, const struct vhost_iotlb_msg *m)
 				 strerror(-ret));
 }
 
-/* These addresses were answered for, or what is asked for next will be something else. */
+/* Pages that were asked for are noted by number and access; 0 is none. */
+#define NOTED_ACCESS_SHIFT 60
+
+static uint64_t
+note_of(uint64_t addr, uint8_t access)
+{
+	return addr >> PAGE_SHIFT | (uint64_t)access << NOTED_ACCESS_SHIFT;
+}
+
+/* Where it is noted that an address was asked for, and not answered yet. */
+static uint64_t *
+place_of(struct vhost_queue *q, uint64_t addr)
+{
+	return &q->asked_ahead[(addr >> PAGE_SHIFT) % RTE_DIM(q->asked_ahead)];
+}
+
+/*
+ * These addresses were answered for, or what is asked for next will be something else. An answer that
+ * does not give the access that was asked for is none: asked at once, the front end would give it again.
+ */
 static void
-forget_asked(struct vhost_device *dev, uint64_t iova, uint64_t size)
+forget_asked(struct vhost_device *dev, uint64_t iova, uint64_t size, uint8_t access)
 {
 	for (uint16_t i = 0; i < dev->nr_queues; i++) {
 		struct vhost_queue *q = dev->queues[i];
@@ -54,10 +73,11 @@ forget_asked(struct vhost_device *dev, uint64_t iova, uint64_t size)
 		if (q->asked_addr - iova < size)
 			q->asked_ms = 0;
 		for (size_t k = 0; k < RTE_DIM(q->asked_ahead); k++) {
-			const uint64_t at = (q->asked_ahead[k] - 1) << PAGE_SHIFT;
-
 			/* An address anywhere in the page may have been asked for. */
-			if (q->asked_ahead[k] != 0 && at - (iova & ~PAGE_MASK) < size + PAGE_MASK)
+			const uint64_t at = q->asked_ahead[k] << PAGE_SHIFT;
+
+			if ((q->asked_ahead[k] >> NOTED_ACCESS_SHIFT & access) != 0 &&
+				at - (iova & ~PAGE_MASK) < size + PAGE_MASK)
 				q->asked_ahead[k] = 0;
 		}
 	}
@@ -77,12 +97,12 @@ vhost_user_iotlb_msg(struct vhost_device *dev, struct vhost_queue *q,
 	switch (m.type) {
 	case VHOST_IOTLB_UPDATE:
 		ret = update(dev, &m);
-		forget_asked(dev, m.iova, m.size);
+		forget_asked(dev, m.iova, m.size, m.perm);
 		break;
 	case VHOST_IOTLB_INVALIDATE:
 		vhost_iotlb_remove(&dev->iotlb, m.iova, m.size);
 		vhost_device_unmap(dev, m.iova, m.size);
-		forget_asked(dev, m.iova, m.size);
+		forget_asked(dev, m.iova, m.size, VHOST_ACCESS_RW);
 		break;
 	default:
 		ret = vhost_device_error(dev, -EPROTO, "IOTLB message of type %u", m.type);
@@ -118,19 +138,6 @@ send_miss(struct vhost_device *dev, const struct vhost_queue *q, uint8_t type, u
 			q->index, addr, strerror(-ret));
 }
 
-/* Where it is noted that an address was asked for, and not answered yet. */
-static uint64_t *
-place_of(struct vhost_queue *q, uint64_t addr)
-{
-	return &q->asked_ahead[(addr >> PAGE_SHIFT) % RTE_DIM(q->asked_ahead)];
-}
-
-static uint64_t
-note_of(uint64_t addr)
-{
-	return (addr >> PAGE_SHIFT) + 1;
-}
-
 /*
  * Ask for buffers before their turn: a frame that comes for a buffer which has to be asked for first
  * finds no buffer. What has no answer when its turn comes is asked for again then.
@@ -160,7 +167,7 @@ ask_ahead(struct vhost_device *dev, struct vhost_queue *q)
 		/* One whose place is taken is asked for when its turn comes. */
 		if (*asked != 0)
 			continue;
-		*asked = note_of(missing[i]);
+		*asked = note_of(missing[i], access[i]);
 		send_miss(dev, q, VHOST_IOTLB_MISS, missing[i], access[i]);
 	}
 }
@@ -197,9 +204,9 @@ ask_for_queue(struct vhost_device *dev, struct vhost_queue *q, uint64_t now)
 			q->asked_addr = m->addr;
 			q->asked_ms = now;
 			/* To what was asked ahead of its turn the answer may be under way. */
-			if (again || *place_of(q, m->addr) != note_of(m->addr))
+			if (again || *place_of(q, m->addr) != note_of(m->addr, m->access))
 				send_miss(dev, q, VHOST_IOTLB_MISS, m->addr, m->access);
-			*place_of(q, m->addr) = note_of(m->addr);
+			*place_of(q, m->addr) = note_of(m->addr, m->access);
 		}
 		ask_ahead(dev, q);
 		return true;

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <linux/vhost_types.h>
@@ -21,8 +22,10 @@
 #include <cmocka.h>
 
 #include <rte_log.h>
+#include <rte_mbuf.h>
 
 #include "recorder.h"
+#include "unit_eal.h"
 #include "vhost_user_dispatch.h"
 #include "vhost_user_iotlb.h"
 
@@ -37,6 +40,7 @@
 #define USED_END 0x9000 /* the page */
 #define ELSEWHERE (1u << 20)
 
+static struct rte_mempool *pool;
 static struct frontend fe;
 static int channel; /* our end of what the back end asks on */
 static char *log_text;
@@ -145,21 +149,51 @@ assert_not_asked(void)
 	assert_int_equal(vhost_user_receive(channel, &msg), -EAGAIN);
 }
 
+static uint64_t
+now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
+/* Give the same answer again and again: what is asked then was asked for in its own time. */
 static void
-set_up_ring(uint64_t desc, uint64_t avail, uint64_t used)
+assert_asked_slowly(uint64_t offset, uint8_t access)
+{
+	const uint64_t since = now_ms();
+	struct vhost_user_message msg;
+	unsigned int asked = 0;
+	struct rte_mbuf *m;
+
+	for (int i = 0; i < 100; i++) {
+		map(offset, PAGE, offset, access);
+		assert_int_equal(rte_vhost_dequeue_burst(fe.dev->vid, 1, pool, &m, 1), 0);
+		vhost_user_iotlb_ask(fe.dev);
+		while (vhost_user_receive(channel, &msg) == 1)
+			asked++;
+	}
+	assert_true(asked <= 1 + (now_ms() - since) / 100);
+}
+
+static void
+set_up_ring(uint32_t index, uint64_t desc, uint64_t avail, uint64_t used)
 {
 	struct vhost_user_message msg = fe_message(VHOST_USER_SET_VRING_ADDR,
 		sizeof(struct vhost_vring_addr));
 
-	msg.payload.addr = (struct vhost_vring_addr){ .desc_user_addr = desc,
+	msg.payload.addr = (struct vhost_vring_addr){ .index = index,
+		.desc_user_addr = desc,
 		.avail_user_addr = avail,
 		.used_user_addr = used };
-	assert_int_equal(fe_set_state(&fe, VHOST_USER_SET_VRING_NUM, 0, FE_RING_SIZE), 0);
-	assert_int_equal(fe_set_state(&fe, VHOST_USER_SET_VRING_BASE, 0, fe.packed ? 0x8000 : 0),
+	assert_int_equal(fe_set_state(&fe, VHOST_USER_SET_VRING_NUM, index, FE_RING_SIZE), 0);
+	assert_int_equal(fe_set_state(&fe, VHOST_USER_SET_VRING_BASE, index,
+				 fe.packed ? 0x8000 : 0),
 		0);
 	assert_int_equal(fe_send(&fe, &msg), 0);
-	assert_int_equal(fe_set_call(&fe, 0), 0);
-	assert_int_equal(fe_set_kick(&fe, 0), 0);
+	assert_int_equal(fe_set_call(&fe, index), 0);
+	assert_int_equal(fe_set_kick(&fe, index), 0);
 }
 
 static void
@@ -168,7 +202,7 @@ ring_in_pieces_is_told_of_once_and_tried_with_other_mappings(void **state)
 	(void)state;
 	begin(0);
 	map(0, USED_END, 0, VHOST_ACCESS_RW);
-	set_up_ring(IOVA, IOVA + AVAIL, IOVA + USED);
+	set_up_ring(0, IOVA, IOVA + AVAIL, IOVA + USED);
 	assert_asked(IOVA + USED_END, VHOST_ACCESS_WO);
 	assert_int_equal(refusals("device", IOVA + USED, IOVA + USED_END), 0);
 
@@ -221,12 +255,50 @@ every_area_is_in_one_piece(void **state)
 		begin(0);
 		map(0, FE_RING_SPACE, 0, VHOST_ACCESS_RW);
 		map(0, PAGE, ELSEWHERE, VHOST_ACCESS_RW);
-		set_up_ring(IOVA + areas[i].desc, IOVA + areas[i].avail, IOVA + areas[i].used);
+		set_up_ring(0, IOVA + areas[i].desc, IOVA + areas[i].avail, IOVA + areas[i].used);
 		assert_false(told.ring[0]);
 		assert_not_asked();
 		assert_int_equal(refusals(areas[i].name, IOVA + PAGE - 16, IOVA + PAGE), 1);
 		end();
 	}
+}
+
+/* A front end that does not grant what is asked for would be asked as fast as it answers. */
+static void
+answer_without_the_access_is_no_reason_to_ask_at_once(void **state)
+{
+	const uint64_t tx = IOVA + FE_RING_SPACE;
+	struct vring_desc *desc;
+	struct rte_mbuf *m;
+
+	(void)state;
+	begin(0);
+	map(0, USED_END, 0, VHOST_ACCESS_RW);
+	set_up_ring(0, IOVA, IOVA + AVAIL, IOVA + USED);
+	assert_asked(IOVA + USED_END, VHOST_ACCESS_WO);
+	assert_asked_slowly(USED_END, VHOST_ACCESS_RO);
+	assert_false(told.ring[0]);
+	map(USED_END, PAGE, USED_END, VHOST_ACCESS_RW);
+	assert_true(told.ring[0]);
+	end();
+
+	/* Nor for what a ring comes upon. */
+	begin(0);
+	map(0, 2 * FE_RING_SPACE, 0, VHOST_ACCESS_RW);
+	set_up_ring(0, IOVA, IOVA + AVAIL, IOVA + USED);
+	set_up_ring(1, tx, tx + AVAIL, tx + USED);
+	assert_true(told.running);
+	desc = (struct vring_desc *)(fe.memory + FE_RING_SPACE);
+	*desc = (struct vring_desc){ .addr = IOVA + ELSEWHERE, .len = 128 };
+	((struct vring_avail *)(fe.memory + FE_RING_SPACE + AVAIL))->idx = 1;
+	assert_int_equal(rte_vhost_dequeue_burst(fe.dev->vid, 1, pool, &m, 1), 0);
+	vhost_user_iotlb_ask(fe.dev);
+	assert_asked(IOVA + ELSEWHERE, VHOST_ACCESS_RO);
+	assert_asked_slowly(ELSEWHERE, VHOST_ACCESS_WO);
+	map(ELSEWHERE, PAGE, ELSEWHERE, VHOST_ACCESS_RO);
+	assert_int_equal(rte_vhost_dequeue_burst(fe.dev->vid, 1, pool, &m, 1), 1);
+	rte_pktmbuf_free(m);
+	end();
 }
 
 /* Mappings that may not be joined, since access to them differs, are one piece all the same. */
@@ -239,7 +311,7 @@ area_may_lie_in_mappings_of_unequal_access(void **state)
 		map(0, FE_RING_SPACE, 0, VHOST_ACCESS_RW);
 		map(PAGE, PAGE, PAGE, packed ? VHOST_ACCESS_WO : VHOST_ACCESS_RO);
 		map(USED_END, PAGE, USED_END, VHOST_ACCESS_WO);
-		set_up_ring(IOVA + PAGE / 2, IOVA + AVAIL, IOVA + USED);
+		set_up_ring(0, IOVA + PAGE / 2, IOVA + AVAIL, IOVA + USED);
 		assert_true(told.ring[0]);
 		assert_ptr_equal(fe.dev->queues[0]->vring.desc,
 			(uint8_t *)(uintptr_t)fe.dev->mem->regions[0].host_user_addr + PAGE / 2);
@@ -269,7 +341,7 @@ area_in_two_regions_is_in_two_pieces(void **state)
 	assert_int_equal(fe_send(&fe, &msg), 0);
 	map(0, USED_END, 0, VHOST_ACCESS_RW);
 	map(USED_END, PAGE, USED_END, VHOST_ACCESS_RW);
-	set_up_ring(IOVA, IOVA + AVAIL, IOVA + USED);
+	set_up_ring(0, IOVA, IOVA + AVAIL, IOVA + USED);
 	assert_false(told.ring[0]);
 	assert_not_asked();
 	assert_int_equal(refusals("device", IOVA + USED, IOVA + USED_END), 1);
@@ -291,11 +363,27 @@ area_does_not_go_on_behind_the_last_address(void **state)
 	assert_int_equal(tell(VHOST_IOTLB_UPDATE, 0, PAGE, FE_VA + ELSEWHERE + PAGE,
 				 VHOST_ACCESS_RW),
 		0);
-	set_up_ring(IOVA, IOVA + AVAIL, last_page + PAGE / 2);
+	set_up_ring(0, IOVA, IOVA + AVAIL, last_page + PAGE / 2);
 	assert_false(told.ring[0]);
 	assert_not_asked();
 	assert_int_equal(refusals("device", last_page + PAGE / 2, 0), 1);
 	end();
+}
+
+static int
+setup(void **state)
+{
+	pool = unit_eal_pool(255, 2048);
+	return pool == NULL ? -1 : recorder_setup(state);
+}
+
+static int
+teardown(void **state)
+{
+	const int ret = recorder_teardown(state);
+
+	rte_mempool_free(pool);
+	return ret | rte_eal_cleanup();
 }
 
 int
@@ -304,11 +392,11 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(ring_in_pieces_is_told_of_once_and_tried_with_other_mappings),
 		cmocka_unit_test(every_area_is_in_one_piece),
+		cmocka_unit_test(answer_without_the_access_is_no_reason_to_ask_at_once),
 		cmocka_unit_test(area_may_lie_in_mappings_of_unequal_access),
 		cmocka_unit_test(area_in_two_regions_is_in_two_pieces),
 		cmocka_unit_test(area_does_not_go_on_behind_the_last_address),
 	};
 
-	return cmocka_run_group_tests_name("device_iommu", tests, recorder_setup,
-		recorder_teardown);
+	return cmocka_run_group_tests_name("device_iommu", tests, setup, teardown);
 }
