@@ -84,16 +84,22 @@ link_is_up(void)
 }
 
 static void
-plug_front(const char *more)
+plug_front_as(const char *name, uint16_t queues, const char *more)
 {
 	char args[160];
 
-	snprintf(args, sizeof(args), "path=%s,queues=%u%s", path, QUEUES, more);
-	assert_int_equal(rte_eal_hotplug_add("vdev", "net_virtio_user0", args), 0);
-	assert_int_equal(rte_eth_dev_get_port_by_name("net_virtio_user0", &front), 0);
-	configure(front, QUEUES, false);
+	snprintf(args, sizeof(args), "path=%s,queues=%u%s", path, queues, more);
+	assert_int_equal(rte_eal_hotplug_add("vdev", name, args), 0);
+	assert_int_equal(rte_eth_dev_get_port_by_name(name, &front), 0);
+	configure(front, queues, false);
 	while (!link_is_up())
 		sched_yield();
+}
+
+static void
+plug_front(const char *more)
+{
+	plug_front_as("net_virtio_user0", QUEUES, more);
 }
 
 static void
@@ -159,6 +165,23 @@ receive_all(uint16_t port, uint16_t queue, struct rte_mbuf **pkts, uint16_t n)
 		got += rte_eth_rx_burst(port, queue, pkts + got, n - got);
 }
 
+static void
+send_one(void)
+{
+	struct rte_mbuf *m = make_frame(9, 60);
+
+	send_all(front, 0, &m, 1);
+}
+
+static void
+receive_one(void)
+{
+	struct rte_mbuf *m;
+
+	receive_all(back, 0, &m, 1);
+	rte_pktmbuf_free(m);
+}
+
 /* The front end frees what it has sent only when it sends again, or stops. */
 static void
 empty_rings(void)
@@ -204,6 +227,55 @@ events_tell_of_front_ends(void **state)
 	assert_int_equal(rte_eth_vhost_get_vid_from_port_id(back), -1);
 	assert_int_equal(rte_eth_vhost_get_queue_event(back, NULL), -1);
 	assert_int_equal(rte_eth_vhost_get_vid_from_port_id(RTE_MAX_ETHPORTS - 1), -1);
+	unplug_back();
+}
+
+static void
+forget_queue_events(void)
+{
+	struct rte_eth_vhost_queue_event event;
+
+	while (rte_eth_vhost_get_queue_event(back, &event) == 0)
+		continue;
+}
+
+/* One dies and comes back, and is seen to come before it is seen to go; with fewer queues, too. */
+static void
+events_tell_of_the_front_end_that_has_the_port(void **state)
+{
+	struct rte_eth_vhost_queue_event event;
+	uint16_t first;
+	int vid;
+
+	(void)state;
+	plug_back(false);
+	plug_front("");
+	first = front;
+	vid = rte_eth_vhost_get_vid_from_port_id(back);
+	forget_queue_events();
+	queue_events = 0;
+
+	plug_front_as("net_virtio_user1", 1, "");
+	while (rte_eth_vhost_get_vid_from_port_id(back) == vid)
+		sched_yield();
+	while (__atomic_load_n(&queue_events, __ATOMIC_ACQUIRE) == 0)
+		sched_yield();
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(rte_eth_vhost_get_queue_event(back, &event), 0);
+		assert_int_equal(event.queue_id, 1);
+		assert_false(event.enable);
+	}
+	assert_int_equal(rte_eth_vhost_get_queue_event(back, &event), -1);
+
+	rte_eth_dev_stop(first);
+	assert_int_equal(rte_eal_hotplug_remove("vdev", "net_virtio_user0"), 0);
+	assert_int_equal(rte_eth_vhost_get_queue_event(back, &event), -1);
+	send_one();
+	receive_one();
+	rte_eth_dev_stop(front);
+	assert_int_equal(rte_eal_hotplug_remove("vdev", "net_virtio_user1"), 0);
+	while (link_is_up())
+		sched_yield();
 	unplug_back();
 }
 
@@ -291,23 +363,6 @@ forget_interrupts(void)
 {
 	while (interrupted(0))
 		continue;
-}
-
-static void
-send_one(void)
-{
-	struct rte_mbuf *m = make_frame(9, 60);
-
-	send_all(front, 0, &m, 1);
-}
-
-static void
-receive_one(void)
-{
-	struct rte_mbuf *m;
-
-	receive_all(back, 0, &m, 1);
-	rte_pktmbuf_free(m);
 }
 
 static void
@@ -562,6 +617,7 @@ main(void)
 	static char small[] = ",mrg_rxbuf=0", small_packed[] = ",mrg_rxbuf=0,packed_vq=1";
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(events_tell_of_front_ends),
+		cmocka_unit_test(events_tell_of_the_front_end_that_has_the_port),
 		cmocka_unit_test_prestate(frames_pass_both_ways, split),
 		cmocka_unit_test_prestate(frames_pass_both_ways, packed),
 		cmocka_unit_test(every_kind_of_mbuf_is_sent_and_freed),

@@ -249,6 +249,7 @@ init_port(struct rte_eth_dev *dev, const struct vhost_devargs *args)
 	port->args = *args;
 	port->vid = VHOST_NO_DEVICE;
 	port->stats_vid = VHOST_NO_DEVICE;
+	port->coming_vid = VHOST_NO_DEVICE;
 	pthread_mutex_init(&port->use, NULL);
 	pthread_mutex_init(&port->lock, NULL);
 	pthread_mutex_init(&port->stats, NULL);

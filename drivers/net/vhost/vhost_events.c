@@ -213,12 +213,23 @@ get_to_know(struct vhost_port *port, int vid)
 	return features;
 }
 
+/* Rings enabled by device @a vid, which has not the port yet. With port->lock held. */
+static uint64_t *
+rings_coming(struct vhost_port *port, int vid)
+{
+	if (port->coming_vid != vid) {
+		port->coming_vid = vid;
+		memset(port->coming, 0, sizeof(port->coming));
+	}
+	return port->coming;
+}
+
 static int
 new_device(int vid)
 {
 	struct vhost_port *port = port_of_device(vid);
 	uint64_t features;
-	bool changed;
+	bool changed, replaces;
 	int before;
 
 	if (port == NULL)
@@ -229,10 +240,12 @@ new_device(int vid)
 	 * one has the port. What bursts still send to the other one counts.
 	 */
 	before = port->vid;
-	if (before != VHOST_NO_DEVICE && before != vid) {
+	replaces = before != VHOST_NO_DEVICE && before != vid;
+	if (replaces) {
 		detach_queues(port);
-		port->vid = VHOST_NO_DEVICE;
+		memcpy(port->enabled, rings_coming(port, vid), sizeof(port->enabled));
 	}
+	port->vid = VHOST_NO_DEVICE;
 	pthread_mutex_unlock(&port->lock);
 	features = get_to_know(port, vid);
 	pthread_mutex_lock(&port->lock);
@@ -243,11 +256,13 @@ new_device(int vid)
 	changed = update_link(port);
 	unlock_all(port);
 
-	if (before != VHOST_NO_DEVICE && before != vid)
+	if (replaces) {
 		VHOST_LOG(WARNING,
 			"%s: device %d of another front end on %s has the port now; device %d moves no "
 			"frames any more until its front end connects again",
 			port->dev->data->name, vid, port->args.iface, before);
+		rte_eth_dev_callback_process(port->dev, RTE_ETH_EVENT_QUEUE_STATE, NULL);
+	}
 	VHOST_LOG(INFO, "%s: front end on %s is ready, device %d", port->dev->data->name,
 		port->args.iface, vid);
 	if (changed)
@@ -300,17 +315,20 @@ static int
 vring_state_changed(int vid, uint16_t vring, int enable)
 {
 	struct vhost_port *port = port_of_device(vid);
+	bool mine;
 
 	if (port == NULL || vring >= VHOST_VRINGS_MAX)
 		return -1;
 	pthread_mutex_lock(&port->lock);
-	set_bit(port->enabled, vring, enable != 0);
+	mine = port->vid == vid || port->vid == VHOST_NO_DEVICE;
+	set_bit(mine ? port->enabled : rings_coming(port, vid), vring, enable != 0);
 	/* Rings may be added, or get another kick fd, while the device runs. */
 	if (port->vid == vid && port->started && enable)
 		attach_queue(port, vring, vid);
 	pthread_mutex_unlock(&port->lock);
 
-	rte_eth_dev_callback_process(port->dev, RTE_ETH_EVENT_QUEUE_STATE, NULL);
+	if (mine)
+		rte_eth_dev_callback_process(port->dev, RTE_ETH_EVENT_QUEUE_STATE, NULL);
 	return 0;
 }
 

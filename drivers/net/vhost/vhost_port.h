@@ -114,6 +114,10 @@ struct vhost_port {
 	/* One bit for each vring: enabled now, and as last reported to the application. */
 	uint64_t enabled[VHOST_VRINGS_MAX / 64];
 	uint64_t reported[VHOST_VRINGS_MAX / 64];
+
+	/* Those enabled by a front end that comes while another one has the port. */
+	int coming_vid;
+	uint64_t coming[VHOST_VRINGS_MAX / 64];
 };
 
 static inline struct vhost_port *
