@@ -122,9 +122,20 @@ port_show_summary(uint16_t id)
 		rte_eth_link_speed_to_str(link.link_speed));
 }
 
+/* What a driver calls the functions that move its frames; some have no name for them. */
+static void
+show_burst_mode(int ret, const struct rte_eth_burst_mode *mode)
+{
+	if (ret != 0)
+		return;
+	printf("Burst mode: %s%s\n", mode->info,
+		mode->flags & RTE_ETH_BURST_FLAG_PER_QUEUE ? " (per queue)" : "");
+}
+
 static void
 show_rx_queue(uint16_t id, uint16_t queue)
 {
+	struct rte_eth_burst_mode mode;
 	struct rte_eth_rxq_info info;
 	int ret = rte_eth_rx_queue_info_get(id, queue, &info);
 
@@ -140,11 +151,13 @@ show_rx_queue(uint16_t id, uint16_t queue)
 	printf("RX drop packets: %s\n", info.conf.rx_drop_en ? "on" : "off");
 	printf("RX scattered packets: %s\n", info.scattered_rx ? "on" : "off");
 	printf("Number of RXDs: %u\n", info.nb_desc);
+	show_burst_mode(rte_eth_rx_burst_mode_get(id, queue, &mode), &mode);
 }
 
 static void
 show_tx_queue(uint16_t id, uint16_t queue)
 {
+	struct rte_eth_burst_mode mode;
 	struct rte_eth_txq_info info;
 	int ret = rte_eth_tx_queue_info_get(id, queue, &info);
 
@@ -158,6 +171,7 @@ show_tx_queue(uint16_t id, uint16_t queue)
 	printf("TX RS threshold: %u\n", info.conf.tx_rs_thresh);
 	printf("TX free threshold: %u\n", info.conf.tx_free_thresh);
 	printf("Number of TXDs: %u\n", info.nb_desc);
+	show_burst_mode(rte_eth_tx_burst_mode_get(id, queue, &mode), &mode);
 }
 
 void

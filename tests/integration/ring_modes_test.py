@@ -76,15 +76,18 @@ def check_memory(process: Testpmd) -> None:
 
 
 def check_functions(mode: Mode, frontend: Testpmd) -> None:
-    """The burst functions are those for the mode, as the log of the front end tells."""
+    """The burst functions are those for the mode, as the log of the front end and testpmd tell."""
     words = ["packed" if mode.packed else "split"]
     if mode.mergeable:
         words.append("mergeable")
     if mode.vectorized and widest_vectors():
         words.append(widest_vectors())
+    name = ", ".join(words)
+    info = frontend.command("show rxq info 0 0")
+    check(re.search(rf"^Burst mode: {name}\s", info, re.M), f"Burst mode: {name}, got {info}")
     if mode.in_order:
-        words.append("in order")
-    frontend.expect(rf"net_virtio_user0: receive functions: {', '.join(words)}\s", start=0)
+        name += ", in order"
+    frontend.expect(rf"net_virtio_user0: receive functions: {name}\s", start=0)
 
 
 def counters(mode: Mode, backend: Testpmd) -> tuple[int, int]:

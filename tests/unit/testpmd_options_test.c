@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
+#include <inttypes.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -22,6 +23,31 @@
 static char said[1024];
 static bool help;
 
+/* What stream prints goes to another one; returns what restore() wants. */
+static int
+divert(FILE *stream, FILE *to)
+{
+	int saved = dup(fileno(stream));
+
+	assert_non_null(to);
+	fflush(stream);
+	dup2(fileno(to), fileno(stream));
+	return saved;
+}
+
+/* Undo divert(), and take what was printed. */
+static void
+restore(FILE *stream, int saved, FILE *to, char *text, size_t size)
+{
+	fflush(stream);
+	dup2(saved, fileno(stream));
+	close(saved);
+	rewind(to);
+	memset(text, 0, size);
+	fread(text, 1, size - 1, to);
+	fclose(to);
+}
+
 /* Parse the words of a line; what is printed on standard error is in said. */
 static int
 parse(const char *line)
@@ -29,24 +55,16 @@ parse(const char *line)
 	static char words[1024];
 	char *argv[WORDS_MAX + 2] = { words };
 	FILE *capture = tmpfile();
-	int argc = 1, ret, saved = dup(STDERR_FILENO);
+	int argc = 1, ret, saved;
 
-	assert_non_null(capture);
 	config_init();
 	snprintf(words, sizeof(words), "-- %s", line);
 	argv[0] = strtok(words, " ");
 	while ((argv[argc] = strtok(NULL, " ")) != NULL)
 		assert_true(++argc < WORDS_MAX);
-	fflush(stderr);
-	dup2(fileno(capture), STDERR_FILENO);
+	saved = divert(stderr, capture);
 	ret = options_parse(argc, argv, &help);
-	fflush(stderr);
-	dup2(saved, STDERR_FILENO);
-	close(saved);
-	rewind(capture);
-	memset(said, 0, sizeof(said));
-	fread(said, 1, sizeof(said) - 1, capture);
-	fclose(capture);
+	restore(stderr, saved, capture, said, sizeof(said));
 	return ret;
 }
 
@@ -62,6 +80,51 @@ nothing_said_leaves_the_defaults(void **state)
 	assert_string_equal(config.engine->name, "io");
 	assert_int_equal(config_tx_length(), 64);
 	assert_int_equal(config.peer[3].addr_bytes[5], 3);
+}
+
+/* "--NAME=.. (default VALUE" in the line of an option. */
+static void
+assert_default(const char *text, const char *name, uint64_t value)
+{
+	char option[32], wanted[48];
+	const char *row, *told;
+
+	snprintf(option, sizeof(option), "--%s=", name);
+	row = strstr(text, option);
+	assert_non_null(row);
+	told = strstr(row, "(default ");
+	snprintf(wanted, sizeof(wanted), "(default %" PRIu64, value);
+	if (told == NULL || told > strchr(row, '\n') ||
+		strncmp(told, wanted, strlen(wanted)) != 0 ||
+		(told[strlen(wanted)] != ')' && told[strlen(wanted)] != ':'))
+		fail_msg("%s: expected %s in: %.120s", option, wanted, row);
+}
+
+static void
+help_tells_the_defaults_there_are(void **state)
+{
+	static char text[16384];
+	FILE *capture = tmpfile();
+	int saved;
+
+	(void)state;
+	config_init();
+	saved = divert(stdout, capture);
+	options_help("testpmd");
+	restore(stdout, saved, capture, text, sizeof(text));
+	assert_default(text, "nb-cores", config.nb_cores);
+	assert_default(text, "max-sleep", config.max_sleep);
+	assert_default(text, "num-procs", config.num_procs);
+	assert_default(text, "proc-id", config.proc_id);
+	assert_default(text, "rxq", config.rxq);
+	assert_default(text, "txq", config.txq);
+	assert_default(text, "burst", config.burst);
+	assert_default(text, "txpkts", config_tx_length());
+	assert_default(text, "flowgen-flows", config.flowgen_flows);
+	assert_default(text, "mbuf-size", config.mbuf_size);
+	assert_default(text, "mbcache", config.mbuf_cache);
+	assert_default(text, "seq-window", config.seq_window);
+	assert_default(text, "seq-timeout", config.seq_timeout);
 }
 
 static void
@@ -181,6 +244,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(nothing_said_leaves_the_defaults),
+		cmocka_unit_test(help_tells_the_defaults_there_are),
 		cmocka_unit_test(options_land_where_they_belong),
 		cmocka_unit_test(wrong_options_are_told_in_one_line),
 		cmocka_unit_test(segments_may_be_as_long_as_the_mbufs_asked_for),
