@@ -24,6 +24,7 @@ struct vhost_user {
 	uint64_t protocol;
 	uint64_t slots;
 	uint8_t status;
+	int told; /* why there was no connection, the last time */
 	/* With CONFIGURE_MEM_SLOTS: what the back end has, and is to have. */
 	struct virtio_backend_memory shared, next;
 };
@@ -222,7 +223,13 @@ vu_connect(struct virtio_user *u)
 	if (u->args.server)
 		sock = virtio_socket_accept(v->listenfd);
 	else
-		sock = virtio_socket_connect(u->dev.name, u->args.path);
+		sock = virtio_socket_connect(u->args.path);
+	/* Said once: it will be tried again and again. */
+	if (sock < 0 && sock != -EAGAIN && sock != v->told)
+		VIRTIO_LOG(ERR, "%s: cannot %s %s: %s%s", u->dev.name,
+			u->args.server ? "accept the back end that waits at" : "connect to",
+			u->args.path, strerror(-sock), virtio_socket_remedy(sock));
+	v->told = RTE_MIN(sock, 0);
 	if (sock < 0)
 		return sock;
 	v->sock = sock;

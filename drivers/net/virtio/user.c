@@ -513,6 +513,7 @@ find(struct virtio_user *u)
 	lock_with_memory(u);
 	found = u->backend->connect(u);
 	ret = found == 0 ? take_on(u) : found;
+	u->put_off = u->args.server && found < 0 && found != -EAGAIN;
 	if (ret == 0 || found == -EAGAIN) {
 		u->retry_ms = VIRTIO_USER_RETRY_MS;
 	} else {
@@ -559,9 +560,12 @@ control_main(void *arg)
 	uint64_t wakes;
 
 	while (!__atomic_load_n(&u->quit, __ATOMIC_ACQUIRE)) {
-		const bool retry = !u->args.server && !u->connected;
+		const bool retry = !u->connected && (!u->args.server || u->put_off);
 
 		fds[1] = u->backend->watch(u);
+		/* Whoever waits there goes on waiting. */
+		if (u->put_off)
+			fds[1].fd = -1;
 		if (poll(fds, 2, wait_ms(u, retry)) < 0 && errno != EINTR)
 			break;
 		if (fds[0].revents != 0 && read(u->wakefd, &wakes, sizeof(wakes)) < 0 &&

@@ -65,6 +65,7 @@ struct virtio_user {
 	int calls[2 * VIRTIO_PAIRS_MAX];
 
 	int retry_ms; /**< until the next attempt to find a back end */
+	bool put_off; /**< one waits that a server could not take: nothing but time helps */
 	int wakefd;
 	rte_thread_t thread;
 	bool mem_events;

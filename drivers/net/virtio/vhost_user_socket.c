@@ -39,15 +39,11 @@ try_connect(const char *path)
 }
 
 int
-virtio_socket_connect(const char *name, const char *path)
+virtio_socket_connect(const char *path)
 {
 	int ret = try_connect(path);
 
-	if (ret == -ECONNREFUSED || ret == -ENOENT)
-		ret = -EAGAIN;
-	if (ret < 0 && ret != -EAGAIN)
-		VIRTIO_LOG(ERR, "%s: cannot connect to %s: %s", name, path, strerror(-ret));
-	return ret;
+	return ret == -ECONNREFUSED || ret == -ENOENT ? -EAGAIN : ret;
 }
 
 /* True if there is a socket at the path that nobody listens on. */
@@ -117,4 +113,20 @@ virtio_socket_accept(int listenfd)
 		return errno == EWOULDBLOCK || errno == ECONNABORTED || errno == EINTR ? -EAGAIN :
 											 -errno;
 	return sock;
+}
+
+const char *
+virtio_socket_remedy(int error)
+{
+	switch (error) {
+	case -EMFILE:
+		return ": let this program have more of them (ulimit -n, LimitNOFILE= of a "
+		       "service, --ulimit nofile= of a container)";
+	case -ENFILE:
+		return ": let the system have more of them (sysctl fs.file-max)";
+	case -EACCES:
+		return ": let this user write to the socket (chown, chmod)";
+	default:
+		return "";
+	}
 }

@@ -30,6 +30,9 @@ void virtio_socket_unlink(const char *path, const struct virtio_socket_file *fil
 int virtio_socket_accept(int listenfd);
 
 /** Connect to @a path. @return a descriptor; -EAGAIN nobody listens there, or accepts; another errno */
-int virtio_socket_connect(const char *name, const char *path);
+int virtio_socket_connect(const char *path);
+
+/** What to do about a negative errno that these return, to be said behind it; or "". */
+const char *virtio_socket_remedy(int error);
 
 #endif /* VIRTIO_VHOST_USER_SOCKET_H */
