@@ -361,6 +361,46 @@ state_is_not_transferred_when_it_cannot_be(void **state)
 	close(null);
 }
 
+/* A front end changes its mind: what it began before counts for nothing, however far that came. */
+static void
+state_is_that_of_the_last_transfer(void **state)
+{
+	struct frontend fe;
+	uint8_t data[4096];
+	unsigned int held;
+	int fds[2], former[2];
+	ssize_t n;
+
+	(void)state;
+	meet(&fe, to_path, 0);
+	assert_int_equal(fe_set_features(&fe, F_V1 | FEATURE(VIRTIO_NET_F_MTU)), 0);
+	n = save(&fe, data, sizeof(data));
+	held = settled_fds();
+
+	/* One that is refused leaves none. */
+	assert_int_equal(pipe(fds), 0);
+	assert_int_equal(transfer(&fe, SAVE, 0, fds[1]), NO_FD);
+	assert_int_equal(transfer(&fe, 2, 0, fds[1]), NO_FD | 1);
+	assert_int_equal(check_state(&fe), 1);
+	close(fds[0]);
+	close(fds[1]);
+
+	/* One that has not come to its end is not waited for, and harms nobody when it does. */
+	assert_int_equal(pipe(former), 0);
+	assert_int_equal(transfer(&fe, LOAD, 0, former[0]), NO_FD);
+	assert_int_equal(write(former[1], "none", 4), 4);
+	/* MTU: behind the features. */
+	data[16] = 1400 & 0xff;
+	data[17] = 1400 >> 8;
+	assert_int_equal(load(&fe, data, (size_t)n, true), 0);
+	assert_int_equal(connected->mtu, 1400);
+	close(former[1]);
+	close(former[0]);
+	assert_int_equal(settled_fds(), held);
+	assert_int_equal(check_state(&fe), 1);
+	part(&fe, to_path);
+}
+
 static int
 setup(void **state)
 {
@@ -386,6 +426,7 @@ main(void)
 		cmocka_unit_test(state_travels_through_a_pipe),
 		cmocka_unit_test(state_that_is_not_whole_is_refused),
 		cmocka_unit_test(state_of_another_back_end_is_refused),
+		cmocka_unit_test(state_is_that_of_the_last_transfer),
 		cmocka_unit_test(state_is_not_transferred_when_it_cannot_be),
 	};
 

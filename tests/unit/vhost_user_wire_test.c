@@ -5,11 +5,13 @@
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -23,6 +25,59 @@ struct pair {
 	int a; /* sends */
 	int b; /* receives */
 };
+
+/* --- A kernel that is interrupted, and takes or gives a few bytes at a time ----------------- */
+
+static bool interrupts;
+static size_t at_most = SIZE_MAX;
+
+/* @return whether this call is: every other one */
+static bool
+interrupted(void)
+{
+	static bool odd;
+
+	odd = interrupts && !odd;
+	if (odd)
+		errno = EINTR;
+	return odd;
+}
+
+static struct msghdr
+cut(const struct msghdr *mh, struct iovec *iov)
+{
+	struct msghdr ret = *mh;
+
+	*iov = mh->msg_iov[0];
+	if (iov->iov_len > at_most)
+		iov->iov_len = at_most;
+	ret.msg_iov = iov;
+	return ret;
+}
+
+/* In the place of those of the C library. */
+ssize_t
+sendmsg(int sock, const struct msghdr *mh, int flags)
+{
+	struct iovec iov;
+	const struct msghdr part = cut(mh, &iov);
+
+	return interrupted() ? -1 : syscall(SYS_sendmsg, sock, &part, flags);
+}
+
+ssize_t
+recvmsg(int sock, struct msghdr *mh, int flags)
+{
+	struct iovec iov, *const whole = mh->msg_iov;
+	ssize_t n;
+
+	if (interrupted())
+		return -1;
+	*mh = cut(mh, &iov);
+	n = syscall(SYS_recvmsg, sock, mh, flags);
+	mh->msg_iov = whole;
+	return n;
+}
 
 static int
 setup(void **state)
@@ -391,6 +446,79 @@ sending_to_a_peer_that_does_not_read_does_not_wait(void **state)
 	assert_int_equal(ret, -EAGAIN);
 }
 
+static int
+receive_safely(int sock, struct vhost_user_message *msg, struct vhost_user_ahead *ahead)
+{
+	uint32_t have = 0;
+	int ret;
+
+	do
+		ret = vhost_user_receive_safely(sock, msg, &have, ahead);
+	while (ret == -EAGAIN && have > 0);
+	return ret;
+}
+
+static void
+message_arrives_in_pieces_whatever_interrupts(void **state)
+{
+	struct pair *p = *state;
+	struct vhost_user_message out = message(VHOST_USER_SET_MEM_TABLE,
+		sizeof(out.payload.mem_table));
+	struct vhost_user_ahead ahead = { 0 };
+	struct vhost_user_message in;
+	const unsigned int before = unit_open_fds();
+
+	out.fds[0] = out.fds[1] = p->a;
+	for (size_t size = 1; size < 2 * HEADER_SIZE; size++)
+		for (int nfds = 0; nfds <= 2; nfds++)
+			for (int safely = 0; safely < 2; safely++) {
+				out.nfds = nfds;
+				at_most = size;
+				interrupts = true;
+				assert_int_equal(safely ? vhost_user_send_now(p->a, &out) :
+							  vhost_user_send(p->a, &out),
+					0);
+				assert_int_equal(safely ? receive_safely(p->b, &in, &ahead) :
+							  vhost_user_receive(p->b, &in),
+					1);
+				interrupts = false;
+				at_most = SIZE_MAX;
+				/* Each byte once, and each descriptor. */
+				assert_memory_equal(&in, &out, HEADER_SIZE + out.header.size);
+				assert_int_equal(in.nfds, nfds);
+				vhost_user_message_close_fds(&in);
+				assert_int_equal(ahead.n, 0);
+				assert_int_equal(unit_open_fds(), before);
+				assert_int_equal(recv(p->b, &in, 1, MSG_DONTWAIT), -1);
+			}
+}
+
+/* Descriptors that came before are the message's, and none but those. */
+static void
+message_without_descriptors_has_none(void **state)
+{
+	struct pair *p = *state;
+	struct vhost_user_message out = message(VHOST_USER_SET_FEATURES, sizeof(uint64_t));
+	struct vhost_user_ahead ahead = { 0 };
+	struct vhost_user_message in = { .nfds = 0 };
+	uint32_t have;
+
+	for (int how = 0; how < 3; how++) {
+		/* What is left of the message before counts for nothing. */
+		in.nfds = 3;
+		in.fds[0] = in.fds[1] = in.fds[2] = p->a;
+		assert_int_equal(vhost_user_send(p->a, &out), 0);
+		have = 0;
+		assert_int_equal(how == 0 ? vhost_user_receive(p->b, &in) :
+				how == 1  ? vhost_user_receive_part(p->b, &in, &have) :
+					    receive_safely(p->b, &in, &ahead),
+			1);
+		assert_int_equal(in.nfds, 0);
+		assert_memory_equal(&in, &out, HEADER_SIZE + out.header.size);
+	}
+	assert_true(fcntl(p->a, F_GETFD) >= 0);
+}
+
 static void
 every_request_has_a_name(void **state)
 {
@@ -431,6 +559,10 @@ main(void)
 			setup, teardown),
 		cmocka_unit_test_setup_teardown(sending_to_a_peer_that_does_not_read_does_not_wait,
 			setup, teardown),
+		cmocka_unit_test_setup_teardown(message_arrives_in_pieces_whatever_interrupts,
+			setup, teardown),
+		cmocka_unit_test_setup_teardown(message_without_descriptors_has_none, setup,
+			teardown),
 		cmocka_unit_test(every_request_has_a_name),
 	};
 
