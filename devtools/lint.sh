@@ -19,7 +19,8 @@ usage() {
 	  spelling codespell finds no mistake (exceptions: devtools/codespell-ignore.txt)
 	  space    no space at line ends, and a newline at the end of files
 	  length   no source file is longer than $max_lines lines, but for headers that are the API
-	  devargs  every device argument that a driver registers is in its guide
+	  devargs  the device arguments that a driver registers are those in its guide
+	  environ  the environment variables of tests and tools are those in the guides
 	USAGE
 }
 
@@ -38,7 +39,7 @@ for arg; do
 		checks+=("$arg") ;;
 	esac
 done
-[ ${#checks[@]} -gt 0 ] || checks=(format spdx shell python spelling space length devargs)
+[ ${#checks[@]} -gt 0 ] || checks=(format spdx shell python spelling space length devargs environ)
 
 # files PATTERN...: tracked and new files, those that are still there.
 files() {
@@ -142,6 +143,10 @@ check_length() {
 
 check_devargs() {
 	devtools/check-devargs.py
+}
+
+check_environ() {
+	devtools/check-environment.py
 }
 
 log=$(mktemp)
