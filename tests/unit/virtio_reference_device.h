@@ -187,9 +187,9 @@ reference_push(struct reference_ring *r, uint16_t id, uint32_t len, uint16_t des
 		reference_step(&r->used, &r->used_wrap, descs, r->size);
 		return;
 	}
-	r->used += batch;
+	/* Where that of the first of them would be. */
 	r->q->used->ring[r->used % r->size] = (struct vring_used_elem){ .id = id, .len = len };
-	r->used++;
+	r->used += batch + 1;
 	__atomic_store_n(&r->q->used->idx, r->used, __ATOMIC_RELEASE);
 }
 

@@ -101,6 +101,22 @@ virtio_packed_advance_tail(struct virtio_queue *q, uint16_t n)
 	q->free += n;
 }
 
+/**
+ * Of several buffers that were returned at once by the last one's @a id, some are still in the ring:
+ * leave it as if these were what was returned. The descriptor is ours until it is made available again.
+ */
+static inline void
+virtio_packed_leave_used(struct virtio_queue *q, uint16_t id, uint32_t len)
+{
+	const union virtio_packed_word w = {
+		.len = len,
+		.id = id,
+		.flags = virtio_packed_used_flags(q->used_wrap),
+	};
+
+	__atomic_store_n((virtio_word64 *)&q->packed[q->used_idx].len, w.word, __ATOMIC_RELAXED);
+}
+
 /** How far @a id is into what is in the ring: less than size - free if it is in it. */
 static __rte_always_inline uint32_t
 virtio_packed_ahead(const struct virtio_queue *q, uint16_t id)

@@ -20,6 +20,18 @@ advance_tail(struct virtio_queue *q)
 	}
 }
 
+static struct rte_mbuf *
+take(struct virtio_queue *q, uint16_t id)
+{
+	struct rte_mbuf *m = q->mbufs[id];
+
+	q->mbufs[id] = NULL;
+	virtio_packed_advance_used(q, 1);
+	q->early++;
+	advance_tail(q);
+	return m;
+}
+
 uint16_t
 virtio_packed_rx_harvest_any(struct virtio_queue *q, struct rte_mbuf **pkts, uint32_t *lens,
 	uint16_t n, uint32_t min_len)
@@ -28,6 +40,7 @@ virtio_packed_rx_harvest_any(struct virtio_queue *q, struct rte_mbuf **pkts, uin
 
 	while (taken < n && q->free < q->size) {
 		const union virtio_packed_word w = virtio_packed_load(q, q->used_idx);
+		uint32_t filled = 0;
 
 		if ((w.flags & VIRTIO_PACKED_PHASE) != virtio_packed_used_flags(q->used_wrap))
 			break;
@@ -41,13 +54,19 @@ virtio_packed_rx_harvest_any(struct virtio_queue *q, struct rte_mbuf **pkts, uin
 			virtio_queue_fail(q, "a length that is not the buffer's", w.len);
 			break;
 		}
-		pkts[taken] = q->mbufs[w.id];
+		/* One that keeps the order names the last of several, and has filled the others. */
+		if (q->flags & VIRTIO_QUEUE_IN_ORDER)
+			filled = virtio_packed_ahead(q, w.id);
+		for (; filled > 0 && taken < n; filled--) {
+			lens[taken] = q->buf_len;
+			pkts[taken++] = take(q, q->tail);
+		}
+		if (taken == n) {
+			virtio_packed_leave_used(q, w.id, w.len);
+			break;
+		}
 		lens[taken] = w.len;
-		taken++;
-		q->mbufs[w.id] = NULL;
-		virtio_packed_advance_used(q, 1);
-		q->early++;
-		advance_tail(q);
+		pkts[taken++] = take(q, w.id);
 	}
 	return taken;
 }

@@ -104,7 +104,7 @@ virtio_packed_rx_harvest(struct virtio_queue *q, struct rte_mbuf **pkts, uint32_
 	seen = look(q, pos, virtio_packed_used_flags(q->used_wrap), pkts, lens, n, min_len,
 		q->buf_len - min_len);
 	if (unlikely(seen.wrong))
-		return virtio_packed_rx_harvest_any(q, pkts, lens, seen.n, min_len);
+		return virtio_packed_rx_harvest_any(q, pkts, lens, n, min_len);
 	virtio_packed_advance_used(q, seen.n);
 	virtio_packed_advance_tail(q, seen.n);
 	return seen.n;

@@ -21,31 +21,52 @@ advance_tail(struct virtio_queue *q)
 	}
 }
 
+static struct rte_mbuf *
+take(struct virtio_queue *q, uint16_t id)
+{
+	struct rte_mbuf *m = q->mbufs[id];
+
+	q->mbufs[id] = NULL;
+	q->used_idx++;
+	q->early++;
+	advance_tail(q);
+	return m;
+}
+
 uint16_t
 virtio_split_rx_harvest_any(struct virtio_queue *q, struct rte_mbuf **pkts, uint32_t *lens,
 	uint16_t n, uint32_t min_len)
 {
-	for (uint16_t i = 0; i < n; i++) {
+	uint16_t taken = 0;
+
+	while (taken < n) {
 		const struct vring_used_elem e = virtio_split_used(q, q->used_idx);
 		const uint16_t ahead = (uint16_t)(e.id - q->tail) & q->mask;
+		uint16_t filled = q->flags & VIRTIO_QUEUE_IN_ORDER ? ahead : 0;
 
 		if (unlikely(e.id >= q->size || ahead >= q->size - q->free ||
-			    q->mbufs[e.id] == NULL)) {
+			    q->mbufs[e.id] == NULL || filled >= virtio_split_ready(q))) {
 			virtio_queue_fail(q, "a descriptor that it does not have", e.id);
-			return i;
+			break;
 		}
 		if (unlikely(e.len < min_len || e.len > q->buf_len)) {
 			virtio_queue_fail(q, "a length that is not the buffer's", e.len);
-			return i;
+			break;
 		}
-		pkts[i] = q->mbufs[e.id];
-		lens[i] = e.len;
-		q->mbufs[e.id] = NULL;
-		q->used_idx++;
-		q->early++;
-		advance_tail(q);
+		/* One that keeps the order names the last of several, and has filled the others. */
+		for (; filled > 0 && taken < n; filled--) {
+			lens[taken] = q->buf_len;
+			pkts[taken++] = take(q, q->tail & q->mask);
+		}
+		if (taken == n) {
+			/* The entry is ours, and says from here on what it said before. */
+			q->used->ring[q->used_idx & q->mask] = e;
+			break;
+		}
+		lens[taken] = e.len;
+		pkts[taken++] = take(q, (uint16_t)e.id);
 	}
-	return n;
+	return taken;
 }
 
 static __rte_always_inline uint16_t

@@ -26,21 +26,6 @@ is_ours(const struct virtio_queue *q, uint16_t id)
 		q->mbufs[id] != NULL;
 }
 
-/*
- * Of several frames that were returned at once some are still in the ring: leave it as if these were
- * what was returned. The descriptor is ours until it is made available again.
- */
-static void
-leave_returned(struct virtio_queue *q, uint16_t id)
-{
-	const union virtio_packed_word w = {
-		.id = id,
-		.flags = virtio_packed_used_flags(q->used_wrap),
-	};
-
-	__atomic_store_n((virtio_word64 *)&q->packed[q->used_idx].len, w.word, __ATOMIC_RELAXED);
-}
-
 uint16_t
 virtio_packed_tx_reclaim_any(struct virtio_queue *q, uint16_t id, uint16_t limit)
 {
@@ -52,7 +37,7 @@ virtio_packed_tx_reclaim_any(struct virtio_queue *q, uint16_t id, uint16_t limit
 	for (; (q->flags & VIRTIO_QUEUE_IN_ORDER) && q->tail != id; n++) {
 		take_back(q, q->tail);
 		if (n == limit) {
-			leave_returned(q, id);
+			virtio_packed_leave_used(q, id, 0);
 			return n;
 		}
 	}
