@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <rte_eal_memconfig.h>
@@ -38,6 +39,7 @@ struct pair {
 
 struct vhost_kernel {
 	char interface[IFNAMSIZ];
+	int sock;          /* to ask the kernel about it, or -1 */
 	uint64_t features; /* of vhost-net */
 	bool shared;
 	bool failed; /* to be let go of */
@@ -59,6 +61,7 @@ vk_open(struct virtio_user *u)
 	if (v == NULL)
 		return -ENOMEM;
 	memcpy(v->interface, u->args.iface, sizeof(v->interface));
+	v->sock = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	u->backend_state = v;
 	return 0;
 }
@@ -66,6 +69,8 @@ vk_open(struct virtio_user *u)
 static void
 vk_close(struct virtio_user *u)
 {
+	if (state(u)->sock >= 0)
+		close(state(u)->sock);
 	free(state(u));
 	u->backend_state = NULL;
 }
@@ -137,7 +142,9 @@ vk_watch(const struct virtio_user *u)
 static void
 watch_link(struct virtio_user *u)
 {
-	__atomic_store_n(&u->link, virtio_tap_is_up(state(u)->pair[0].tap), __ATOMIC_SEQ_CST);
+	const struct vhost_kernel *v = state(u);
+
+	__atomic_store_n(&u->link, virtio_tap_is_up(v->pair[0].tap, v->sock), __ATOMIC_SEQ_CST);
 }
 
 static int

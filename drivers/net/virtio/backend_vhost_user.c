@@ -23,7 +23,6 @@ struct vhost_user {
 	int sock; /* the connection, or -1 */
 	uint64_t protocol;
 	uint64_t slots;
-	uint8_t status;
 	int told; /* why there was no connection, the last time */
 	/* With CONFIGURE_MEM_SLOTS: what the back end has, and is to have. */
 	struct virtio_backend_memory shared, next;
@@ -234,7 +233,6 @@ vu_connect(struct virtio_user *u)
 		return sock;
 	v->sock = sock;
 	v->protocol = 0;
-	v->status = 0;
 	v->shared.n = 0;
 	return 0;
 }

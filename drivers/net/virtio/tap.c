@@ -153,16 +153,11 @@ virtio_tap_exists(int fd)
 }
 
 bool
-virtio_tap_is_up(int fd)
+virtio_tap_is_up(int fd, int sock)
 {
 	struct ifreq ifr = { 0 };
-	int sock = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	bool up = true;
 
-	if (sock < 0)
+	if (ioctl(fd, TUNGETIFF, &ifr) < 0 || ioctl(sock, SIOCGIFFLAGS, &ifr) < 0)
 		return true;
-	if (ioctl(fd, TUNGETIFF, &ifr) >= 0 && ioctl(sock, SIOCGIFFLAGS, &ifr) >= 0)
-		up = ifr.ifr_flags & IFF_UP;
-	close(sock);
-	return up;
+	return ifr.ifr_flags & IFF_UP;
 }

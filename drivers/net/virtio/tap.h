@@ -46,7 +46,12 @@ int virtio_tap_set_mac(const char *port, int fd, const struct rte_ether_addr *ma
 /** False if the interface was deleted. */
 bool virtio_tap_exists(int fd);
 
-/** True if it is up, or in another network namespace, where nobody can tell. */
-bool virtio_tap_is_up(int fd);
+/**
+ * True if it is up, or in another network namespace, where nobody can tell.
+ * @param sock
+ *   Some socket of this network namespace, to ask with; there may be no descriptor left for a new
+ *   one. -1: nobody can tell.
+ */
+bool virtio_tap_is_up(int fd, int sock);
 
 #endif /* VIRTIO_TAP_H */
