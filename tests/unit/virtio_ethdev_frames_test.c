@@ -588,6 +588,12 @@ frames_that_the_device_cannot_finish_are_refused(void **state)
 		rte_pktmbuf_free(pkts[0]);
 	}
 
+	/* Checksums are agreed on, segmentation is not. */
+	pkts[0] = frame_to_finish(tcp | RTE_MBUF_F_TX_TCP_SEG);
+	assert_int_equal(rte_eth_tx_prepare(port, 0, pkts, 1), 0);
+	assert_int_equal(rte_errno, ENOTSUP);
+	rte_pktmbuf_free(pkts[0]);
+
 	pkts[0] = frame_to_finish(ip);
 	pkts[0]->l3_len = 16;
 	pkts[1] = frame_to_finish(ip);
@@ -597,6 +603,14 @@ frames_that_the_device_cannot_finish_are_refused(void **state)
 		assert_int_equal(rte_errno, EINVAL);
 	}
 	rte_pktmbuf_free_bulk(pkts, 2);
+
+	/* Nor are checksums, where no offload takes them. */
+	assert_int_equal(rte_eth_dev_stop(port), 0);
+	configure_both(0, 0, 0);
+	pkts[0] = frame_to_finish(tcp);
+	assert_int_equal(rte_eth_tx_prepare(port, 0, pkts, 1), 0);
+	assert_int_equal(rte_errno, ENOTSUP);
+	rte_pktmbuf_free(pkts[0]);
 }
 
 static void

@@ -4,6 +4,7 @@
 #include <rte_ether.h>
 #include <rte_net.h>
 
+#include "device.h"
 #include "offload.h"
 #include "queue.h"
 
@@ -34,6 +35,22 @@ set_ipv4_checksum(struct rte_mbuf *m)
 	ip->hdr_checksum = (uint16_t)~rte_raw_cksum(ip, m->l3_len);
 	m->ol_flags &= ~RTE_MBUF_F_TX_IP_CKSUM;
 	return 0;
+}
+
+/* What the device does not do, and so what it must not be asked for, follows from what was agreed on. */
+static bool
+device_finishes(const struct virtio_device *dev, const struct rte_mbuf *m)
+{
+	const uint64_t features = __atomic_load_n(&dev->features, __ATOMIC_RELAXED);
+	uint64_t needed = VIRTIO_FEATURE(VIRTIO_NET_F_CSUM);
+
+	if ((m->ol_flags & RTE_MBUF_F_TX_L4_MASK) == RTE_MBUF_F_TX_SCTP_CKSUM)
+		return false;
+	if (m->ol_flags & RTE_MBUF_F_TX_TCP_SEG)
+		needed |= m->ol_flags & RTE_MBUF_F_TX_IPV6 ?
+			VIRTIO_FEATURE(VIRTIO_NET_F_HOST_TSO6) :
+			VIRTIO_FEATURE(VIRTIO_NET_F_HOST_TSO4);
+	return (needed & ~features) == 0;
 }
 
 #define TX_PREPARED \
@@ -71,7 +88,7 @@ prepare_one(const struct virtio_queue *q, struct rte_mbuf **pkt)
 	}
 	if ((m->ol_flags & VIRTIO_TX_OFFLOAD_MASK) == 0)
 		return 0;
-	if (l4 == RTE_MBUF_F_TX_SCTP_CKSUM || q->burst_id == 0)
+	if (!device_finishes(q->dev, m))
 		return -ENOTSUP;
 	at = virtio_tx_l3_at(m) + m->l3_len + field;
 	if (at + sizeof(uint16_t) > rte_pktmbuf_data_len(m))
