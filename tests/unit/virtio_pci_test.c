@@ -228,6 +228,7 @@ ring_alarms(void)
 static struct {
 	rte_intr_callback_fn call;
 	void *arg;
+	bool within;
 	bool refuse;
 	bool no_memory;
 } interrupt;
@@ -259,6 +260,8 @@ __wrap_rte_intr_callback_unregister_sync(const struct rte_intr_handle *handle,
 	rte_intr_callback_fn call, void *arg)
 {
 	(void)handle;
+	/* It would wait for itself. */
+	assert_false(interrupt.within);
 	assert_ptr_equal(interrupt.call, call);
 	assert_ptr_equal(interrupt.arg, arg);
 	interrupt.call = NULL;
@@ -534,6 +537,38 @@ a_device_that_is_gone_is_told_of_once_and_if_asked(void **state)
 	}
 }
 
+static int
+reset_port(uint16_t id, enum rte_eth_event_type type, void *resets, void *ret)
+{
+	(void)ret;
+	assert_int_equal(type, RTE_ETH_EVENT_INTR_RESET);
+	assert_int_equal(rte_eth_dev_reset(id), 0);
+	++*(unsigned int *)resets;
+	return 0;
+}
+
+static void
+a_program_may_reset_the_port_where_it_is_told_to(void **state)
+{
+	unsigned int resets = 0;
+
+	(void)state;
+	wanted_interrupts.lsc = 1;
+	assert_int_equal(make_port(), 0);
+	assert_int_equal(configure(1, RTE_ETH_MQ_RX_NONE), 0);
+	assert_int_equal(rte_eth_dev_callback_register(port, RTE_ETH_EVENT_INTR_RESET, reset_port,
+				 &resets),
+		0);
+	hw.status |= VIRTIO_CONFIG_S_NEEDS_RESET;
+	interrupt.within = true;
+	interrupt.call(interrupt.arg);
+	interrupt.within = false;
+	ring_alarms();
+	assert_int_equal(resets, 1);
+	assert_int_equal(hw.status, 0);
+	assert_int_equal(configure(1, RTE_ETH_MQ_RX_NONE), 0);
+}
+
 static void
 a_control_queue_of_a_size_that_is_none_of_ours_is_done_without(void **state)
 {
@@ -673,6 +708,7 @@ main(void)
 		ON_PCI(speed_and_duplex_follow_the_device),
 		ON_PCI(an_address_that_the_device_does_not_take_is_not_set),
 		ON_PCI(a_device_that_is_gone_is_told_of_once_and_if_asked),
+		ON_PCI(a_program_may_reset_the_port_where_it_is_told_to),
 		ON_PCI(a_control_queue_of_a_size_that_is_none_of_ours_is_done_without),
 		ON_PCI(a_port_that_would_not_hear_of_it_does_not_offer_to_announce_itself),
 		ON_PCI(a_start_without_interrupts_leaves_nothing_behind),

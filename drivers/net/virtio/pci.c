@@ -280,10 +280,16 @@ pci_stop(struct virtio_device *dev)
 	virtio_device_link(dev, false);
 }
 
+void
+virtio_pci_ask_for_reset(struct virtio_pci *pci)
+{
+	rte_eal_alarm_set(1, tell_failures, pci);
+}
+
 static void
 pci_queue_failed(struct virtio_queue *q)
 {
-	rte_eal_alarm_set(1, tell_failures, virtio_pci_of(q->dev));
+	virtio_pci_ask_for_reset(virtio_pci_of(q->dev));
 }
 
 static void

@@ -124,4 +124,10 @@ void virtio_pci_set_gone(struct virtio_pci *pci);
  */
 int virtio_pci_create(struct virtio_pci *pci);
 
+/**
+ * Tell the application, soon and in a thread of DPDK's, to reset the port. It may do so where it is told: so
+ * that is not in the interrupt's callback, which a port that stops waits for.
+ */
+void virtio_pci_ask_for_reset(struct virtio_pci *pci);
+
 #endif /* VIRTIO_PCI_H */

@@ -57,7 +57,7 @@ config_changed(void *arg)
 		VIRTIO_LOG(ERR, "%s: the device failed and asks for a reset: reset the port",
 			dev->name);
 		virtio_device_link(dev, false);
-		rte_eth_dev_callback_process(dev->eth, RTE_ETH_EVENT_INTR_RESET, NULL);
+		virtio_pci_ask_for_reset(pci);
 	} else {
 		virtio_net_config_learn_speed(dev, pci->device_features);
 		virtio_device_link(dev, virtio_pci_link(pci));
