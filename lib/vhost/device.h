@@ -87,12 +87,10 @@ struct vhost_queue {
 	/* What follows from them. */
 	/** While the ring has its base; whoever uses it has the claim. */
 	struct vhost_inflight inflight;
-	bool placed; /**< addresses are translated into vring */
-	/** They were found to be in several pieces, from this one on, and the log has it. */
-	bool scattered;
-	uint64_t scattered_at;
-	bool based; /**< where it goes on is known, until it stops; changes with the claim */
-	bool live;  /**< said to be ready, to the application and the vDPA driver */
+	bool placed;    /**< addresses are translated into vring */
+	bool scattered; /**< they were found to lie in several pieces, and the log has it */
+	bool based;     /**< where it goes on is known, until it stops; changes with the claim */
+	bool live;      /**< said to be ready, to the application and the vDPA driver */
 
 	char name[VHOST_NAME_MAX + 16];
 };

@@ -53,7 +53,6 @@ vhost_queue_lies_in(const struct vhost_device *dev, const struct vhost_queue *q,
 static void
 miss(struct vhost_queue *q, uint64_t iova, bool written)
 {
-	q->scattered = false;
 	q->vring.miss = (struct vhost_vring_miss){ .addr = iova,
 		.access = written ? VHOST_ACCESS_WO : VHOST_ACCESS_RO,
 		.kind = VHOST_VRING_MISS_UNMAPPED };
@@ -69,16 +68,16 @@ struct area {
 
 /*
  * What the device sees as one piece lies in several: neither bursts nor who drives a ring itself can
- * follow it there. Told once, until something else is the matter with the ring.
+ * follow it there. Told once for the addresses that the front end gave, as the guest behind it can map
+ * and unmap as often as it likes.
  */
 static void
 refuse_scattered(const struct vhost_device *dev, struct vhost_queue *q, const struct area *a,
 	uint64_t iova)
 {
-	if (q->scattered && q->scattered_at == iova)
+	if (q->scattered)
 		return;
 	q->scattered = true;
-	q->scattered_at = iova;
 	VHOST_LOG(ERR,
 		"%s: ring %u cannot start: its %s area at 0x%" PRIx64 ", size 0x%" PRIx64
 		", is mapped, but not to one piece of guest memory: what is at 0x%" PRIx64
@@ -152,7 +151,6 @@ vhost_queue_place(struct vhost_device *dev, struct vhost_queue *q)
 				"ring %u of %u entries does not lie in guest memory", q->index,
 				q->size);
 	}
-	q->scattered = false;
 	/* The front end's word for it is an address that the IOMMU translates. */
 	if (vhost_device_has_iommu(dev))
 		layout.log_gpa = vhost_memory_to_gpa(dev->mem, layout.device);

@@ -55,6 +55,7 @@ vhost_user_set_vring_addr(struct vhost_device *dev, struct vhost_queue *q,
 	q->addr = addr;
 	q->has_addr = true;
 	q->placed = q->placed && !moved;
+	q->scattered = false;
 	if (q->placed) {
 		vhost_vring_claim(&q->vring);
 		/* Behind an IOMMU, the ring knows better. */

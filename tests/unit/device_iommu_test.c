@@ -223,12 +223,15 @@ ring_in_pieces_is_told_of_once_and_tried_with_other_mappings(void **state)
 	assert_true(told.ring[0]);
 	assert_int_equal(refusals("device", IOVA + USED, IOVA + USED_END), 1);
 
-	/* A ring that ran is stopped for it, and it is told again. */
+	/* A ring that ran is stopped for it; a guest that does it again cannot fill the log. */
 	unmap(USED_END, PAGE);
 	assert_asked(IOVA + USED_END, VHOST_ACCESS_WO);
 	map(USED_END, PAGE, ELSEWHERE, VHOST_ACCESS_RW);
 	assert_false(told.ring[0]);
 	assert_not_asked();
+	assert_int_equal(refusals("device", IOVA + USED, IOVA + USED_END), 1);
+	set_up_ring(0, IOVA, IOVA + AVAIL, IOVA + USED);
+	assert_false(told.ring[0]);
 	assert_int_equal(refusals("device", IOVA + USED, IOVA + USED_END), 2);
 
 	/* A mapping that is replaced, without being taken away before, is as good. */
