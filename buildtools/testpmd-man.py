@@ -21,9 +21,9 @@ dpdk-vdpa-testpmd \- forward frames between DPDK ports, serve vDPA devices on vh
 .B \-\-
 .RI [ options ]
 .SH DESCRIPTION
-Forwards frames between Ethernet ports, with the options and commands of
-.BR dpdk-testpmd ,
-and offers vDPA devices on vhost-user sockets.
+Forwards frames between Ethernet ports, with those options and commands of
+.B dpdk-testpmd
+that are used most, and offers vDPA devices on vhost-user sockets.
 The first lcore reads commands, each further one forwards.
 Of the EAL options, those needed most are
 .B \-\-vdev

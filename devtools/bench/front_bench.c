@@ -184,9 +184,15 @@ measure(uint64_t features, uint16_t bits, bool tx)
 int
 main(int argc, char **argv)
 {
+	char *end = NULL;
+
 	if (argc > 1)
-		laps = (unsigned int)strtoul(argv[1], NULL, 0);
-	if (laps == 0 || unit_eal_setup(NULL) != 0 || virtio_queue_init() != 0)
+		laps = (unsigned int)strtoul(argv[1], &end, 0);
+	if (laps == 0 || argc > 2 || (end != NULL && *end != '\0')) {
+		fprintf(stderr, "Usage: front_bench [LAPS]\n");
+		return 2;
+	}
+	if (unit_eal_setup(NULL) != 0 || virtio_queue_init() != 0)
 		return 1;
 	printf("%-18s %-8s %8s %8s  cycles a frame\n", "ring", "vectors", "receive", "transmit");
 	for (size_t m = 0; m < RTE_DIM(modes); m++)

@@ -156,8 +156,14 @@ run(uint64_t features, uint16_t size, bool dequeue)
 int
 main(int argc, char **argv)
 {
+	char *end = NULL;
+
 	if (argc > 1)
-		rounds = strtoul(argv[1], NULL, 0);
+		rounds = strtoul(argv[1], &end, 0);
+	if (rounds == 0 || argc > 2 || (end != NULL && *end != '\0')) {
+		fprintf(stderr, "Usage: ring_bench [ROUNDS]\n");
+		return 2;
+	}
 	if (unit_eal_setup(NULL) != 0)
 		return 1;
 	pool = rte_pktmbuf_pool_create("bench", 4095, 256, 0, RTE_MBUF_DEFAULT_BUF_SIZE, 0);
