@@ -7,6 +7,7 @@
  */
 
 #include <errno.h>
+#include <fcntl.h>
 #include <semaphore.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -583,11 +584,11 @@ a_device_may_have_all_its_queues(void **state)
 
 /* The header of a message whose payload never comes, with as many descriptors as go with it. */
 static void
-begin_message(int sock, int fd)
+begin_message(int sock, int fd, uint32_t request, uint32_t size)
 {
-	struct vhost_user_header header = { .request = VHOST_USER_SET_MEM_TABLE,
+	struct vhost_user_header header = { .request = request,
 		.flags = VHOST_USER_VERSION,
-		.size = sizeof(struct vhost_user_mem_table) };
+		.size = size };
 	union {
 		char space[CMSG_SPACE(VHOST_USER_MEM_TABLE_MAX * sizeof(int))];
 		struct cmsghdr align;
@@ -618,7 +619,8 @@ begin_messages(bool crowd)
 	for (size_t i = 0; i < RTE_DIM(socks); i++) {
 		if (!crowd)
 			socks[i] = fe_connect(path);
-		begin_message(socks[i], fd);
+		begin_message(socks[i], fd, VHOST_USER_SET_MEM_TABLE,
+			sizeof(struct vhost_user_mem_table));
 		event_loop_run(vhost_user_event_loop(), nothing, NULL);
 	}
 	settle();
@@ -648,6 +650,49 @@ messages_that_do_not_end_leave_descriptors_for_others(void **state)
 	serve(path);
 }
 
+/* A question that is asked too early keeps what came with it, until the state is there. */
+static void
+questions_that_wait_leave_descriptors_for_others(void **state)
+{
+	const int fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	struct vhost_user_message msg;
+	struct frontend fes[16]; /* more states are not on their way at a time */
+	int state_pipe[2], taken[60];
+
+	(void)state;
+	for (size_t i = 0; i < RTE_DIM(taken); i++)
+		taken[i] = dup(fd);
+	/* A state that finds no room is on its way until somebody reads. */
+	assert_int_equal(pipe2(state_pipe, O_NONBLOCK | O_CLOEXEC), 0);
+	while (write(state_pipe[1], notifiers, sizeof(notifiers)) > 0)
+		;
+	for (size_t i = 0; i < RTE_DIM(fes); i++) {
+		fes[i] = (struct frontend){ .sock = fe_connect(path), .peer = -1 };
+		assert_int_equal(fe_set_u64(&fes[i], VHOST_USER_SET_PROTOCOL_FEATURES,
+					 FEATURE(VHOST_USER_PF_DEVICE_STATE)),
+			0);
+		msg = fe_message(VHOST_USER_SET_DEVICE_STATE_FD,
+			sizeof(struct vhost_user_device_state));
+		msg.fds[msg.nfds++] = state_pipe[1];
+		assert_int_equal(fe_send(&fes[i], &msg), 0);
+		assert_int_equal(fe_answer(&fes[i], &msg), 1);
+		assert_int_equal(msg.payload.u64, 1u << 8);
+	}
+	for (size_t i = 0; i < RTE_DIM(fes); i++) {
+		begin_message(fes[i].sock, fd, VHOST_USER_CHECK_DEVICE_STATE, 0);
+		event_loop_run(vhost_user_event_loop(), nothing, NULL);
+	}
+	neighbour_comes_up();
+	neighbour_goes();
+	for (size_t i = 0; i < RTE_DIM(fes); i++)
+		close(fes[i].sock);
+	for (size_t i = 0; i < RTE_DIM(taken); i++)
+		close(taken[i]);
+	close(state_pipe[0]);
+	close(state_pipe[1]);
+	close(fd);
+}
+
 int
 main(void)
 {
@@ -669,6 +714,8 @@ main(void)
 		cmocka_unit_test_setup_teardown(
 			messages_that_do_not_end_leave_descriptors_for_others, limit_descriptors,
 			unlimit_descriptors),
+		cmocka_unit_test_setup_teardown(questions_that_wait_leave_descriptors_for_others,
+			limit_to_few, unlimit_descriptors),
 	};
 
 	return unit_sockets_run("budget", tests, NULL, NULL);
