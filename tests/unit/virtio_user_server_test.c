@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
-/* A virtio-user port that listens, in a program that has no descriptor left for who comes. */
+/* A virtio-user port that listens, and cannot or will not take who comes. */
 
 #include "virtio_user_rig.h"
 
@@ -105,11 +105,39 @@ who_comes_while_there_are_no_descriptors_is_taken_when_there_are(void **state)
 	remove_port();
 }
 
+/* It comes back at once, each time; there is no line in the log for each of them. */
+static void
+who_is_refused_again_and_again_is_not_asked_in_all_the_time(void **state)
+{
+	struct scripted_backend b = honest("eager", true);
+	unsigned int connections = 0;
+
+	(void)state;
+	b.features &= ~BIT(VIRTIO_F_VERSION_1);
+	assert_int_equal(probe(&b, ""), 0);
+	assert_int_equal(start(1, 0), 0);
+	scripted_start(&b);
+	for (unsigned int i = 0; i < 500 && connections <= ATTEMPTS_MAX; i++) {
+		usleep(1000);
+		connections = __atomic_load_n(&b.connections, __ATOMIC_SEQ_CST);
+	}
+	assert_in_range(connections, 1, ATTEMPTS_MAX);
+	pthread_mutex_lock(&b.lock);
+	b.features = FEATURES;
+	pthread_mutex_unlock(&b.lock);
+	assert_true(wait_link(true));
+	assert_true(scripted_wait_enabled(&b, 2));
+	exchange(&b, 0);
+	scripted_stop(&b);
+	remove_port();
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(who_comes_while_there_are_no_descriptors_is_taken_when_there_are),
+		cmocka_unit_test(who_is_refused_again_and_again_is_not_asked_in_all_the_time),
 	};
 
 	return cmocka_run_group_tests(tests, user_setup, NULL);

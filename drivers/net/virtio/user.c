@@ -513,7 +513,7 @@ find(struct virtio_user *u)
 	lock_with_memory(u);
 	found = u->backend->connect(u);
 	ret = found == 0 ? take_on(u) : found;
-	u->put_off = u->args.server && found < 0 && found != -EAGAIN;
+	u->put_off = u->args.server && (found < 0 ? found != -EAGAIN : refused(ret));
 	if (ret == 0 || found == -EAGAIN) {
 		u->retry_ms = VIRTIO_USER_RETRY_MS;
 	} else {
@@ -563,7 +563,7 @@ control_main(void *arg)
 		const bool retry = !u->connected && (!u->args.server || u->put_off);
 
 		fds[1] = u->backend->watch(u);
-		/* Whoever waits there goes on waiting. */
+		/* Whoever waits there goes on waiting, and who was refused does not come back at once. */
 		if (u->put_off)
 			fds[1].fd = -1;
 		if (poll(fds, 2, wait_ms(u, retry)) < 0 && errno != EINTR)

@@ -65,7 +65,7 @@ struct virtio_user {
 	int calls[2 * VIRTIO_PAIRS_MAX];
 
 	int retry_ms; /**< until the next attempt to find a back end */
-	bool put_off; /**< one waits that a server could not take: nothing but time helps */
+	bool put_off; /**< a server could or would not take who came: not at once again */
 	int wakefd;
 	rte_thread_t thread;
 	bool mem_events;
