@@ -415,6 +415,27 @@ control_queue_is_behind_all_pairs_with_mq_or_rss(void **state)
 	assert_true(is_control_queue(8));
 }
 
+/* The control queue's number would be 65536, which is that of the first receive queue in 16 bits. */
+static void
+one_pair_is_used_of_more_than_there_can_be(void **state)
+{
+	static const uint16_t odd[] = { 0, VIRTIO_NET_CTRL_MQ_VQ_PAIRS_MAX, UINT16_MAX };
+	struct rte_eth_dev_info info;
+
+	for (unsigned int i = 0; i < RTE_DIM(odd); i++) {
+		plug(state);
+		hw.features |= CONTROL | F(VIRTIO_NET_F_MQ) | F(VIRTIO_NET_F_RSS);
+		hw.config.max_virtqueue_pairs = odd[i];
+		assert_int_equal(make_port(), 0);
+		assert_int_equal(rte_eth_dev_info_get(port, &info), 0);
+		assert_int_equal(info.max_rx_queues, 1);
+		assert_int_equal(info.reta_size, 0);
+		assert_int_equal(configure(1, RTE_ETH_MQ_RX_NONE), 0);
+		assert_true(is_control_queue(2));
+		unplug(state);
+	}
+}
+
 static void
 rss_alone_is_enough_for_several_pairs(void **state)
 {
@@ -703,6 +724,7 @@ main(void)
 #define ON_PCI(test) cmocka_unit_test_setup_teardown(test, plug, unplug)
 	const struct CMUnitTest tests[] = {
 		ON_PCI(control_queue_is_behind_all_pairs_with_mq_or_rss),
+		ON_PCI(one_pair_is_used_of_more_than_there_can_be),
 		ON_PCI(rss_alone_is_enough_for_several_pairs),
 		ON_PCI(nothing_looks_at_queues_once_the_port_is_stopped),
 		ON_PCI(speed_and_duplex_follow_the_device),

@@ -426,8 +426,9 @@ learn_pairs(struct virtio_pci *pci)
 	pci->hw_pairs = 1;
 	if (pci->dev.offered & VIRTIO_NET_PAIRS_FEATURES)
 		VIRTIO_NET_CONFIG_READ(&pci->dev, max_virtqueue_pairs, &pci->hw_pairs);
+	/* With as many as there may be, no number is left for the control queue. */
 	if (pci->hw_pairs < VIRTIO_NET_CTRL_MQ_VQ_PAIRS_MIN ||
-		pci->hw_pairs > VIRTIO_NET_CTRL_MQ_VQ_PAIRS_MAX) {
+		pci->hw_pairs >= VIRTIO_NET_CTRL_MQ_VQ_PAIRS_MAX) {
 		VIRTIO_LOG(WARNING, "%s: the device says that it has %u queue pairs: one is used",
 			pci->dev.name, pci->hw_pairs);
 		pci->hw_pairs = 1;
