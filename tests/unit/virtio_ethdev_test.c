@@ -483,6 +483,8 @@ scattered_receive_is_told_as_configured(void **state)
 		configure(on ? RTE_ETH_RX_OFFLOAD_SCATTER : 0, 0);
 		assert_int_equal(rte_eth_rx_queue_info_get(port, 0, &info), 0);
 		assert_int_equal(info.scattered_rx, on);
+		/* The driver has room for a header and to align the frame. */
+		assert_int_equal(info.rx_buf_size, RTE_MBUF_DEFAULT_DATAROOM - 16);
 		if (on == 0)
 			assert_int_equal(rte_eth_dev_stop(port), 0);
 	}

@@ -393,6 +393,7 @@ virtio_ethdev_rxq_info(struct rte_eth_dev *eth, uint16_t id, struct rte_eth_rxq_
 	info->mp = q->pool;
 	info->nb_desc = q->size;
 	info->scattered_rx = eth->data->scattered_rx;
+	info->rx_buf_size = q->data_room - q->room;
 	info->conf.rx_free_thresh = q->batch;
 	info->conf.rx_deferred_start = q->deferred;
 	info->conf.offloads = q->offloads;
