@@ -439,6 +439,8 @@ one_pair_is_used_of_more_than_there_can_be(void **state)
 static void
 rss_alone_is_enough_for_several_pairs(void **state)
 {
+	const struct rte_eth_conf transmit = { 0 };
+
 	(void)state;
 	hw.features |= CONTROL | F(VIRTIO_NET_F_RSS);
 	assert_int_equal(make_port(), 0);
@@ -452,6 +454,13 @@ rss_alone_is_enough_for_several_pairs(void **state)
 		assert_int_equal(pci->dev.rss.table[2], 2);
 		assert_int_equal(rte_eth_dev_stop(port), 0);
 	}
+	/* Queues that nobody receives from are as many as those that transmit. */
+	assert_int_equal(rte_eth_dev_configure(port, 0, 2, &transmit), 0);
+	for (uint16_t i = 0; i < 2; i++)
+		assert_int_equal(rte_eth_tx_queue_setup(port, i, QUEUE_SIZE, 0, NULL), 0);
+	assert_int_equal(rte_eth_dev_start(port), 0);
+	assert_true(hw.agreed & F(VIRTIO_NET_F_RSS));
+	assert_int_equal(pci->dev.rss.table[2], 0);
 }
 
 /* A burst leaves it to a thread of DPDK's to tell, which looks at all queues for that. */

@@ -90,8 +90,9 @@ virtio_ethdev_rss_configure(struct rte_eth_dev *eth)
 	rss->types = asked ? types_of(conf->rss_hf, rss->supported) : rss->supported;
 	if (rss->queues != eth->data->nb_rx_queues) {
 		rss->queues = eth->data->nb_rx_queues;
-		for (uint16_t i = 0; i < rss->table_size && rss->queues > 0; i++)
-			rss->table[i] = i % rss->queues;
+		/* One is there even if nobody receives from it. */
+		for (uint16_t i = 0; i < rss->table_size; i++)
+			rss->table[i] = i % RTE_MAX(rss->queues, 1);
 	}
 	if (!asked || set_key(rss, conf) == 0)
 		return 0;
