@@ -305,6 +305,8 @@ pci_close(struct virtio_device *dev)
 	struct virtio_pci *pci = virtio_pci_of(dev);
 
 	rte_eal_alarm_cancel(tell_removal, pci);
+	/* What a secondary process told of late. */
+	rte_eal_alarm_cancel(tell_failures, pci);
 	virtio_pci_interrupts_forget(pci);
 	virtio_pci_control_free(pci);
 	destroy_locks(pci);
