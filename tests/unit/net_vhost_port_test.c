@@ -569,6 +569,43 @@ dropped_frames_are_errors_and_not_sent(void **state)
 	unplug_back();
 }
 
+static void
+check_received(uint64_t packets, uint64_t errors)
+{
+	struct rte_eth_stats stats;
+
+	assert_int_equal(rte_eth_stats_get(back, &stats), 0);
+	assert_int_equal(stats.ipackets, packets);
+	assert_int_equal(stats.ierrors, errors);
+	assert_int_equal(stats.q_errors[0], errors);
+	assert_int_equal(stats.rx_nombuf, 0);
+}
+
+/* One that ends within its Ethernet header. */
+static void
+what_is_no_frame_is_an_input_error(void **state)
+{
+	struct rte_mbuf *pkts[2];
+
+	plug_back(false);
+	plug_front(*state);
+	for (uint64_t n = 1; n <= 2; n++) {
+		pkts[0] = make_frame(1, 1);
+		pkts[1] = make_frame(2, 60);
+		send_all(front, 0, pkts, 2);
+		receive_all(back, 0, pkts, 1);
+		check_frame(pkts[0], 2, 60, back);
+		rte_pktmbuf_free(pkts[0]);
+		check_received(n, n);
+	}
+	unplug_front();
+	check_received(2, 2);
+	assert_int_equal(rte_eth_stats_reset(back), 0);
+	check_received(0, 0);
+	assert_int_equal(xstat("rx_q0_bad_chain_drops"), 2);
+	unplug_back();
+}
+
 /* New queues begin at zero; what the rings have counted since the last reset stays. */
 static void
 extended_statistics_outlive_configuration(void **state)
@@ -627,6 +664,7 @@ main(void)
 		cmocka_unit_test(extended_statistics_outlive_front_ends),
 		cmocka_unit_test_prestate(dropped_frames_are_errors_and_not_sent, small),
 		cmocka_unit_test_prestate(dropped_frames_are_errors_and_not_sent, small_packed),
+		cmocka_unit_test_prestate(what_is_no_frame_is_an_input_error, split),
 		cmocka_unit_test_prestate(extended_statistics_outlive_configuration, small),
 	};
 

@@ -118,6 +118,7 @@ vhost_rx_queue_setup(struct rte_eth_dev *dev, uint16_t queue, uint16_t nb_desc _
 	if (q == NULL)
 		return -ENOMEM;
 	q->pool = pool;
+	vhost_port_stats_begin(q);
 	dev->data->rx_queues[queue] = q;
 	return 0;
 }

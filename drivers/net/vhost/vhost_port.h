@@ -80,6 +80,14 @@ struct vhost_intr {
 	bool on;    /**< the application asked for interrupts; guarded by port->use */
 };
 
+/** What basic statistics have from librte_vhost. */
+struct vhost_told {
+	uint64_t packets;
+	uint64_t bytes;
+	uint64_t errors; /**< frames dropped */
+	uint64_t no_mbuf;
+};
+
 /**
  * Statistics of librte_vhost for one vring, carried over from one connection to the next: less what they
  * were at the last reset, hence sums that may wrap on the way.
@@ -89,7 +97,7 @@ struct vhost_vring_totals {
 	struct rte_vhost_stat_name *names;
 	struct rte_vhost_stat *now; /**< room for those of the connection that there is */
 	uint64_t *totals;           /**< of the connections that have ended */
-	struct vhost_counters base; /**< what was sent when basic statistics were last reset */
+	struct vhost_told base;     /**< when basic statistics were last reset */
 };
 
 struct vhost_port {

@@ -151,53 +151,105 @@ vhost_port_stats_free(struct vhost_port *port)
 	port->nb_totals = 0;
 }
 
-/* What was sent on a vring, by the library's names behind "tx_qN_". */
-static struct vhost_counters
-read_sent(const struct vhost_port *port, uint16_t vring)
+/*
+ * What the library says of a vring, by its names behind "tx_qN_" or "rx_qN_". Of a chain that is bad
+ * another one takes its place for transmission; with what is received a frame is gone.
+ */
+static struct vhost_told
+read_told(const struct vhost_port *port, uint16_t vring)
 {
 	static const struct {
 		const char *name;
 		size_t offset;
+		bool rx_only;
 	} parts[] = {
-		{ "good_packets", offsetof(struct vhost_counters, packets) },
-		{ "good_bytes", offsetof(struct vhost_counters, bytes) },
-		{ "offload_drops", offsetof(struct vhost_counters, errors) },
-		{ "too_large_drops", offsetof(struct vhost_counters, errors) },
+#define PART(name, member, ...) { name, offsetof(struct vhost_told, member), __VA_ARGS__ }
+		PART("good_packets", packets),
+		PART("good_bytes", bytes),
+		PART("offload_drops", errors),
+		PART("too_large_drops", errors),
+		PART("bad_chain_drops", errors, true),
+		PART("bad_address_drops", errors, true),
+		PART("bad_header_drops", errors, true),
+		PART("no_mbuf_drops", no_mbuf, true),
+#undef PART
 	};
 	const struct vhost_vring_totals *t = &port->totals[vring];
-	struct vhost_counters sent = { 0 };
+	const bool rx = (vring & 1) != 0;
+	struct vhost_told told = { 0 };
 	char name[RTE_VHOST_STATS_NAME_SIZE];
 
 	read_now(port, vring);
 	for (size_t i = 0; i < RTE_DIM(parts); i++) {
-		snprintf(name, sizeof(name), "tx_q%u_%s", vring / 2, parts[i].name);
+		if (parts[i].rx_only && !rx)
+			continue;
+		snprintf(name, sizeof(name), "%s_q%u_%s", rx ? "rx" : "tx", vring / 2,
+			parts[i].name);
 		for (unsigned int j = 0; j < t->n; j++)
 			if (strcmp(t->names[j].name, name) == 0)
-				*(uint64_t *)RTE_PTR_ADD(&sent, parts[i].offset) += t->totals[j] +
+				*(uint64_t *)RTE_PTR_ADD(&told, parts[i].offset) += t->totals[j] +
 					t->now[j].value;
 	}
-	return sent;
+	return told;
 }
 
 /*
- * Statistics of librte_vhost are not in memory that processes share: a secondary one counts what a
- * queue has taken.
+ * Since the last reset. It is not in memory that processes share: a secondary one only knows what
+ * queues have taken.
  */
-static struct vhost_counters
-transmitted(const struct vhost_queue *q)
+static bool
+get_told(const struct vhost_queue *q, struct vhost_told *told)
 {
-	struct vhost_counters c = counted(q), sent;
 	const struct vhost_vring_totals *t;
 
 	if (rte_eal_process_type() != RTE_PROC_PRIMARY)
-		return c;
+		return false;
 	t = totals_of(q->port, q->vring);
 	if (t == NULL)
-		return c;
-	sent = read_sent(q->port, q->vring);
-	c.packets = sent.packets - t->base.packets;
-	c.bytes = sent.bytes - t->base.bytes;
-	c.errors += sent.errors - t->base.errors;
+		return false;
+	*told = read_told(q->port, q->vring);
+	told->packets -= t->base.packets;
+	told->bytes -= t->base.bytes;
+	told->errors -= t->base.errors;
+	told->no_mbuf -= t->base.no_mbuf;
+	return true;
+}
+
+static void
+add_received(const struct rte_eth_dev_data *data, struct rte_eth_stats *stats)
+{
+	for (uint16_t i = 0; i < data->nb_rx_queues; i++) {
+		const struct vhost_queue *q = data->rx_queues[i];
+		struct vhost_told told = { 0 };
+		struct vhost_counters c;
+
+		if (q == NULL)
+			continue;
+		c = counted(q);
+		get_told(q, &told);
+		stats->ipackets += c.packets;
+		stats->ibytes += c.bytes;
+		stats->ierrors += told.errors;
+		stats->rx_nombuf += told.no_mbuf;
+		if (i < RTE_ETHDEV_QUEUE_STAT_CNTRS) {
+			stats->q_ipackets[i] = c.packets;
+			stats->q_ibytes[i] = c.bytes;
+			stats->q_errors[i] = told.errors;
+		}
+	}
+}
+
+static struct vhost_counters
+transmitted(const struct vhost_queue *q)
+{
+	struct vhost_counters c = counted(q);
+	struct vhost_told told;
+
+	if (get_told(q, &told)) {
+		c.packets = told.packets;
+		c.bytes = told.bytes;
+		c.errors += told.errors;
+	}
 	return c;
 }
 
@@ -225,71 +277,57 @@ int
 vhost_port_stats_get(struct rte_eth_dev *dev, struct rte_eth_stats *stats)
 {
 	const bool primary = rte_eal_process_type() == RTE_PROC_PRIMARY;
-	const struct rte_eth_dev_data *data = dev->data;
 	struct vhost_port *port = vhost_port_of(dev);
 
-	for (uint16_t i = 0; i < data->nb_rx_queues; i++) {
-		const struct vhost_queue *q = data->rx_queues[i];
-		struct vhost_counters c;
-
-		if (q == NULL)
-			continue;
-		c = counted(q);
-		stats->ipackets += c.packets;
-		stats->ibytes += c.bytes;
-		if (i < RTE_ETHDEV_QUEUE_STAT_CNTRS) {
-			stats->q_ipackets[i] = c.packets;
-			stats->q_ibytes[i] = c.bytes;
-		}
-	}
 	if (primary)
 		pthread_mutex_lock(&port->stats);
-	add_transmitted(data, stats);
+	add_received(dev->data, stats);
+	add_transmitted(dev->data, stats);
 	if (primary)
 		pthread_mutex_unlock(&port->stats);
 	return 0;
 }
 
 static void
-begin_anew(struct vhost_queue *q)
-{
-	struct vhost_counters c = counted(q);
-
-	q->base.packets += c.packets;
-	q->base.bytes += c.bytes;
-	q->base.errors += c.errors;
-}
-
-static void
-begin_sent_anew(const struct vhost_queue *q)
+begin_told_anew(const struct vhost_queue *q)
 {
 	struct vhost_vring_totals *t = totals_of(q->port, q->vring);
 
 	if (t != NULL)
-		t->base = read_sent(q->port, q->vring);
+		t->base = read_told(q->port, q->vring);
 }
 
 void
 vhost_port_stats_begin(const struct vhost_queue *q)
 {
 	pthread_mutex_lock(&q->port->stats);
-	begin_sent_anew(q);
+	begin_told_anew(q);
 	pthread_mutex_unlock(&q->port->stats);
 }
 
 /* With port->stats held. */
 static void
+begin_anew(void **queues, uint16_t n)
+{
+	for (uint16_t i = 0; i < n; i++) {
+		struct vhost_queue *q = queues[i];
+		struct vhost_counters c;
+
+		if (q == NULL)
+			continue;
+		c = counted(q);
+		q->base.packets += c.packets;
+		q->base.bytes += c.bytes;
+		q->base.errors += c.errors;
+		begin_told_anew(q);
+	}
+}
+
+static void
 reset_basic(const struct rte_eth_dev_data *data)
 {
-	for (uint16_t i = 0; i < data->nb_rx_queues; i++)
-		if (data->rx_queues[i] != NULL)
-			begin_anew(data->rx_queues[i]);
-	for (uint16_t i = 0; i < data->nb_tx_queues; i++) {
-		if (data->tx_queues[i] == NULL)
-			continue;
-		begin_anew(data->tx_queues[i]);
-		begin_sent_anew(data->tx_queues[i]);
-	}
+	begin_anew(data->rx_queues, data->nb_rx_queues);
+	begin_anew(data->tx_queues, data->nb_tx_queues);
 }
 
 int
@@ -370,7 +408,7 @@ vhost_port_xstats_reset(struct rte_eth_dev *dev)
 		read_now(port, i);
 		for (unsigned int j = 0; j < t->n; j++)
 			t->totals[j] = -t->now[j].value;
-		t->base = (struct vhost_counters){ 0 };
+		t->base = (struct vhost_told){ 0 };
 	}
 	reset_basic(dev->data);
 	pthread_mutex_unlock(&port->stats);

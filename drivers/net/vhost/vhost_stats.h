@@ -30,7 +30,7 @@ void vhost_port_stats_detach(struct vhost_port *port, int vid);
 /** The number of queues has changed. */
 void vhost_port_stats_configure(struct vhost_port *port);
 
-/** Transmission on @a q begins at zero: it is new. */
+/** Basic statistics of @a q begin at zero: it is new. */
 void vhost_port_stats_begin(const struct vhost_queue *q);
 
 /** Forget names and totals. */
