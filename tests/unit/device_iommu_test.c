@@ -304,6 +304,99 @@ answer_without_the_access_is_no_reason_to_ask_at_once(void **state)
 	end();
 }
 
+/* Make a descriptor available that the driver has written at its place. */
+static void
+offer(uint32_t ring, uint16_t i, uint64_t offset, uint32_t len, uint16_t flags)
+{
+	uint8_t *at = fe.memory + (size_t)ring * FE_RING_SPACE;
+	struct vring_avail *avail = (struct vring_avail *)(at + AVAIL);
+
+	((struct vring_desc *)at)[i] = (struct vring_desc){ .addr = IOVA + offset,
+		.len = len,
+		.flags = flags };
+	avail->ring[i] = i;
+	__atomic_store_n(&avail->idx, (uint16_t)(i + 1), __ATOMIC_RELEASE);
+}
+
+static void
+take_frame(void)
+{
+	struct rte_mbuf *m;
+
+	assert_int_equal(rte_vhost_dequeue_burst(fe.dev->vid, 1, pool, &m, 1), 1);
+	rte_pktmbuf_free(m);
+}
+
+static void
+give_frame(void)
+{
+	struct rte_mbuf *m = rte_pktmbuf_alloc(pool);
+
+	assert_non_null(m);
+	assert_non_null(rte_pktmbuf_append(m, 64));
+	assert_int_equal(rte_vhost_enqueue_burst(fe.dev->vid, 0, &m, 1), 1);
+	rte_pktmbuf_free(m);
+}
+
+/*
+ * What is read is asked for to be read, wherever it is missing, and what is written to be written; a table
+ * of descriptors is read. Each is asked for once.
+ */
+static void
+buffers_are_asked_for_ahead_of_their_turn(void **state)
+{
+	const uint64_t tx = IOVA + FE_RING_SPACE;
+	/* Pages whose notes have one and the same place. */
+	const uint64_t twin = ELSEWHERE + PAGE + (uint64_t)VHOST_ASKED_AHEAD * PAGE;
+
+	(void)state;
+	begin(FEATURE(VIRTIO_RING_F_INDIRECT_DESC));
+	map(0, 2 * FE_RING_SPACE, 0, VHOST_ACCESS_RW);
+	map(ELSEWHERE, PAGE, ELSEWHERE, VHOST_ACCESS_RW);
+	set_up_ring(0, IOVA, IOVA + AVAIL, IOVA + USED);
+	set_up_ring(1, tx, tx + AVAIL, tx + USED);
+	assert_true(told.running);
+
+	offer(1, 0, ELSEWHERE, 128, 0);
+	offer(1, 1, ELSEWHERE, 128, 0);
+	offer(1, 2, ELSEWHERE + PAGE + 100, 128, 0);
+	offer(1, 3, ELSEWHERE + PAGE - 64, 128, 0);
+	offer(1, 4, twin, 128, 0);
+	offer(1, 5, ELSEWHERE - 64, 128, 0);
+	offer(1, 6, ELSEWHERE + 9 * PAGE, 32, VRING_DESC_F_INDIRECT);
+	take_frame();
+	vhost_user_iotlb_ask(fe.dev);
+	assert_asked(IOVA + ELSEWHERE + PAGE + 100, VHOST_ACCESS_RO);
+	assert_asked(IOVA + ELSEWHERE - 64, VHOST_ACCESS_RO);
+	assert_asked(IOVA + ELSEWHERE + 9 * PAGE, VHOST_ACCESS_RO);
+	assert_not_asked();
+	/* Answers, of parts of a page too, make room for others; what was taken away is asked for again. */
+	map(ELSEWHERE + PAGE + 32, 512, ELSEWHERE + PAGE + 32, VHOST_ACCESS_RO);
+	unmap(ELSEWHERE + 9 * PAGE, PAGE);
+	take_frame();
+	vhost_user_iotlb_ask(fe.dev);
+	assert_asked(IOVA + twin, VHOST_ACCESS_RO);
+	assert_asked(IOVA + ELSEWHERE + 9 * PAGE, VHOST_ACCESS_RO);
+	assert_not_asked();
+
+	offer(0, 0, ELSEWHERE, 256, VRING_DESC_F_WRITE);
+	offer(0, 1, ELSEWHERE + 20 * PAGE, 256, VRING_DESC_F_WRITE);
+	offer(0, 2, ELSEWHERE + 21 * PAGE, 32, VRING_DESC_F_INDIRECT);
+	/* Of what ends behind what is mapped, the end is missing. */
+	offer(0, 3, ELSEWHERE + 2 * PAGE - 56, 256, VRING_DESC_F_WRITE);
+	map(ELSEWHERE + PAGE, PAGE, ELSEWHERE + PAGE, VHOST_ACCESS_RW);
+	/* A table that may not be written is not missing. */
+	offer(0, 4, ELSEWHERE + 30 * PAGE, 32, VRING_DESC_F_INDIRECT);
+	map(ELSEWHERE + 30 * PAGE, PAGE, ELSEWHERE + 30 * PAGE, VHOST_ACCESS_RO);
+	give_frame();
+	vhost_user_iotlb_ask(fe.dev);
+	assert_asked(IOVA + ELSEWHERE + 20 * PAGE, VHOST_ACCESS_WO);
+	assert_asked(IOVA + ELSEWHERE + 21 * PAGE, VHOST_ACCESS_RO);
+	assert_asked(IOVA + ELSEWHERE + 2 * PAGE + 199, VHOST_ACCESS_WO);
+	assert_not_asked();
+	end();
+}
+
 /* Mappings that may not be joined, since access to them differs, are one piece all the same. */
 static void
 area_may_lie_in_mappings_of_unequal_access(void **state)
@@ -396,6 +489,7 @@ main(void)
 		cmocka_unit_test(ring_in_pieces_is_told_of_once_and_tried_with_other_mappings),
 		cmocka_unit_test(every_area_is_in_one_piece),
 		cmocka_unit_test(answer_without_the_access_is_no_reason_to_ask_at_once),
+		cmocka_unit_test(buffers_are_asked_for_ahead_of_their_turn),
 		cmocka_unit_test(area_may_lie_in_mappings_of_unequal_access),
 		cmocka_unit_test(area_in_two_regions_is_in_two_pieces),
 		cmocka_unit_test(area_does_not_go_on_behind_the_last_address),

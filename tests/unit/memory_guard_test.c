@@ -210,11 +210,25 @@ other_bus_errors_are_as_ever(void **state)
 
 static sem_t started, ended;
 static int vid;
+/* Of the device's memory, while a callback is to find that it is gone; or -1. */
+static int lost_in_callback = -1;
+
+static void
+touch_memory(void)
+{
+	struct rte_vhost_memory *mem;
+
+	assert_int_equal(rte_vhost_get_mem_table(vid, &mem), 0);
+	*(volatile uint8_t *)(uintptr_t)mem->regions[0].host_user_addr = 1;
+	free(mem);
+}
 
 static int
 on_new_device(int number)
 {
 	vid = number;
+	if (lost_in_callback >= 0 && ftruncate(lost_in_callback, 0) == 0)
+		touch_memory();
 	sem_post(&started);
 	return 0;
 }
@@ -256,16 +270,6 @@ inflight_message(struct vhost_user_message *msg, int fd)
 		.num_queues = 2,
 		.queue_size = FE_RING_SIZE };
 	return -1;
-}
-
-static void
-touch_memory(void)
-{
-	struct rte_vhost_memory *mem;
-
-	assert_int_equal(rte_vhost_get_mem_table(vid, &mem), 0);
-	*(volatile uint8_t *)(uintptr_t)mem->regions[0].host_user_addr = 1;
-	free(mem);
 }
 
 static void
@@ -336,6 +340,33 @@ what_is_taken_away_costs_the_connection(void **state)
 	assert_int_equal(rte_vhost_driver_unregister(path), 0);
 }
 
+/* It is the callback's until it returns, and nobody has to come upon it once more. */
+static void
+what_is_taken_away_in_a_callback_costs_the_connection_after_it(void **state)
+{
+	struct frontend fe;
+
+	(void)state;
+	give_signal_to_guard();
+	sem_init(&started, 0, 0);
+	sem_init(&ended, 0, 0);
+	assert_int_equal(rte_vhost_driver_register(path, 0), 0);
+	assert_int_equal(rte_vhost_driver_callback_register(path, &ops), 0);
+	assert_int_equal(rte_vhost_driver_start(path), 0);
+	fe_init(&fe, fe_connect(path), NULL);
+	lost_in_callback = fe.memfd;
+	assert_int_equal(fe_set_features(&fe, UINT64_C(1) << VIRTIO_F_VERSION_1), 0);
+	assert_int_equal(fe_set_memory(&fe), 0);
+	assert_int_equal(fe_setup_ring(&fe, 0), 0);
+	assert_int_equal(fe_setup_ring(&fe, 1), 0);
+	sem_wait(&started);
+	lost_in_callback = -1;
+	fe_assert_closed(&fe);
+	sem_wait(&ended);
+	fe_fini(&fe);
+	assert_int_equal(rte_vhost_driver_unregister(path), 0);
+}
+
 static int
 setup(void **state)
 {
@@ -357,6 +388,7 @@ main(void)
 		cmocka_unit_test(several_threads_may_find_out),
 		cmocka_unit_test(other_bus_errors_are_as_ever),
 		cmocka_unit_test(what_is_taken_away_costs_the_connection),
+		cmocka_unit_test(what_is_taken_away_in_a_callback_costs_the_connection_after_it),
 	};
 
 	return unit_sockets_run("memory_guard", tests, setup, NULL);

@@ -12,6 +12,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <linux/memfd.h>
+
 #include <cmocka.h>
 
 #include "memory.h"
@@ -43,18 +45,25 @@ region(uint64_t gpa, uint64_t fe_va, uint64_t size, uint64_t offset)
 		.mmap_offset = offset };
 }
 
-/* Mappings of files that file() made. */
+/* Mappings of files of this name. */
 static unsigned int
-mappings(void)
+mappings_of(const char *name)
 {
 	FILE *maps = fopen("/proc/self/maps", "r");
 	unsigned int n = 0;
 	char line[512];
 
 	while (fgets(line, sizeof(line), maps) != NULL)
-		n += strstr(line, "memfd:unit") != NULL;
+		n += strstr(line, name) != NULL;
 	fclose(maps);
 	return n;
+}
+
+/* Of files that file() made. */
+static unsigned int
+mappings(void)
+{
+	return mappings_of("memfd:unit");
 }
 
 /* Add to *mem and drop the table it replaces. */
@@ -98,6 +107,45 @@ region_is_mapped_where_its_offset_says(void **state)
 			vhost_memory_from_fe_va(mem, 0x7000000 + PAGE - offsets[i] % PAGE, 8));
 		vhost_memory_unmap_missing(mem, NULL);
 	}
+}
+
+/* What begins or ends within a huge page is mapped with all of it, and unmapped. */
+static void
+mapping_begins_and_ends_where_huge_pages_do(void **state)
+{
+	const uint64_t huge = 2u << 20;
+	const struct {
+		uint64_t offset, size, start, len;
+	} cases[] = {
+		{ PAGE, PAGE, 0, huge },
+		{ huge + 8, PAGE, huge, huge },
+		{ huge, huge, huge, huge },
+		{ huge - PAGE, 2 * PAGE, 0, 2 * huge },
+		{ 0, huge + 1, 0, 2 * huge },
+	};
+	const int fd = memfd_create("unit-huge", MFD_CLOEXEC | MFD_HUGETLB | MFD_HUGE_2MB);
+
+	(void)state;
+	if (fd < 0 || ftruncate(fd, (off_t)(2 * huge)) != 0) {
+		print_message("no huge pages of 2 MB here\n");
+		skip();
+	}
+	for (size_t i = 0; i < RTE_DIM(cases); i++) {
+		struct vhost_mapping m;
+		const int ret = vhost_memory_map(fd, cases[i].offset, cases[i].size, &m);
+
+		if (ret == -ENOMEM) {
+			print_message("no huge pages are free\n");
+			close(fd);
+			skip();
+		}
+		assert_int_equal(ret, 0);
+		assert_int_equal(m.len, cases[i].len);
+		assert_int_equal(m.at - (uint8_t *)m.addr, cases[i].offset - cases[i].start);
+		vhost_memory_unmap(m.addr, m.len);
+		assert_int_equal(mappings_of("memfd:unit-huge"), 0);
+	}
+	close(fd);
 }
 
 static void
@@ -405,6 +453,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(region_is_mapped_where_its_offset_says),
+		cmocka_unit_test(mapping_begins_and_ends_where_huge_pages_do),
 		cmocka_unit_test(bad_geometry_is_refused),
 		cmocka_unit_test(memory_that_cannot_be_written_is_refused),
 		cmocka_unit_test(overlap_in_either_address_space_is_refused),
