@@ -13,7 +13,7 @@ usage() {
 	A finding ends the run with status 1 and leaves its input in build-fuzz/findings/; give that file to
 	build-fuzz/devtools/fuzz/fuzz_TARGET to see it again.
 
-	Targets: $(targets)
+	Targets: $(targets | tr -s "[:space:]" " ")
 	USAGE
 }
 
