@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """A testpmd port that is a vhost-user back end (net_vhost), with the distribution's virtio-user."""
 import re
-import struct
 
 from harness import testpmd
 from harness.net_frontend import FEATURES, NetFrontend
@@ -139,14 +138,11 @@ def client(ws: Workspace) -> None:
 
 
 def queues_differ(ws: Workspace) -> None:
-    """A front end is offered the queues of the port, and may use fewer."""
+    """A front end with more queues than the port, or fewer, is served on those that both have."""
     path = ws.path("vhost.sock")
     back = backend(ws, iface=path, queues=2, port_args=queue_args(2))
-    with Testpmd(ws, "more", testpmd.ours(), FRONTEND_CORE,
-                 [vdev("net_virtio_user0", path=path, queues=4)], queue_args(2)) as front:
+    with frontend(ws, "more", queue_args(2), path=path, queues=4) as front:
         wait_link(back, "up")
-        check("Max possible RX queues: 2\n" in front.command("show port info 0"),
-              "2 queues for a front end that wants 4")
         exchange(back, front, 20_000)
         front.quit()
     wait_link(back, "down")
@@ -162,25 +158,22 @@ def queues_differ(ws: Workspace) -> None:
     back.quit()
 
 
-def queues_are_limited(ws: Workspace) -> None:
-    """Rings that no queue of the port serves are not offered; who names one learns why it has to go."""
+def rings_beyond(ws: Workspace) -> None:
+    """The log tells, once, of rings of the front end that no queue of the port can serve."""
     path = ws.path("vhost.sock")
-    for queues, offered in ((1, 1), (1024, 128)):
-        with backend(ws, iface=path, queues=queues) as back:
-            front = NetFrontend.to(path).setup(Memory(), pairs=2)
-            for name, step in front.handshake():
-                if name == "GET_QUEUE_NUM":
-                    pairs = front.get_u64(Request.GET_QUEUE_NUM)
-                    check(pairs == offered, f"{offered} pairs with queues={queues}, got {pairs}")
-                    break
-                step()
-            if queues == 1:
-                front.send(Request.SET_VRING_NUM, struct.pack("=II", 2, 64))
-                front.wait_closed()
-                back.expect(r"SET_VRING_NUM: no ring 2, there are 2; closing the connection")
-            front.teardown()
-            front.memory.close()
-            back.quit()
+    warning = r"uses ring [4-7], which no queue serves with queues=2"
+    with backend(ws, iface=path, queues=2, port_args=queue_args(2)) as back:
+        for name, queues in (("as_many", 2), ("more", 4), ("again", 4)):
+            with frontend(ws, name, queue_args(queues), path=path, queues=queues) as front:
+                wait_link(back, "up")
+                if queues > 2:
+                    back.expect(warning, start=0)
+                else:
+                    check("uses ring" not in back.text, f"no warning with {queues} queues")
+                front.quit()
+            wait_link(back, "down")
+        back.quit()
+        check(len(re.findall(warning, back.text)) == 1, "one warning in all")
 
 
 def mtu(ws: Workspace) -> None:
@@ -229,7 +222,7 @@ def bad_arguments(ws: Workspace) -> None:
 
 
 if __name__ == "__main__":
-    run(frontend_killed, newest_has_the_port, port_restart, client, queues_differ, queues_are_limited,
-        mtu, bad_arguments,
+    run(frontend_killed, newest_has_the_port, port_restart, client, queues_differ, rings_beyond, mtu,
+        bad_arguments,
         *[(f"traffic_{ring}_{queues}", traffic(ring, queues))
           for ring in ("split", "packed") for queues in (1, 2, 3, 4)])

@@ -311,6 +311,19 @@ set_bit(uint64_t *bitmap, uint16_t bit, bool value)
 	bitmap[bit / 64] = value ? bitmap[bit / 64] | mask : bitmap[bit / 64] & ~mask;
 }
 
+/* Once for the port: a front end can enable rings as often as it likes. */
+static void
+tell_excess(struct vhost_port *port, uint16_t vring)
+{
+	if (vring / 2 < port->args.queues || port->told_excess)
+		return;
+	port->told_excess = true;
+	VHOST_LOG(WARNING,
+		"%s: the front end on %s uses ring %u, which no queue serves with queues=%u: "
+		"give it no more queues than the port, or the port as many",
+		port->dev->data->name, port->args.iface, vring, port->args.queues);
+}
+
 static int
 vring_state_changed(int vid, uint16_t vring, int enable)
 {
@@ -321,6 +334,8 @@ vring_state_changed(int vid, uint16_t vring, int enable)
 		return -1;
 	pthread_mutex_lock(&port->lock);
 	mine = port->vid == vid || port->vid == VHOST_NO_DEVICE;
+	if (enable)
+		tell_excess(port, vring);
 	set_bit(mine ? port->enabled : rings_coming(port, vid), vring, enable != 0);
 	/* Rings may be added, or get another kick fd, while the device runs. */
 	if (port->vid == vid && port->started && enable)
@@ -360,18 +375,6 @@ remove_port(struct vhost_port *port)
 	pthread_mutex_unlock(&ports_lock);
 }
 
-/* The distribution's library does not have it, and offers as many pairs as it can. */
-#pragma weak rte_vhost_driver_set_max_queue_num
-
-static bool
-limit_queues(const struct vhost_devargs *args)
-{
-	uint32_t pairs = RTE_MIN(args->queues, VHOST_PAIRS_OFFERED_MAX);
-
-	return rte_vhost_driver_set_max_queue_num == NULL ||
-		rte_vhost_driver_set_max_queue_num(args->iface, pairs) == 0;
-}
-
 static int
 setup_socket(const struct vhost_devargs *args, const char **attempt)
 {
@@ -379,9 +382,6 @@ setup_socket(const struct vhost_devargs *args, const char **attempt)
 
 	*attempt = "disable features";
 	if (disabled != 0 && rte_vhost_driver_disable_features(args->iface, disabled) != 0)
-		return -EINVAL;
-	*attempt = "limit queues";
-	if (!limit_queues(args))
 		return -EINVAL;
 	*attempt = "register callbacks";
 	if (rte_vhost_driver_callback_register(args->iface, &device_ops) != 0)

@@ -43,9 +43,6 @@
 #define VHOST_VRINGS_MAX (2 * RTE_MAX_QUEUES_PER_PORT)
 #define VHOST_NO_DEVICE (-1)
 
-/** Queue pairs that vhost-user knows. */
-#define VHOST_PAIRS_OFFERED_MAX 128
-
 /** What a burst does to frames besides moving them. */
 enum vhost_fixup {
 	VHOST_FIXUP_VLAN = 1 << 0,  /**< receive: strip the tag; transmit: insert it */
@@ -108,6 +105,7 @@ struct vhost_port {
 	pthread_mutex_t lock;
 	pthread_mutex_t stats;
 	bool started;
+	bool told_excess;  /**< that a front end uses more rings than the port can have queues */
 	int vid;           /**< device that runs, or VHOST_NO_DEVICE */
 	int stats_vid;     /**< device whose vring statistics count, also while it does not run */
 	uint64_t features; /**< virtio features of vid */
