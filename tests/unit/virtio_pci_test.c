@@ -461,6 +461,12 @@ rss_alone_is_enough_for_several_pairs(void **state)
 	assert_int_equal(rte_eth_dev_start(port), 0);
 	assert_true(hw.agreed & F(VIRTIO_NET_F_RSS));
 	assert_int_equal(pci->dev.rss.table[2], 0);
+	/* So they are when the port begins anew. */
+	assert_int_equal(rte_eth_dev_stop(port), 0);
+	assert_int_equal(configure(3, RTE_ETH_MQ_RX_RSS), 0);
+	assert_int_equal(rte_eth_dev_reset(port), 0);
+	assert_int_equal(rte_eth_dev_configure(port, 0, 2, &transmit), 0);
+	assert_int_equal(pci->dev.rss.table[2], 0);
 }
 
 /* A burst leaves it to a thread of DPDK's to tell, which looks at all queues for that. */

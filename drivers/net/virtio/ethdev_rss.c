@@ -88,7 +88,8 @@ virtio_ethdev_rss_configure(struct rte_eth_dev *eth)
 		default_key(rss->key);
 	/* Unasked, frames are spread as well as the device can: that is what one with MQ does. */
 	rss->types = asked ? types_of(conf->rss_hf, rss->supported) : rss->supported;
-	if (rss->queues != eth->data->nb_rx_queues) {
+	/* None is also what it was before it was ever configured, or is since it was reset. */
+	if (rss->queues == 0 || rss->queues != eth->data->nb_rx_queues) {
 		rss->queues = eth->data->nb_rx_queues;
 		/* One is there even if nobody receives from it. */
 		for (uint16_t i = 0; i < rss->table_size; i++)
