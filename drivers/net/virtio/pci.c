@@ -249,9 +249,9 @@ bring_down(struct virtio_pci *pci)
 	virtio_device_halt(&pci->dev);
 	pci->running = false;
 	pthread_mutex_unlock(&pci->dev.lock);
-	/* No burst asks for it any more; one that goes off now is waited for. */
-	rte_eal_alarm_cancel(tell_failures, pci);
 	virtio_pci_interrupts_disable(pci);
+	/* Neither bursts nor interrupts ask for it any more; one that goes off now is waited for. */
+	rte_eal_alarm_cancel(tell_failures, pci);
 	virtio_pci_control_stop(pci);
 	/* One that does not reset may still write to what was posted; it was said. */
 	reset(pci);
