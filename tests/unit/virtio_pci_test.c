@@ -580,6 +580,28 @@ a_device_that_is_gone_is_told_of_once_and_if_asked(void **state)
 	}
 }
 
+/* With an interrupt for it, ethdev does not ask for the link. */
+static void
+the_link_goes_down_with_the_device_whoever_finds_out(void **state)
+{
+	struct rte_eth_link link;
+
+	(void)state;
+	wanted_interrupts.lsc = 1;
+	assert_int_equal(make_port(), 0);
+	assert_int_equal(configure(1, RTE_ETH_MQ_RX_NONE), 0);
+	assert_link(RTE_ETH_SPEED_NUM_UNKNOWN, RTE_ETH_LINK_FULL_DUPLEX);
+	hw.status = UINT8_MAX;
+	assert_int_equal(rte_eth_dev_is_removed(port), 1);
+	ring_alarms();
+	assert_int_equal(rte_eth_link_get_nowait(port, &link), 0);
+	assert_int_equal(link.link_status, RTE_ETH_LINK_DOWN);
+	/* Nobody is told of one that was no port yet. */
+	assert_int_equal(unplug(NULL), 0);
+	assert_true(make_port() < 0);
+	assert_int_equal(ring_alarms(), 0);
+}
+
 static int
 reset_port(uint16_t id, enum rte_eth_event_type type, void *resets, void *ret)
 {
@@ -757,6 +779,7 @@ main(void)
 		ON_PCI(speed_and_duplex_follow_the_device),
 		ON_PCI(an_address_that_the_device_does_not_take_is_not_set),
 		ON_PCI(a_device_that_is_gone_is_told_of_once_and_if_asked),
+		ON_PCI(the_link_goes_down_with_the_device_whoever_finds_out),
 		ON_PCI(a_program_may_reset_the_port_where_it_is_told_to),
 		ON_PCI(a_control_queue_of_a_size_that_is_none_of_ours_is_done_without),
 		ON_PCI(a_port_that_would_not_hear_of_it_does_not_offer_to_announce_itself),

@@ -37,13 +37,31 @@
 /* Where its frames begin: older devices want headers apart. */
 #define LAYOUT_FEATURES (VIRTIO_FEATURE(VIRTIO_F_VERSION_1) | VIRTIO_FEATURE(VIRTIO_F_ANY_LAYOUT))
 
-/* In a thread of DPDK's: who finds out may be in the middle of what the application does next. */
+/*
+ * In a thread of DPDK's: who finds out may be in the middle of what the application does next. Apart from
+ * each other, as the application may close the port for either.
+ */
+static void
+tell_link_is_lost(void *arg)
+{
+	struct virtio_pci *pci = arg;
+
+	virtio_device_link(&pci->dev, false);
+}
+
 static void
 tell_removal(void *arg)
 {
 	struct virtio_pci *pci = arg;
 
 	rte_eth_dev_callback_process(pci->dev.eth, RTE_ETH_EVENT_INTR_RMV, NULL);
+}
+
+static void
+cancel_news_of_removal(struct virtio_pci *pci)
+{
+	rte_eal_alarm_cancel(tell_link_is_lost, pci);
+	rte_eal_alarm_cancel(tell_removal, pci);
 }
 
 void
@@ -55,6 +73,7 @@ virtio_pci_set_gone(struct virtio_pci *pci)
 	virtio_device_halt(&pci->dev);
 	pthread_mutex_unlock(&pci->dev.lock);
 	VIRTIO_LOG(ERR, "%s: the device is gone: link down; close the port", pci->dev.name);
+	rte_eal_alarm_set(1, tell_link_is_lost, pci);
 	if (pci->dev.eth->data->dev_conf.intr_conf.rmv)
 		rte_eal_alarm_set(1, tell_removal, pci);
 }
@@ -304,7 +323,7 @@ pci_close(struct virtio_device *dev)
 {
 	struct virtio_pci *pci = virtio_pci_of(dev);
 
-	rte_eal_alarm_cancel(tell_removal, pci);
+	cancel_news_of_removal(pci);
 	/* What a secondary process told of late. */
 	rte_eal_alarm_cancel(tell_failures, pci);
 	virtio_pci_interrupts_forget(pci);
@@ -531,6 +550,8 @@ virtio_pci_create(struct virtio_pci *pci)
 	if (ret == 0)
 		ret = learn(pci);
 	if (ret < 0) {
+		/* It may have found out that the device is gone. */
+		cancel_news_of_removal(pci);
 		virtio_pci_legacy_close(pci);
 		destroy_locks(pci);
 		return ret;
