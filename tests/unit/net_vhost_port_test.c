@@ -21,13 +21,16 @@
 #include <rte_ethdev.h>
 #include <rte_interrupts.h>
 #include <rte_mbuf.h>
+#include <rte_vhost.h>
 
+#include "frontend.h"
 #include "rte_eth_vhost.h"
 
 #define QUEUES 2
 #define MBUFS 4095
 #define WAIT_MS 10000
 #define BURST 32
+#define AVAIL 0x4000 /* of a ring of the small front end */
 
 static struct rte_mempool *pool;
 static char path[64];
@@ -219,7 +222,8 @@ events_tell_of_front_ends(void **state)
 	}
 	while (__atomic_load_n(&link_events, __ATOMIC_ACQUIRE) != 1)
 		sched_yield();
-	assert_true(__atomic_load_n(&queue_events, __ATOMIC_ACQUIRE) >= 2 * QUEUES);
+	while (__atomic_load_n(&queue_events, __ATOMIC_ACQUIRE) < 2 * QUEUES)
+		sched_yield();
 
 	unplug_front();
 	while (__atomic_load_n(&link_events, __ATOMIC_ACQUIRE) != 2)
@@ -606,6 +610,87 @@ what_is_no_frame_is_an_input_error(void **state)
 	unplug_back();
 }
 
+/* Whoever has the number of the device may have librte_vhost count anew, and the port does not. */
+static void
+statistics_of_the_port_stay_when_those_of_rings_are_reset(void **state)
+{
+	plug_back(false);
+	plug_front(*state);
+	for (uint64_t n = 1; n <= 2; n++) {
+		send_good_and_bad();
+		check_sent(2 * n, 300 * n, 2 * n);
+		assert_int_equal(rte_vhost_vring_stats_reset(rte_eth_vhost_get_vid_from_port_id(
+								     back),
+					 0),
+			0);
+		check_sent(2 * n, 300 * n, 2 * n);
+		assert_int_equal(xstat("tx_q0_good_packets"), 2 * n);
+	}
+	assert_int_equal(rte_eth_xstats_reset(back), 0);
+	send_good_and_bad();
+	check_sent(2, 300, 2);
+	unplug_front();
+	check_sent(2, 300, 2);
+	assert_int_equal(xstat("tx_q0_good_packets"), 2);
+	unplug_back();
+}
+
+/* Buffers of a ring that the guest receives from, as many as its page has room for. */
+static void
+offer_buffers(struct frontend *fe, uint32_t ring, uint16_t n)
+{
+	uint8_t *at = fe->memory + (size_t)ring * FE_RING_SPACE;
+	struct vring_desc *desc = (struct vring_desc *)at;
+	struct vring_avail *avail = (struct vring_avail *)(at + AVAIL);
+
+	for (uint16_t i = 0; i < n; i++) {
+		desc[i] = (struct vring_desc){ .addr = FE_GPA + FE_MEMORY_SIZE / 2 + 2048u * i,
+			.len = 2048,
+			.flags = VRING_DESC_F_WRITE };
+		avail->ring[i] = i;
+	}
+	__atomic_store_n(&avail->idx, n, __ATOMIC_RELEASE);
+}
+
+/* A front end may name rings while others of its run already. */
+static void
+rings_that_come_later_count_as_well(void **state)
+{
+	struct rte_mbuf *pkts[2];
+	struct rte_eth_stats stats;
+	struct frontend fe;
+
+	(void)state;
+	plug_back(false);
+	fe_init(&fe, fe_connect(path), NULL);
+	assert_int_equal(fe_set_features(&fe, UINT64_C(1) << VIRTIO_F_VERSION_1), 0);
+	assert_int_equal(fe_set_memory(&fe), 0);
+	for (uint32_t i = 0; i < 2 * QUEUES; i++) {
+		offer_buffers(&fe, i, i & 1 ? 0 : 2);
+		assert_int_equal(fe_setup_ring(&fe, i), 0);
+		while (i == 1 && !link_is_up())
+			sched_yield();
+	}
+	while (__atomic_load_n(&queue_events, __ATOMIC_ACQUIRE) < 2 * QUEUES)
+		sched_yield();
+
+	pkts[0] = make_frame(1, 100);
+	pkts[0]->ol_flags |= RTE_MBUF_F_TX_TCP_CKSUM | RTE_MBUF_F_TX_IPV4;
+	pkts[0]->l2_len = 14;
+	pkts[0]->l3_len = 400;
+	pkts[1] = make_frame(2, 100);
+	send_all(back, 1, pkts, 2);
+	assert_int_equal(rte_eth_stats_get(back, &stats), 0);
+	assert_int_equal(stats.q_opackets[1], 1);
+	assert_int_equal(stats.oerrors, 1);
+	assert_int_equal(xstat("tx_q1_good_packets"), 1);
+	assert_int_equal(xstat("rx_q1_good_packets"), 0);
+	fe_fini(&fe);
+	while (link_is_up())
+		sched_yield();
+	unplug_back();
+}
+
 /* New queues begin at zero; what the rings have counted since the last reset stays. */
 static void
 extended_statistics_outlive_configuration(void **state)
@@ -666,6 +751,9 @@ main(void)
 		cmocka_unit_test_prestate(dropped_frames_are_errors_and_not_sent, small_packed),
 		cmocka_unit_test_prestate(what_is_no_frame_is_an_input_error, split),
 		cmocka_unit_test_prestate(extended_statistics_outlive_configuration, small),
+		cmocka_unit_test_prestate(statistics_of_the_port_stay_when_those_of_rings_are_reset,
+			small),
+		cmocka_unit_test(rings_that_come_later_count_as_well),
 	};
 
 	return cmocka_run_group_tests(tests, setup, NULL);

@@ -92,9 +92,10 @@ struct vhost_told {
 struct vhost_vring_totals {
 	unsigned int n;
 	struct rte_vhost_stat_name *names;
-	struct rte_vhost_stat *now; /**< room for those of the connection that there is */
-	uint64_t *totals;           /**< of the connections that have ended */
-	struct vhost_told base;     /**< when basic statistics were last reset */
+	struct rte_vhost_stat *room; /**< for librte_vhost to tell them */
+	uint64_t *now;          /**< what the connection had when last looked at; 0 without one */
+	uint64_t *totals;       /**< of the connections that have ended */
+	struct vhost_told base; /**< when basic statistics were last reset */
 };
 
 struct vhost_port {

@@ -24,6 +24,16 @@ counted(const struct vhost_queue *q)
 	};
 }
 
+static void
+free_totals(struct vhost_vring_totals *t)
+{
+	free(t->names);
+	free(t->room);
+	free(t->now);
+	free(t->totals);
+	*t = (struct vhost_vring_totals){ 0 };
+}
+
 /* Learn what librte_vhost counts for a vring; the same for every front end that ever comes. */
 static void
 learn_names(struct vhost_vring_totals *t, int vid, uint16_t vring)
@@ -33,17 +43,15 @@ learn_names(struct vhost_vring_totals *t, int vid, uint16_t vring)
 	if (n <= 0)
 		return;
 	t->names = calloc(n, sizeof(*t->names));
+	t->room = calloc(n, sizeof(*t->room));
 	t->now = calloc(n, sizeof(*t->now));
 	t->totals = calloc(n, sizeof(*t->totals));
-	if (t->names != NULL && t->now != NULL && t->totals != NULL &&
+	if (t->names != NULL && t->room != NULL && t->now != NULL && t->totals != NULL &&
 		rte_vhost_vring_stats_get_names(vid, vring, t->names, n) == n) {
 		t->n = n;
 		return;
 	}
-	free(t->names);
-	free(t->now);
-	free(t->totals);
-	*t = (struct vhost_vring_totals){ 0 };
+	free_totals(t);
 }
 
 /* Vrings of the configured queues: 2n that transmit, 2n + 1 that receive. */
@@ -81,7 +89,10 @@ learn_more(struct vhost_port *port)
 			learn_names(&port->totals[i], port->stats_vid, i);
 }
 
-/* Values of the connection that there is now: zeros without one. */
+/*
+ * Look at the connection that there is. The application may have librte_vhost count anew; what it had
+ * counted stays.
+ */
 static void
 read_now(const struct vhost_port *port, uint16_t vring)
 {
@@ -89,8 +100,13 @@ read_now(const struct vhost_port *port, uint16_t vring)
 
 	if (port->stats_vid == VHOST_NO_DEVICE ||
 		vring >= rte_vhost_get_vring_num(port->stats_vid) ||
-		rte_vhost_vring_stats_get(port->stats_vid, vring, t->now, t->n) != (int)t->n)
-		memset(t->now, 0, t->n * sizeof(*t->now));
+		rte_vhost_vring_stats_get(port->stats_vid, vring, t->room, t->n) != (int)t->n)
+		return;
+	for (unsigned int j = 0; j < t->n; j++) {
+		if (t->room[j].value < t->now[j])
+			t->totals[j] += t->now[j];
+		t->now[j] = t->room[j].value;
+	}
 }
 
 /* Take over what the vrings of the connection have counted. */
@@ -104,7 +120,8 @@ take_over(struct vhost_port *port)
 			continue;
 		read_now(port, i);
 		for (unsigned int j = 0; j < t->n; j++)
-			t->totals[j] += t->now[j].value;
+			t->totals[j] += t->now[j];
+		memset(t->now, 0, t->n * sizeof(*t->now));
 	}
 	port->stats_vid = VHOST_NO_DEVICE;
 }
@@ -117,6 +134,15 @@ vhost_port_stats_attach(struct vhost_port *port, int vid)
 		take_over(port);
 	port->stats_vid = vid;
 	learn_more(port);
+	pthread_mutex_unlock(&port->stats);
+}
+
+void
+vhost_port_stats_ring(struct vhost_port *port, int vid)
+{
+	pthread_mutex_lock(&port->stats);
+	if (port->stats_vid == vid)
+		learn_more(port);
 	pthread_mutex_unlock(&port->stats);
 }
 
@@ -141,11 +167,8 @@ vhost_port_stats_configure(struct vhost_port *port)
 void
 vhost_port_stats_free(struct vhost_port *port)
 {
-	for (uint16_t i = 0; i < port->nb_totals; i++) {
-		free(port->totals[i].names);
-		free(port->totals[i].now);
-		free(port->totals[i].totals);
-	}
+	for (uint16_t i = 0; i < port->nb_totals; i++)
+		free_totals(&port->totals[i]);
 	free(port->totals);
 	port->totals = NULL;
 	port->nb_totals = 0;
@@ -188,7 +211,7 @@ read_told(const struct vhost_port *port, uint16_t vring)
 		for (unsigned int j = 0; j < t->n; j++)
 			if (strcmp(t->names[j].name, name) == 0)
 				*(uint64_t *)RTE_PTR_ADD(&told, parts[i].offset) += t->totals[j] +
-					t->now[j].value;
+					t->now[j];
 	}
 	return told;
 }
@@ -386,7 +409,7 @@ vhost_port_xstats_get(struct rte_eth_dev *dev, struct rte_eth_xstat *xstats, uns
 		read_now(port, i);
 		for (unsigned int j = 0; j < t->n; j++, at++) {
 			xstats[at].id = at;
-			xstats[at].value = t->totals[j] + t->now[j].value;
+			xstats[at].value = t->totals[j] + t->now[j];
 		}
 	}
 	pthread_mutex_unlock(&port->stats);
@@ -407,7 +430,7 @@ vhost_port_xstats_reset(struct rte_eth_dev *dev)
 			continue;
 		read_now(port, i);
 		for (unsigned int j = 0; j < t->n; j++)
-			t->totals[j] = -t->now[j].value;
+			t->totals[j] = -t->now[j];
 		t->base = (struct vhost_told){ 0 };
 	}
 	reset_basic(dev->data);
