@@ -342,8 +342,6 @@ vring_state_changed(int vid, uint16_t vring, int enable)
 		attach_queue(port, vring, vid);
 	pthread_mutex_unlock(&port->lock);
 
-	if (enable)
-		vhost_port_stats_ring(port, vid);
 	if (mine)
 		rte_eth_dev_callback_process(port->dev, RTE_ETH_EVENT_QUEUE_STATE, NULL);
 	return 0;

@@ -15,8 +15,9 @@
  *	port->use   is held around calls that name a device. A device does not go while it is held.
  *	port->lock  guards the state of the port. It is taken after port->use, if both are, and no
  *	            call that could wait for a ring is made with it.
- *	port->stats guards stats_vid and totals. It is taken after any other, and again nothing is
- *	            waited for with it: a callback about a ring may ask for statistics.
+ *	port->stats guards stats_vid and totals. It is taken after any other. With it the library is
+ *	            asked for statistics, for which DPDK 22.11's waits for the ring, so the event of a
+ *	            ring does not take it. Ours does not wait: there a callback may ask for them.
  *
  * So the event of a ring takes port->lock alone, those of a device take both, and neither waits
  * for a thread that waits for librte_vhost. No callback of the application is made with a lock.

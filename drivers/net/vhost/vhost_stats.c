@@ -76,8 +76,11 @@ totals_of(const struct vhost_port *port, uint16_t vring)
 static void
 learn_more(struct vhost_port *port)
 {
-	uint16_t n = rte_vhost_get_vring_num(port->stats_vid);
+	uint16_t n;
 
+	if (port->stats_vid == VHOST_NO_DEVICE)
+		return;
+	n = rte_vhost_get_vring_num(port->stats_vid);
 	if (port->totals == NULL) {
 		port->totals = calloc(2 * port->args.queues, sizeof(*port->totals));
 		if (port->totals == NULL)
@@ -109,6 +112,17 @@ read_now(const struct vhost_port *port, uint16_t vring)
 	}
 }
 
+/*
+ * A front end may name vrings while others run. They are found by who asks: an event that tells of a
+ * ring must not wait for who asks the library about one.
+ */
+static void
+lock_stats(struct vhost_port *port)
+{
+	pthread_mutex_lock(&port->stats);
+	learn_more(port);
+}
+
 /* Take over what the vrings of the connection have counted. */
 static void
 take_over(struct vhost_port *port)
@@ -129,7 +143,7 @@ take_over(struct vhost_port *port)
 void
 vhost_port_stats_attach(struct vhost_port *port, int vid)
 {
-	pthread_mutex_lock(&port->stats);
+	lock_stats(port);
 	if (port->stats_vid != VHOST_NO_DEVICE && port->stats_vid != vid)
 		take_over(port);
 	port->stats_vid = vid;
@@ -138,18 +152,9 @@ vhost_port_stats_attach(struct vhost_port *port, int vid)
 }
 
 void
-vhost_port_stats_ring(struct vhost_port *port, int vid)
-{
-	pthread_mutex_lock(&port->stats);
-	if (port->stats_vid == vid)
-		learn_more(port);
-	pthread_mutex_unlock(&port->stats);
-}
-
-void
 vhost_port_stats_detach(struct vhost_port *port, int vid)
 {
-	pthread_mutex_lock(&port->stats);
+	lock_stats(port);
 	if (port->stats_vid == vid)
 		take_over(port);
 	pthread_mutex_unlock(&port->stats);
@@ -158,9 +163,7 @@ vhost_port_stats_detach(struct vhost_port *port, int vid)
 void
 vhost_port_stats_configure(struct vhost_port *port)
 {
-	pthread_mutex_lock(&port->stats);
-	if (port->stats_vid != VHOST_NO_DEVICE)
-		learn_more(port);
+	lock_stats(port);
 	pthread_mutex_unlock(&port->stats);
 }
 
@@ -303,7 +306,7 @@ vhost_port_stats_get(struct rte_eth_dev *dev, struct rte_eth_stats *stats)
 	struct vhost_port *port = vhost_port_of(dev);
 
 	if (primary)
-		pthread_mutex_lock(&port->stats);
+		lock_stats(port);
 	add_received(dev->data, stats);
 	add_transmitted(dev->data, stats);
 	if (primary)
@@ -358,7 +361,7 @@ vhost_port_stats_reset(struct rte_eth_dev *dev)
 {
 	struct vhost_port *port = vhost_port_of(dev);
 
-	pthread_mutex_lock(&port->stats);
+	lock_stats(port);
 	reset_basic(dev->data);
 	pthread_mutex_unlock(&port->stats);
 	return 0;
@@ -381,7 +384,7 @@ vhost_port_xstats_get_names(struct rte_eth_dev *dev, struct rte_eth_xstat_name *
 	struct vhost_port *port = vhost_port_of(dev);
 	unsigned int total, at = 0;
 
-	pthread_mutex_lock(&port->stats);
+	lock_stats(port);
 	total = count_xstats(port);
 	for (uint16_t i = 0; names != NULL && n >= total && i < port->nb_totals; i++) {
 		const struct vhost_vring_totals *t = totals_of(port, i);
@@ -399,7 +402,7 @@ vhost_port_xstats_get(struct rte_eth_dev *dev, struct rte_eth_xstat *xstats, uns
 	struct vhost_port *port = vhost_port_of(dev);
 	unsigned int total, at = 0;
 
-	pthread_mutex_lock(&port->stats);
+	lock_stats(port);
 	total = count_xstats(port);
 	for (uint16_t i = 0; xstats != NULL && n >= total && i < port->nb_totals; i++) {
 		const struct vhost_vring_totals *t = totals_of(port, i);
@@ -422,7 +425,7 @@ vhost_port_xstats_reset(struct rte_eth_dev *dev)
 {
 	struct vhost_port *port = vhost_port_of(dev);
 
-	pthread_mutex_lock(&port->stats);
+	lock_stats(port);
 	for (uint16_t i = 0; i < port->nb_totals; i++) {
 		struct vhost_vring_totals *t = &port->totals[i];
 

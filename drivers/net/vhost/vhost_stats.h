@@ -24,9 +24,6 @@ int vhost_port_xstats_reset(struct rte_eth_dev *dev);
 /** Count the vrings of @a vid from now on; those of another device do not count any more. */
 void vhost_port_stats_attach(struct vhost_port *port, int vid);
 
-/** There may be one more vring of @a vid. */
-void vhost_port_stats_ring(struct vhost_port *port, int vid);
-
 /** Take over what the vrings of @a vid have counted, if they count: it is about to go. */
 void vhost_port_stats_detach(struct vhost_port *port, int vid);
 
