@@ -283,6 +283,39 @@ events_tell_of_the_front_end_that_has_the_port(void **state)
 	unplug_back();
 }
 
+/* Its first ring is enabled while another one has the port, the second after that has gone. */
+static void
+events_tell_of_a_front_end_that_comes_while_one_goes(void **state)
+{
+	struct rte_eth_vhost_queue_event event;
+	unsigned int seen = 0;
+	struct frontend fe;
+
+	(void)state;
+	plug_back(false);
+	plug_front("");
+	fe_init(&fe, fe_connect(path), NULL);
+	assert_int_equal(fe_set_features(&fe, UINT64_C(1) << VIRTIO_F_VERSION_1), 0);
+	assert_int_equal(fe_set_memory(&fe), 0);
+	assert_int_equal(fe_setup_ring(&fe, 0), 0);
+	assert_true(fe_get_u64(&fe, VHOST_USER_GET_FEATURES) != 0);
+	unplug_front();
+	forget_queue_events();
+	assert_int_equal(fe_setup_ring(&fe, 1), 0);
+	while (!link_is_up())
+		sched_yield();
+	while (rte_eth_vhost_get_queue_event(back, &event) == 0) {
+		assert_true(event.enable);
+		assert_int_equal(event.queue_id, 0);
+		seen |= 1U << event.rx;
+	}
+	assert_int_equal(seen, 3);
+	fe_fini(&fe);
+	while (link_is_up())
+		sched_yield();
+	unplug_back();
+}
+
 static void
 frames_pass_both_ways(void **state)
 {
@@ -740,6 +773,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(events_tell_of_front_ends),
 		cmocka_unit_test(events_tell_of_the_front_end_that_has_the_port),
+		cmocka_unit_test(events_tell_of_a_front_end_that_comes_while_one_goes),
 		cmocka_unit_test_prestate(frames_pass_both_ways, split),
 		cmocka_unit_test_prestate(frames_pass_both_ways, packed),
 		cmocka_unit_test(every_kind_of_mbuf_is_sent_and_freed),

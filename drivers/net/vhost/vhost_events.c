@@ -224,12 +224,27 @@ rings_coming(struct vhost_port *port, int vid)
 	return port->coming;
 }
 
+/*
+ * Those are the port's now, also if who had it has gone since they were enabled. True if there may be
+ * some. With port->lock held.
+ */
+static bool
+take_rings_coming(struct vhost_port *port, int vid)
+{
+	if (port->coming_vid != vid)
+		return false;
+	for (size_t i = 0; i < RTE_DIM(port->enabled); i++)
+		port->enabled[i] |= port->coming[i];
+	port->coming_vid = VHOST_NO_DEVICE;
+	return true;
+}
+
 static int
 new_device(int vid)
 {
 	struct vhost_port *port = port_of_device(vid);
 	uint64_t features;
-	bool changed, replaces;
+	bool changed, replaces, came;
 	int before;
 
 	if (port == NULL)
@@ -243,8 +258,9 @@ new_device(int vid)
 	replaces = before != VHOST_NO_DEVICE && before != vid;
 	if (replaces) {
 		detach_queues(port);
-		memcpy(port->enabled, rings_coming(port, vid), sizeof(port->enabled));
+		memset(port->enabled, 0, sizeof(port->enabled));
 	}
+	came = take_rings_coming(port, vid);
 	port->vid = VHOST_NO_DEVICE;
 	pthread_mutex_unlock(&port->lock);
 	features = get_to_know(port, vid);
@@ -256,13 +272,13 @@ new_device(int vid)
 	changed = update_link(port);
 	unlock_all(port);
 
-	if (replaces) {
+	if (replaces)
 		VHOST_LOG(WARNING,
 			"%s: device %d of another front end on %s has the port now; device %d moves no "
 			"frames any more until its front end connects again",
 			port->dev->data->name, vid, port->args.iface, before);
+	if (replaces || came)
 		rte_eth_dev_callback_process(port->dev, RTE_ETH_EVENT_QUEUE_STATE, NULL);
-	}
 	VHOST_LOG(INFO, "%s: front end on %s is ready, device %d", port->dev->data->name,
 		port->args.iface, vid);
 	if (changed)
@@ -336,7 +352,10 @@ vring_state_changed(int vid, uint16_t vring, int enable)
 	mine = port->vid == vid || port->vid == VHOST_NO_DEVICE;
 	if (enable)
 		tell_excess(port, vring);
-	set_bit(mine ? port->enabled : rings_coming(port, vid), vring, enable != 0);
+	if (mine)
+		set_bit(port->enabled, vring, enable != 0);
+	if (!mine || port->coming_vid == vid)
+		set_bit(rings_coming(port, vid), vring, enable != 0);
 	/* Rings may be added, or get another kick fd, while the device runs. */
 	if (port->vid == vid && port->started && enable)
 		attach_queue(port, vring, vid);
