@@ -37,12 +37,15 @@ an_interface_is_down_for_who_has_no_descriptors_left(void **state)
 	int sock, fd;
 
 	(void)state;
-	if (unshare(CLONE_NEWNET) < 0)
+	if (unshare(CLONE_NEWNET) < 0) {
+		print_message("needs root, for a network namespace of its own\n");
 		skip();
+	}
 	sock = socket(AF_INET, SOCK_DGRAM, 0);
 	fd = virtio_tap_open("port", name, false);
 	if (fd < 0) {
 		close(sock);
+		print_message("needs /dev/net/tun, for a tap interface\n");
 		skip();
 	}
 	assert_int_equal(getrlimit(RLIMIT_NOFILE, &former), 0);
