@@ -696,10 +696,9 @@ uint16_t rte_vhost_dequeue_burst(int vid, uint16_t queue_id, struct rte_mempool 
 
 /**
  * Tell how many buffers the driver has made available and nobody took yet.
+ * Waits for a burst that is at work on the virtqueue.
  * @param vid device
  * @param queue_id virtqueue
- *
- * Waits for a burst that is at work on the virtqueue.
  * @return the number; 0 if there is no such vid or virtqueue
  */
 uint16_t rte_vhost_avail_entries(int vid, uint16_t queue_id);
