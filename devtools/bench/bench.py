@@ -12,6 +12,8 @@ counts is the ratio of medians over pairs of the same session, never a figure by
 
 Combinations name the back end, then the front end: 'ours' is both ends of this tree, 'theirs' both
 ends of the distribution, 'ours+theirs' our back end with the distribution's front end, and so on.
+'loaded' is the distribution's program with our driver loaded into it, and, at the back end, on our
+librte_vhost: what differs from 'theirs' is the driver and nothing else.
 """
 import argparse
 import json
@@ -25,6 +27,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests" / "integration"))
 
+from harness import drop_in  # noqa: E402
+from harness.loaded import Loaded  # noqa: E402
 from harness.result import Failure, Skip  # noqa: E402
 from harness.testpmd import Testpmd, distribution, ours, vdev  # noqa: E402
 from harness.workspace import (BUILD_DIR, SANITIZE, SOURCE_ROOT, Workspace, cores,  # noqa: E402
@@ -49,8 +53,9 @@ MODES |= {mode + VECTOR: {**args, "vectorized": True} for mode, args in MODES.it
 WIDEST = "--force-max-simd-bitwidth=512"
 
 PROGRAMS = {"ours": ours, "theirs": distribution}
+DRIVERS = {"backend": "net_vhost", "frontend": "net_virtio"}
 PRECEDENCE = "-15"  # nice value
-COMBINATIONS = ["ours", "theirs", "ours+theirs", "theirs+ours"]
+COMBINATIONS = ["ours", "theirs", "ours+theirs", "theirs+ours", "loaded+theirs", "theirs+loaded"]
 
 
 @dataclass
@@ -92,21 +97,32 @@ def favour(testpmd: Testpmd) -> None:
         pass
 
 
+def start(workspace: Workspace, end: str, whose: str, device: str, queues: int,
+          eal: list[str] = ()) -> Testpmd:
+    """One end, which polls; device is its --vdev."""
+    core = 0 if end == "backend" else 1
+    ports = [f"--rxq={queues}", f"--txq={queues}"]
+    if whose == "loaded":
+        testpmd = Loaded(workspace, DRIVERS[end], core, [device], ports, eal,
+                         env=drop_in.environment(), polls=True)
+    else:
+        testpmd = Testpmd(workspace, end, PROGRAMS[whose](), core, [device], ports, eal, polls=True)
+    favour(testpmd)
+    return testpmd
+
+
 def measure(workspace: Workspace, combination: str, mode: str, size: int, queues: int,
             seconds: float, warmup: float) -> float:
     """One run; returns millions of frames a second that came back to the front end."""
     backend, _, frontend = combination.partition("+")
     frontend = frontend or backend
     socket = workspace.path("socket")
-    ports = [f"--rxq={queues}", f"--txq={queues}"]
     eal = [WIDEST] if mode.endswith(VECTOR) else []
-    with Testpmd(workspace, "backend", PROGRAMS[backend](), 0,
-                 [vdev("net_vhost0", iface=socket, queues=queues)], ports, polls=True) as back, \
-         Testpmd(workspace, "frontend", PROGRAMS[frontend](), 1,
-                 [vdev("net_virtio_user0", path=socket, queues=queues, **MODES[mode])],
-                 ports, eal, polls=True) as front:
-        favour(back)
-        favour(front)
+    with start(workspace, "backend", backend,
+               vdev("net_vhost0", iface=socket, queues=queues), queues) as back, \
+         start(workspace, "frontend", frontend,
+               vdev("net_virtio_user0", path=socket, queues=queues, **MODES[mode]), queues,
+               eal) as front:
         back.command("set fwd mac")
         front.command("set fwd mac")
         front.command(f"set txpkts {size}")
@@ -213,22 +229,23 @@ def parse_options() -> argparse.Namespace:
                       "ours", "ours+theirs", "theirs+ours", "theirs"],
                       help="all four combinations: shows which of our ends is the slower one")
     ends.add_argument("--back-end", action="store_true",
-                      help="our back end against theirs, both under their front end: in all ring "
-                      "modes unless --modes chooses among them, and, unless --queues says how "
-                      "many, with two queue pairs as well")
-    ends.add_argument("--front-end", action="store_true",
-                      help="our front end against theirs, both on their back end, in all ring "
-                      "modes, with and without vectors, unless --modes chooses among them, and, "
+                      help="our back end against theirs, both in their program and under their "
+                      "front end: in all ring modes unless --modes chooses among them, and, "
                       "unless --queues says how many, with two queue pairs as well")
+    ends.add_argument("--front-end", action="store_true",
+                      help="our front end against theirs, both in their program and on their "
+                      "back end, in all ring modes, with and without vectors, unless --modes "
+                      "chooses among them, and, unless --queues says how many, with two queue "
+                      "pairs as well")
     parser.add_argument("--queues", type=int, metavar="N", help="queue pairs (default 1)")
     parser.add_argument("--json", type=Path, metavar="FILE",
                         help="where to write all figures (default BUILD/bench.json)")
     options = parser.parse_args()
     if options.back_end:
-        options.combinations = ["ours+theirs", "theirs"]
+        options.combinations = ["loaded+theirs", "theirs"]
         options.modes = options.modes or SCALAR_MODES
     if options.front_end:
-        options.combinations = ["theirs+ours", "theirs"]
+        options.combinations = ["theirs+loaded", "theirs"]
         options.modes = options.modes or list(MODES)
     options.modes = options.modes or ["split", "packed"]
     no_queues = options.queues is not None and options.queues < 1
