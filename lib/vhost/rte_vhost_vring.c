@@ -213,6 +213,8 @@ static const struct {
 	COUNTER("guest_notifications", calls),
 	COUNTER("iotlb_hits", iotlb_hits),
 	COUNTER("iotlb_misses", iotlb_misses),
+	COUNTER("inflight_submitted", async_submitted),
+	COUNTER("inflight_completed", async_completed),
 	COUNTER("guest_notifications_suppressed", calls_suppressed),
 	COUNTER("guest_notifications_offloaded", calls_owed),
 	COUNTER("guest_notifications_error", calls_failed),

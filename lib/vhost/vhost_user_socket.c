@@ -26,6 +26,11 @@
 
 #define FEATURE(bit) (UINT64_C(1) << (bit))
 
+/** What guests may leave to be segmented, each by a bit. Legacy drivers know one bit for all of it. */
+#define SEGMENTS \
+	(FEATURE(VIRTIO_NET_F_HOST_TSO4) | FEATURE(VIRTIO_NET_F_HOST_TSO6) | \
+		FEATURE(VIRTIO_NET_F_HOST_ECN) | FEATURE(VIRTIO_NET_F_HOST_UFO))
+
 static struct event_loop *
 start_event_loop(void)
 {
@@ -387,9 +392,7 @@ vhost_user_socket_create(const char *path, uint64_t flags)
 	/* A segment that the guest wants split later does not fit one mbuf. */
 	if ((flags & RTE_VHOST_USER_LINEARBUF_SUPPORT) != 0 &&
 		(flags & RTE_VHOST_USER_EXTBUF_SUPPORT) == 0)
-		s->offer.supported &= ~(FEATURE(VIRTIO_NET_F_HOST_TSO4) |
-			FEATURE(VIRTIO_NET_F_HOST_TSO6) | FEATURE(VIRTIO_NET_F_HOST_ECN) |
-			FEATURE(VIRTIO_NET_F_HOST_UFO));
+		s->offer.supported &= ~(SEGMENTS | FEATURE(VIRTIO_NET_F_GSO));
 	s->offer.features = s->offer.supported;
 	s->offer.queue_num = VHOST_QUEUE_PAIRS_MAX;
 	s->offer.builtin_net = true;
@@ -499,6 +502,9 @@ vhost_user_offer_config(const struct vhost_user_offer *offer, struct vhost_devic
 	};
 	if (offer->vdpa != NULL)
 		return offer_of_vdpa(offer, config);
+	/* An application that disabled some of it may not know of the bit for all. */
+	if (offer->builtin_net && (offer->features & SEGMENTS) != SEGMENTS)
+		config->features &= ~FEATURE(VIRTIO_NET_F_GSO);
 	/* Only a vDPA device has a configuration space that the front end lacks. */
 	if (!offer->own_protocol_features)
 		config->protocol_features &= ~FEATURE(VHOST_USER_PF_CONFIG);

@@ -188,7 +188,7 @@ statistics_have_names(void **state)
 		"broadcast_packets", "undersize_packets", "size_64_packets", "size_65_127_packets",
 		"size_128_255_packets", "size_256_511_packets", "size_512_1023_packets",
 		"size_1024_1518_packets", "size_1519_max_packets", "guest_notifications",
-		"iotlb_hits", "iotlb_misses" };
+		"iotlb_hits", "iotlb_misses", "inflight_submitted", "inflight_completed" };
 	struct vhost_device_config cfg = config();
 	struct rte_vhost_stat_name names[64];
 	struct rte_vhost_stat stats[64];

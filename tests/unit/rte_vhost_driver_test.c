@@ -170,7 +170,33 @@ linear_buffers_rule_out_segmentation(void **state)
 	assert_int_equal(any, vhost_user_net_features);
 	assert_int_equal(any & ~linear,
 		FEATURE(VIRTIO_NET_F_HOST_TSO4) | FEATURE(VIRTIO_NET_F_HOST_TSO6) |
-			FEATURE(VIRTIO_NET_F_HOST_ECN) | FEATURE(VIRTIO_NET_F_HOST_UFO));
+			FEATURE(VIRTIO_NET_F_HOST_ECN) | FEATURE(VIRTIO_NET_F_HOST_UFO) |
+			FEATURE(VIRTIO_NET_F_GSO));
+}
+
+static void
+segmentation_as_a_whole_goes_with_any_kind_of_it(void **state)
+{
+	static const unsigned int kinds[] = { VIRTIO_NET_F_HOST_TSO4, VIRTIO_NET_F_HOST_TSO6,
+		VIRTIO_NET_F_HOST_ECN, VIRTIO_NET_F_HOST_UFO };
+	struct frontend fe;
+
+	(void)state;
+	for (size_t i = 0; i <= RTE_DIM(kinds); i++) {
+		const uint64_t without = i < RTE_DIM(kinds) ? FEATURE(kinds[i]) : 0;
+		const uint64_t gone = without != 0 ? without | FEATURE(VIRTIO_NET_F_GSO) : 0;
+
+		assert_int_equal(rte_vhost_driver_register(path, 0), 0);
+		assert_int_equal(rte_vhost_driver_enable_features(path, FEATURE(VIRTIO_NET_F_GSO)),
+			0);
+		assert_int_equal(rte_vhost_driver_disable_features(path, without), 0);
+		assert_int_equal(rte_vhost_driver_start(path), 0);
+		fe_init(&fe, fe_connect(path), NULL);
+		assert_int_equal(fe_get_u64(&fe, VHOST_USER_GET_FEATURES),
+			vhost_user_net_features & ~gone);
+		fe_fini(&fe);
+		assert_int_equal(rte_vhost_driver_unregister(path), 0);
+	}
 }
 
 /* --- A vDPA device ------------------------------------------------------------------------- */
@@ -553,6 +579,7 @@ main(void)
 		cmocka_unit_test_setup(offer_is_what_the_next_front_end_gets, setup),
 		cmocka_unit_test_setup(queue_pairs_may_be_limited, setup),
 		cmocka_unit_test_setup(linear_buffers_rule_out_segmentation, setup),
+		cmocka_unit_test_setup(segmentation_as_a_whole_goes_with_any_kind_of_it, setup),
 		cmocka_unit_test_setup(vdpa_device_decides_the_offer_and_may_leave, setup),
 		cmocka_unit_test_setup(front_end_is_told_of_configuration_changes, setup),
 		cmocka_unit_test_setup(only_an_answer_that_says_so_means_success, setup),
