@@ -3,7 +3,8 @@
 /*
  * Prints the layout of everything in rte_vhost.h and rte_vdpa.h that passes between a program and
  * the library. Built with the headers of this tree and with those of the installed DPDK, it must
- * print the same.
+ * print the same. With DRIVER_API, it adds what passes between a vDPA driver and the library, whose
+ * header DPDK does not install: that is compared with vdpa_driver.layout.
  */
 
 #include <stddef.h>
@@ -11,6 +12,9 @@
 
 #include <rte_vdpa.h>
 #include <rte_vhost.h>
+#ifdef DRIVER_API
+#include <vdpa_driver.h>
+#endif
 
 #define SIZE(type) printf("%s: %zu\n", #type, sizeof(type))
 #define FIELD(type, field) \
@@ -162,6 +166,38 @@ constants(void)
 	VALUE(RTE_VHOST_VDPA_DEVICE_TYPE_BLK);
 }
 
+static void
+drivers(void)
+{
+#ifdef DRIVER_API
+	SIZE(struct rte_vdpa_dev_ops);
+	FIELD(struct rte_vdpa_dev_ops, get_queue_num);
+	FIELD(struct rte_vdpa_dev_ops, get_features);
+	FIELD(struct rte_vdpa_dev_ops, get_protocol_features);
+	FIELD(struct rte_vdpa_dev_ops, dev_conf);
+	FIELD(struct rte_vdpa_dev_ops, dev_close);
+	FIELD(struct rte_vdpa_dev_ops, dev_cleanup);
+	FIELD(struct rte_vdpa_dev_ops, set_vring_state);
+	FIELD(struct rte_vdpa_dev_ops, set_features);
+	FIELD(struct rte_vdpa_dev_ops, migration_done);
+	FIELD(struct rte_vdpa_dev_ops, get_vfio_group_fd);
+	FIELD(struct rte_vdpa_dev_ops, get_vfio_device_fd);
+	FIELD(struct rte_vdpa_dev_ops, get_notify_area);
+	FIELD(struct rte_vdpa_dev_ops, get_stats_names);
+	FIELD(struct rte_vdpa_dev_ops, get_stats);
+	FIELD(struct rte_vdpa_dev_ops, reset_stats);
+	FIELD(struct rte_vdpa_dev_ops, get_config);
+	FIELD(struct rte_vdpa_dev_ops, set_config);
+	FIELD(struct rte_vdpa_dev_ops, get_dev_type);
+	SIZE(struct rte_vdpa_device);
+	FIELD(struct rte_vdpa_device, next);
+	FIELD(struct rte_vdpa_device, device);
+	FIELD(struct rte_vdpa_device, ops);
+	FIELD(struct rte_vdpa_device, type);
+	VALUE(RTE_VHOST_QUEUE_ALL);
+#endif
+}
+
 int
 main(void)
 {
@@ -170,5 +206,6 @@ main(void)
 	callbacks();
 	counters();
 	constants();
+	drivers();
 	return 0;
 }

@@ -2,10 +2,11 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Whether a binary linked with the distribution's librte_vhost can run on ours.
 
-Usage: abi_test.py OUR_LAYOUT THEIR_LAYOUT LIBRARY VERSION_SCRIPT DPDK_LIBRARY ABSENT
+Usage: abi_test.py OUR_LAYOUT THEIR_LAYOUT DRIVER_LAYOUT LIBRARY VERSION_SCRIPT DPDK_LIBRARY ABSENT
 
 OUR_LAYOUT and THEIR_LAYOUT are abi_layout.c, compiled with the headers of this tree and of the
-installed DPDK. VERSION_SCRIPT is what LIBRARY was linked with. ABSENT names, in the words of abidiff,
+installed DPDK. DRIVER_LAYOUT has what would be there too if DPDK installed the header that vDPA drivers
+include. VERSION_SCRIPT is what LIBRARY was linked with. ABSENT names, in the words of abidiff,
 what may be missing in it. What newer releases of DPDK added may be there, as long as it is experimental.
 """
 import os
@@ -57,12 +58,17 @@ def compare(ours: dict, theirs: dict, absent: list) -> list:
     return problems
 
 
+def facts(path: str) -> list:
+    with open(path, encoding="utf-8") as text:
+        return [line.rstrip("\n") for line in text if line.strip() and not line.startswith("#")]
+
+
 def main() -> int:
-    our_layout, their_layout, library, script, dpdk_library, absent = sys.argv[1:]
+    our_layout, their_layout, drivers, library, script, dpdk_library, absent = sys.argv[1:]
     ours = exported(library)
     problems = differences(ours, promised(script), "the export map")
 
-    layout = [set(run(program)) for program in (our_layout, their_layout)]
+    layout = [set(run(our_layout)), {*run(their_layout), *facts(drivers)}]
     problems += [f"{line}: only in our headers" for line in sorted(layout[0] - layout[1])]
     problems += [f"{line}: only in DPDK's headers" for line in sorted(layout[1] - layout[0])]
 
