@@ -72,11 +72,13 @@ class Feature(enum.IntEnum):
     NET_GUEST_CSUM = 1
     NET_MTU = 3
     NET_MAC = 5
+    NET_GSO = 6
     NET_GUEST_TSO4 = 7
     NET_GUEST_TSO6 = 8
     NET_GUEST_UFO = 10
     NET_HOST_TSO4 = 11
     NET_HOST_TSO6 = 12
+    NET_HOST_ECN = 13
     NET_HOST_UFO = 14
     NET_MRG_RXBUF = 15
     NET_STATUS = 16
@@ -96,11 +98,13 @@ class ProtocolFeature(enum.IntEnum):
     REPLY_ACK = 3
     NET_MTU = 4
     BACKEND_REQ = 5
+    CRYPTO_SESSION = 7
     CONFIG = 9
     INFLIGHT_SHMFD = 12
     RESET_DEVICE = 13
     CONFIGURE_MEM_SLOTS = 15
     STATUS = 16
+    DEVICE_STATE = 19
 
 
 class Status(enum.IntFlag):
