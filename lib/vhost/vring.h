@@ -84,17 +84,16 @@ struct vhost_vring_stats {
 	uint64_t broadcast;
 	uint64_t size_bins[VHOST_VRING_SIZE_BINS];
 	uint64_t drops[VHOST_VRING_DROP_MAX];
-	uint64_t iotlb_hits;   /**< frames whose addresses were all mapped, behind an IOMMU */
-	uint64_t iotlb_misses; /**< addresses that were not */
-	uint64_t
-		async_submitted; /**< frames given to a DMA engine: none, as bursts copy themselves */
-	uint64_t async_completed;  /**< and those that it is done with */
+	uint64_t iotlb_hits;       /**< frames whose addresses were all mapped, behind an IOMMU */
+	uint64_t iotlb_misses;     /**< addresses that were not */
 	uint64_t calls;            /**< interrupts raised */
 	uint64_t calls_suppressed; /**< interrupts that the driver asked not to get */
 	uint64_t calls_owed;       /**< interrupts left to somebody else to raise */
 	uint64_t calls_failed;     /**< interrupts that the kernel would not raise */
 	uint64_t kicks;            /**< notifications received, counted by whoever waits for them */
 	uint64_t broken;           /**< times the ring was found broken */
+	uint64_t async_submitted;  /**< frames given to a DMA engine: none is */
+	uint64_t async_completed;  /**< and those that it is done with */
 };
 
 /** Where the driver placed the ring, in our addresses. */
