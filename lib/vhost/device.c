@@ -437,7 +437,8 @@ vhost_device_change_memory(struct vhost_device *dev, struct rte_vhost_memory *me
 
 		if (q == NULL)
 			continue;
-		if (q->vring.running && !refused)
+		/* Behind an IOMMU they use its tables, which are to be made anew. */
+		if (q->vring.running && !refused && !vhost_device_has_iommu(dev))
 			vhost_vring_set_memory(&q->vring, mem);
 		if (q->suspended)
 			q->suspended = q->placed = false;

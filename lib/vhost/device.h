@@ -342,8 +342,8 @@ int vhost_device_remap(struct vhost_device *dev);
 
 /**
  * Use another table of memory, of which rings that do not lie in what is gone notice nothing. Where
- * regions of both tables lie has to be the same. When it returns, no ring uses the former table.
- * Not behind an IOMMU, and not with a vDPA device.
+ * regions of both tables lie has to be the same. When it returns, no ring uses the former table; behind
+ * an IOMMU, when vhost_device_remap() does. Not with a vDPA device.
  *
  * @return false: the application has a copy of the former table, which goes on to be used, and has to be
  *   stopped first

@@ -19,16 +19,24 @@
  * Handlers of what concerns guest memory, and the log of what is written to it.
  *
  * What stays of a table keeps its place, so that those go on who use no more than that: rings, and an
- * application that hears of what is new. Anybody else (a vDPA device, rings behind an IOMMU, an
- * application with a copy of a table of which something goes) is stopped while the table changes, and
- * started again with the new one.
+ * application that hears of what is new. Anybody else (a vDPA device, an application behind an IOMMU that
+ * drives rings itself, one with a copy of a table of which something goes) is stopped while the table
+ * changes, and started again with the new one.
  */
 
 static bool
 may_change_in_use(const struct vhost_device *dev)
 {
 	return dev->vdpa == NULL && dev->mem != NULL && dev->postcopy.fd < 0 &&
-		!vhost_device_has_iommu(dev);
+		(dev->builtin_net || !vhost_device_has_iommu(dev));
+}
+
+/* Rings behind an IOMMU: without memory for tables they wait. */
+static void
+remap(struct vhost_device *dev)
+{
+	if (vhost_device_has_iommu(dev) && vhost_device_remap(dev) != 0)
+		VHOST_LOG(ERR, "%s: no memory for the tables of the IOMMU", dev->name);
 }
 
 static void
@@ -40,9 +48,7 @@ replace_memory(struct vhost_device *dev, struct rte_vhost_memory *mem)
 	vhost_device_lock(dev);
 	dev->mem = mem;
 	vhost_device_unlock(dev);
-	/* Without memory for tables, rings behind an IOMMU wait. */
-	if (vhost_device_has_iommu(dev) && vhost_device_remap(dev) != 0)
-		VHOST_LOG(ERR, "%s: no memory for the tables of the IOMMU", dev->name);
+	remap(dev);
 	vhost_memory_unmap_missing(old, mem);
 	vhost_device_resume(dev);
 }
@@ -53,10 +59,12 @@ change_memory(struct vhost_device *dev, struct rte_vhost_memory *mem)
 {
 	struct rte_vhost_memory *old = dev->mem;
 
-	if (mem != NULL && may_change_in_use(dev) && vhost_device_change_memory(dev, mem))
+	if (mem != NULL && may_change_in_use(dev) && vhost_device_change_memory(dev, mem)) {
+		remap(dev);
 		vhost_memory_unmap_missing(old, mem);
-	else
+	} else {
 		replace_memory(dev, mem);
+	}
 	return vhost_device_ready_queues(dev);
 }
 

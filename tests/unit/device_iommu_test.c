@@ -466,6 +466,65 @@ area_does_not_go_on_behind_the_last_address(void **state)
 	end();
 }
 
+/* The table of the front end, and a region more. */
+static int
+add_region(uint64_t fe_va)
+{
+	struct vhost_user_message msg = fe_memory_message(fe.memfd, FE_MEMORY_SIZE);
+	struct vhost_user_mem_table *t = &msg.payload.mem_table;
+
+	t->regions[1] = (struct vhost_user_region){ .gpa = t->regions[0].gpa + FE_MEMORY_SIZE,
+		.size = 2 * PAGE,
+		.fe_va = fe_va,
+		.mmap_offset = ELSEWHERE };
+	t->nregions = 2;
+	msg.header.size += sizeof(t->regions[1]);
+	msg.fds[msg.nfds++] = fe.memfd;
+	return fe_send(&fe, &msg);
+}
+
+static void
+rings_go_on_in_memory_that_stays(void **state)
+{
+	const uint64_t tx = IOVA + FE_RING_SPACE;
+	const uint64_t more = UINT64_C(1) << 40;
+	struct vhost_user_message msg;
+
+	(void)state;
+	begin(0);
+	map(0, 2 * FE_RING_SPACE, 0, VHOST_ACCESS_RW);
+	map(ELSEWHERE, PAGE, ELSEWHERE, VHOST_ACCESS_RW);
+	set_up_ring(0, IOVA, IOVA + AVAIL, IOVA + USED);
+	set_up_ring(1, tx, tx + AVAIL, tx + USED);
+	assert_true(told.running);
+
+	assert_int_equal(add_region(FE_VA + more), 0);
+	offer(1, 0, ELSEWHERE, 128, 0);
+	take_frame();
+	map(more, PAGE, more, VHOST_ACCESS_RW);
+	offer(1, 1, more, 128, 0);
+	take_frame();
+	/* What lies in memory that goes is missing, and nothing else. */
+	assert_int_equal(fe_set_memory(&fe), 0);
+	offer(1, 2, ELSEWHERE, 128, 0);
+	take_frame();
+	offer(1, 3, more, 128, 0);
+	vhost_user_iotlb_ask(fe.dev);
+	assert_int_equal(fe.dev->mem->nregions, 1);
+	assert_ptr_equal(fe.dev->queues[1]->vring.guest, fe.dev->mem);
+	assert_ptr_equal(fe.dev->queues[1]->vring.mem, fe.dev->tables.readable);
+	assert_int_equal(told.destroy_device, 0);
+	assert_int_equal(told.ring_down[0] + told.ring_down[1], 0);
+
+	/* Rings whose memory has gone stop, and one that is mapped to what came in its place starts. */
+	msg = fe_memory_message(fe.memfd, FE_RING_SPACE);
+	assert_int_equal(fe_send(&fe, &msg), 0);
+	assert_true(!told.ring[0] && !told.ring[1]);
+	map(0, FE_RING_SPACE, 0, VHOST_ACCESS_RW);
+	assert_true(told.ring[0] && !told.ring[1]);
+	end();
+}
+
 static int
 setup(void **state)
 {
@@ -492,6 +551,7 @@ main(void)
 		cmocka_unit_test(buffers_are_asked_for_ahead_of_their_turn),
 		cmocka_unit_test(area_may_lie_in_mappings_of_unequal_access),
 		cmocka_unit_test(area_in_two_regions_is_in_two_pieces),
+		cmocka_unit_test(rings_go_on_in_memory_that_stays),
 		cmocka_unit_test(area_does_not_go_on_behind_the_last_address),
 	};
 
