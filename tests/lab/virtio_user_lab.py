@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """What tests of net_virtio_user in the guest share."""
+import os
 import re
 import signal
 import subprocess
@@ -8,7 +9,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "integration"))
 
-from harness.numbered import (PATIENCE_MS, run_numbered, start_numbered,  # noqa: E402
+from harness.numbered import (PATIENCE_MS, run_numbered, seq_stats, start_numbered,  # noqa: E402
                               stop_numbered)
 from harness.process import Process  # noqa: E402
 from harness.result import check  # noqa: E402
@@ -23,6 +24,8 @@ FRAME_MIN = 64          # bytes
 ROUNDS = 50
 LITTLE_MB = "44"  # so that our testpmd soon needs more
 PORTS_MAX = 8
+RING, WINDOW = 256, 64  # frames of a queue that it has room for, or that are under way
+LOST_MS = 3000          # until those that a device took with it count as lost
 
 
 def start(workspace: Workspace, device: str, peer: str, *, program=ours, pairs: int = 1,
@@ -117,12 +120,46 @@ def heap_grows_and_shrinks(workspace: Workspace, traffic) -> None:
             traffic.end()
 
 
-def lives(workspace: Workspace, begin) -> None:
+def outlives_its_device(traffic: Numbered, path: str, name: str, *made_of: str) -> None:
+    """The device of the vDPA bus is deleted while frames are under way, and made again. What was in its
+    rings is lost, and nothing more."""
+    testpmd = traffic.testpmd
+
+    def more_frames_come_back() -> None:
+        enough = seq_stats(testpmd)["received"] + FEW
+        testpmd.until("frames coming back", lambda: seq_stats(testpmd)["received"] > enough)
+
+    counts, begin = testpmd.port_stats(), testpmd.mark()
+    start_numbered(testpmd, window=WINDOW, patience_ms=LOST_MS)
+    more_frames_come_back()
+    command("vdpa", "dev", "del", name)
+    testpmd.expect(rf"{PORT}: the back end at {path} is gone: link down", start=begin)
+    check("Link status: down" in testpmd.command("show port info 0"), "the link to be down")
+    still = testpmd.port_stats()
+    check(testpmd.port_stats() == still, "no frames without a device")
+    command("vdpa", "dev", "add", "name", name, "mgmtdev", *made_of)
+    os.chmod(path, 0o666)
+    testpmd.expect(rf"{PORT}: back end at {path} connected: link up")
+    more_frames_come_back()
+    testpmd.command("stop")
+    found = {word: int(number) for word, number in re.findall(
+        r"([\w-]+)=(\d+)", re.findall(r"^  all: .*$", testpmd.text[begin:], re.M)[-1])}
+    check(0 < found["lost"] <= traffic.pairs * (RING + WINDOW),
+          f"the frames of {traffic.pairs} pairs of queues to be lost, got {found}")
+    check(not any(found[word] for word in ("duplicate", "reordered", "corrupt", "misrouted")),
+          f"all others to be as they were sent, got {found}")
+    counts = testpmd.port_stats() - counts
+    check(not counts.rx_errors and not counts.tx_errors, f"no errors, got {counts}")
+    check(testpmd.text.count("link down", begin) == 1, "one line for the device that is gone")
+    traffic.passes(FEW)
+
+
+def lives(workspace: Workspace, begin, middle=heap_grows_and_shrinks) -> None:
     """All that becomes of a program on a device, until it is killed, and another one has the device.
-    begin() starts one, and gives its traffic."""
+    begin() starts one, and gives its traffic; middle(workspace, traffic) is in the middle of it."""
     traffic = begin()
     traffic.passes()
-    heap_grows_and_shrinks(workspace, traffic)
+    middle(workspace, traffic)
     starts_again(traffic)
     traffic.begin()
     traffic.testpmd.signal(signal.SIGKILL)

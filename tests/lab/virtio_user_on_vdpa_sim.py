@@ -6,8 +6,9 @@
 one pair of split queues and a control queue in an address space of its own."""
 import os
 
-from virtio_user_lab import (FEW, LITTLE_MB, PORT, Numbered, command, lives, refused, says_once,
-                             sleeper_wakes, start, unprivileged)
+from virtio_lab import VECTORS
+from virtio_user_lab import (FEW, LITTLE_MB, Numbered, lives, outlives_its_device, refused,
+                             says_once, sleeper_wakes, start, unprivileged)
 
 from harness.result import check
 from harness.runner import run
@@ -39,7 +40,8 @@ def knows_the_device(workspace: Workspace) -> None:
     Numbered(testpmd).passes(FEW)
     testpmd.quit()
     # Or a write to its configuration, where there is no such queue.
-    testpmd = start(workspace, DEVICE, MAC, mac=MAC, cq=0)
+    testpmd = start(workspace, DEVICE, MAC, mac=MAC, cq=0, vectorized=1)
+    check(f"receive functions: split{VECTORS}\n" in testpmd.text, "functions of vectors")
     Numbered(testpmd).passes(FEW)
     testpmd.command(f"mac_addr set 0 {OTHER_MAC}")
     testpmd.command(f"set eth-peer 0 {OTHER_MAC}")
@@ -53,26 +55,17 @@ def frames_wake_a_sleeper(workspace: Workspace) -> None:
 
 def reduced_unprivileged_without_hugepages(workspace: Workspace) -> None:
     """All at once: none of it has to do with the others."""
+    def begin() -> Numbered:
+        testpmd = start(workspace, DEVICE, MAC, program=unprivileged, huge=False, queues=4,
+                        packed_vq=1, queue_size=1024, mac=MAC)
+        says_once(testpmd, "has 1 of the 4 queue pairs asked for", "has no packed rings",
+                  "have 256 entries and not the 1024 asked for")
+        return Numbered(testpmd)
+
     os.chmod(DEVICE, 0o666)
-    testpmd = start(workspace, DEVICE, MAC, program=unprivileged, huge=False, queues=4, packed_vq=1,
-                    queue_size=1024, mac=MAC)
-    says_once(testpmd, "has 1 of the 4 queue pairs asked for", "has no packed rings",
-              "have 256 entries and not the 1024 asked for")
-    Numbered(testpmd).passes()
-    device_goes_and_comes(testpmd)
-    testpmd.quit()
+    lives(workspace, begin, lambda _, traffic: outlives_its_device(
+        traffic, DEVICE, "vdpa0", "vdpasim_net", "mac", MAC, "mtu", "1400"))
     os.chmod(DEVICE, 0o600)
-
-
-def device_goes_and_comes(testpmd) -> None:
-    command("vdpa", "dev", "del", "vdpa0")
-    testpmd.expect(rf"{PORT}: the back end at {DEVICE} is gone: link down")
-    check("Link status: down" in testpmd.command("show port info 0"), "the link to be down")
-    command("vdpa", "dev", "add", "name", "vdpa0", "mgmtdev", "vdpasim_net", "mac", MAC, "mtu",
-            "1400")
-    os.chmod(DEVICE, 0o666)
-    testpmd.expect(rf"{PORT}: back end at {DEVICE} connected: link up", start=testpmd.mark())
-    Numbered(testpmd).passes(FEW)
 
 
 def what_cannot_be(workspace: Workspace) -> None:
