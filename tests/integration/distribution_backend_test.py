@@ -3,18 +3,20 @@
 """Our net_virtio_user, in our program and in the distribution's, on the distribution's net_vhost: every
 frame comes back as it was sent.
 
-VDPA_EVERY_MODE, if not empty, asks for all ring modes rather than a few that have everything in them.
+By default each ring format is there with mergeable buffers and without, in order and in any order, half of
+them with vector functions. VDPA_EVERY_MODE, if not empty, asks for all combinations, and more frames.
 """
 from dataclasses import dataclass
 from itertools import product
 
 from harness.backends import vhost_port
+from harness.burst_functions import TELLING, check_functions
 from harness.front import EVERY_MODE, FrontEnd, both_ends
 from harness.result import check
 from harness.runner import run
 from harness.testpmd import distribution
 
-FRAMES = 1_000_000
+FRAMES = 1_000_000 if EVERY_MODE else 300_000
 
 
 @dataclass
@@ -23,6 +25,7 @@ class Mode:
     mergeable: bool
     in_order: bool
     pairs: int
+    vectorized: bool
     server: bool = False
     theirs: bool = False    # our driver is in the distribution's program
 
@@ -31,26 +34,36 @@ class Mode:
         return "_".join(["packed" if self.packed else "split",
                          "mergeable" if self.mergeable else "single",
                          "in_order" if self.in_order else "any_order", f"{self.pairs}_pairs"] +
+                        (["vectorized"] if self.vectorized else []) +
                         (["server"] if self.server else []) +
                         (["in_theirs"] if self.theirs else []))
 
 
-SOME = [Mode(False, True, True, 1), Mode(False, False, False, 2),
-        Mode(True, False, True, 2, server=True), Mode(True, True, False, 16),
-        Mode(False, True, False, 2, server=True, theirs=True), Mode(True, True, True, 1, theirs=True)]
+SOME = [Mode(False, True, True, 1, True),
+        Mode(False, True, False, 2, False),
+        Mode(False, False, True, 16, True),
+        Mode(False, False, False, 2, False, server=True),
+        Mode(True, True, True, 2, False),
+        Mode(True, True, False, 16, True),
+        Mode(True, False, True, 2, True, server=True),
+        Mode(True, False, False, 1, False),
+        Mode(False, True, False, 2, True, theirs=True),
+        Mode(True, True, True, 16, True, server=True, theirs=True)]
 EVERY = [Mode(*mode) for mode in product((False, True), (True, False), (True, False), (1, 2, 16),
-                                         (False, True), (False, True))]
+                                         (False, True), (False, True), (False, True))]
 
 
 def reflects_every_frame(workspace, mode: Mode) -> None:
     socket = workspace.path("socket")
     front, back = both_ends(
-        lambda wait: FrontEnd(workspace, socket, mode.theirs, mode.pairs, packed_vq=mode.packed,
-                              mrg_rxbuf=mode.mergeable, in_order=mode.in_order, server=mode.server,
-                              wait=wait),
+        lambda wait: FrontEnd(workspace, socket, mode.theirs, mode.pairs, eal=TELLING,
+                              packed_vq=mode.packed, mrg_rxbuf=mode.mergeable,
+                              in_order=mode.in_order, vectorized=mode.vectorized,
+                              server=mode.server, wait=wait),
         lambda: vhost_port(workspace, [socket], mode.pairs, program=distribution,
                            client=mode.server), mode.server)
     front.wait_link()
+    check_functions(front.testpmd, mode.packed, mode.mergeable, mode.in_order, mode.vectorized)
     count = front.frames(FRAMES // mode.pairs)
     result = front.run(count)
     there, here = back.port_stats(), front.port_stats()

@@ -3,8 +3,8 @@
 """Either end may be killed: the other one stays as it is, and traffic goes on with the next peer.
 
 The end that listens is the one that stays, or the one that comes back; the other one connects
-again by itself. Frames are numbered, so what goes on is known to be whole. Back ends that talk nonsense
-are no worse than those that die.
+again by itself. Frames are numbered, so what goes on is known to be whole. Back ends are ours and the
+distribution's net_vhost. Those that talk nonsense are no worse than those that die.
 
 VDPA_EVERY_MODE, if not empty, asks for every back end, ring format and number of queue pairs, with the
 front end's driver in our program and in the distribution's, rather than for a few of them.
@@ -15,19 +15,17 @@ from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 
-from harness.backends import BACKENDS
+from harness.backends import EVERY_BACKEND
 from harness.front import EVERY_MODE, FrontEnd
-from harness.numbered import seq_stats, start_numbered
 from harness.rude_backend import answer, answer_nonsense, lie_in_rings
 from harness.runner import run
 from harness.testpmd import Testpmd
 from harness.vhost_user import VERSION, Request
 
 FRAMES = 100_000
-GOES_ON = 10_000  # frames
 KILLS = 3
+KILLS_OF_THEIRS = 3 if EVERY_MODE else 1  # takes longer: it never leaves a processor to others
 LIARS = 5
-PATIENCE_MS = 200  # until frames that a dead peer had count as lost
 
 
 @dataclass
@@ -44,13 +42,17 @@ class Mode:
                         ([f"{self.pairs}_pairs"] if self.pairs > 1 else []) +
                         (["in_theirs"] if self.theirs else []))
 
+    @property
+    def kills(self) -> int:
+        return KILLS_OF_THEIRS if self.kind == "distribution" else KILLS
+
     def frontend(self, workspace, socket: Path, server: bool = False) -> FrontEnd:
         # A server waits for its first back end before it gives a prompt.
         return FrontEnd(workspace, socket, self.theirs, self.pairs, packed_vq=self.packed,
                         server=server, wait=not server)
 
     def backend(self, workspace, socket: Path, client: bool = False) -> Testpmd:
-        return BACKENDS[self.kind](workspace, [socket], self.pairs, client=client)
+        return EVERY_BACKEND[self.kind](workspace, [socket], self.pairs, client=client)
 
 
 def die(process: Testpmd) -> None:
@@ -58,31 +60,21 @@ def die(process: Testpmd) -> None:
     process.wait()
 
 
-def start(front: FrontEnd) -> None:
-    start_numbered(front.numbers, window=front.window, patience_ms=PATIENCE_MS)
-
-
-def flows(front: FrontEnd) -> None:
-    """Numbered frames come back from now on."""
-    enough = seq_stats(front.numbers)["received"] + front.frames(GOES_ON)
-    front.numbers.until("frames coming back",
-                        lambda: seq_stats(front.numbers)["received"] > enough)
-
-
-def every_frame_comes_back(front: FrontEnd) -> None:
-    """What dead peers had in hand is lost; from here on, nothing may be."""
-    front.numbers.command("stop")
-    front.run(front.frames(FRAMES // 2))
+def die_listening(process: Testpmd, mode: Mode, socket: Path) -> None:
+    """The next back end listens at the same path; theirs leaves it to others to clear up there."""
+    die(process)
+    if mode.kind == "distribution":
+        socket.unlink()
 
 
 def frontend_dies(workspace, mode: Mode) -> None:
     """The back end listens, and takes front end after front end."""
     socket = workspace.path("socket")
     backend = mode.backend(workspace, socket)
-    for _ in range(KILLS):
+    for _ in range(mode.kills):
         with mode.frontend(workspace, socket) as front:
-            start(front)
-            flows(front)
+            front.start()
+            front.flows()
     with mode.frontend(workspace, socket) as front:
         front.run(front.frames(FRAMES // mode.pairs))
         front.quit()
@@ -94,13 +86,13 @@ def backend_dies(workspace, mode: Mode) -> None:
     socket = workspace.path("socket")
     backend = mode.backend(workspace, socket)
     with mode.frontend(workspace, socket) as front:
-        start(front)
-        for _ in range(KILLS):
-            flows(front)
-            die(backend)
+        front.start()
+        for _ in range(mode.kills):
+            front.flows()
+            die_listening(backend, mode, socket)
             backend = mode.backend(workspace, socket)
-        flows(front)
-        every_frame_comes_back(front)
+        front.flows()
+        front.every_frame_comes_back()
         front.quit()
     backend.quit()
 
@@ -111,16 +103,16 @@ def backend_of_a_listening_frontend_dies(workspace, mode: Mode) -> None:
     front = mode.frontend(workspace, socket, server=True)
     with mode.backend(workspace, socket, client=True) as backend:
         front.ready()
-        start(front)
-        flows(front)
+        front.start()
+        front.flows()
         die(backend)
-    for _ in range(KILLS):
+    for _ in range(mode.kills):
         with mode.backend(workspace, socket, client=True) as backend:
-            flows(front)
+            front.flows()
             die(backend)
     with mode.backend(workspace, socket, client=True) as backend:
-        flows(front)
-        every_frame_comes_back(front)
+        front.flows()
+        front.every_frame_comes_back()
         front.quit()
         backend.quit()
 
@@ -131,13 +123,13 @@ def listening_frontend_dies(workspace, mode: Mode) -> None:
     with mode.frontend(workspace, socket, server=True) as front:
         backend = mode.backend(workspace, socket, client=True)
         front.ready()
-        start(front)
-        flows(front)
-    for _ in range(KILLS):
+        front.start()
+        front.flows()
+    for _ in range(mode.kills):
         with mode.frontend(workspace, socket, server=True) as front:
             front.ready()
-            start(front)
-            flows(front)
+            front.start()
+            front.flows()
     with mode.frontend(workspace, socket, server=True) as front:
         front.ready()
         front.run(front.frames(FRAMES // mode.pairs))
@@ -160,8 +152,8 @@ def backends_talk_nonsense(workspace, mode: Mode) -> None:
     front = mode.frontend(workspace, socket, server=True)
     with mode.backend(workspace, socket, client=True) as backend:
         front.ready()
-        start(front)
-        flows(front)
+        front.start()
+        front.flows()
         die(backend)
     begin = front.testpmd.mark()
     for what, honest in product(NONSENSE, (0, 1)):
@@ -171,19 +163,20 @@ def backends_talk_nonsense(workspace, mode: Mode) -> None:
         lie_in_rings(socket, 2 * mode.pairs, random.Random(seed))
         front.testpmd.expect("the back end returned (?s:.*?) is left for a queue that failed")
     with mode.backend(workspace, socket, client=True) as backend:
-        flows(front)
-        every_frame_comes_back(front)
+        front.flows()
+        front.every_frame_comes_back()
         front.quit()
         backend.quit()
 
 
-MODES = [Mode(*mode) for mode in product(BACKENDS, (False, True), (1, 2), (False, True))]
+MODES = [Mode(*mode) for mode in product(EVERY_BACKEND, (False, True), (1, 2), (False, True))]
 SOME = [Mode("vhost", False, 2), Mode("vhost", True), Mode("sim", False), Mode("sim", True, 2)]
 SCENARIOS = {
     frontend_dies: SOME,
-    backend_dies: [Mode("sim", False), Mode("vhost", True, 2, theirs=True)],
-    backend_of_a_listening_frontend_dies: SOME,
-    listening_frontend_dies: SOME,
+    backend_dies: [Mode("sim", False), Mode("vhost", True, 2, theirs=True),
+                   Mode("distribution", True, 2)],
+    backend_of_a_listening_frontend_dies: [*SOME, Mode("distribution", False, 2, theirs=True)],
+    listening_frontend_dies: [*SOME, Mode("distribution", True)],
     backends_talk_nonsense: [Mode("vhost", False, theirs=True)],
 }
 ONE_PAIR = [backends_talk_nonsense]  # a rude one has no more

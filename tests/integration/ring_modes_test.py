@@ -13,6 +13,7 @@ from itertools import product
 from pathlib import Path
 
 from harness.backends import BACKENDS
+from harness.burst_functions import TELLING, check_functions
 from harness.front import EVERY_MODE, FrontEnd
 from harness.result import check
 from harness.runner import run
@@ -58,36 +59,11 @@ class Mode:
                                               (Feature.IN_ORDER, self.in_order)) if wanted))
 
 
-def widest_vectors() -> str:
-    """What the front end calls them in the names of its functions."""
-    flags = set(Path("/proc/cpuinfo").read_text(encoding="utf-8").split())
-    if {"avx512f", "avx512bw", "avx512vl", "bmi2"} <= flags:
-        return "AVX-512"
-    if {"avx2", "bmi2"} <= flags:
-        return "AVX2"
-    return "NEON" if "asimd" in flags else ""
-
-
 def check_memory(process: Testpmd) -> None:
     """None of it are hugepages, though this machine may have some."""
     status = Path(f"/proc/{process.pid}/status").read_text(encoding="utf-8")
     huge = re.search(r"^HugetlbPages:\s+(\d+) kB$", status, re.M)
     check(huge is not None and int(huge.group(1)) == 0, f"no hugepages, got {huge}")
-
-
-def check_functions(mode: Mode, frontend: Testpmd) -> None:
-    """The burst functions are those for the mode, as the log of the front end and testpmd tell."""
-    words = ["packed" if mode.packed else "split"]
-    if mode.mergeable:
-        words.append("mergeable")
-    if mode.vectorized and widest_vectors():
-        words.append(widest_vectors())
-    name = ", ".join(words)
-    info = frontend.command("show rxq info 0 0")
-    check(re.search(rf"^Burst mode: {name}\s", info, re.M), f"Burst mode: {name}, got {info}")
-    if mode.in_order:
-        name += ", in order"
-    frontend.expect(rf"net_virtio_user0: receive functions: {name}\s", start=0)
 
 
 def counters(mode: Mode, backend: Testpmd) -> tuple[int, int]:
@@ -105,13 +81,12 @@ def reflects_every_frame(workspace, mode: Mode) -> None:
     backend = BACKENDS[mode.kind](workspace, [socket], mode.pairs,
                                   eal=["--log-level=lib.vhost.config:info"], huge=mode.huge, **mtu)
     front = FrontEnd(workspace, socket, mode.theirs, mode.pairs, JUMBO + 18 if mode.mergeable else 0,
-                     ["--log-level=pmd.net.virtio.*:info", "--force-max-simd-bitwidth=512"],
-                     huge=mode.huge, packed_vq=mode.packed, mrg_rxbuf=mode.mergeable,
+                     TELLING, huge=mode.huge, packed_vq=mode.packed, mrg_rxbuf=mode.mergeable,
                      in_order=mode.in_order, queue_size=mode.queue_size, vectorized=mode.vectorized)
     features = int(backend.expect(r"device runs, features (0x[0-9a-f]+)").group(1), 16)
     check(mode.features == features & MODE_FEATURES,
           f"features {mode.features:#x} to be agreed on, got {features:#x}")
-    check_functions(mode, front.testpmd)
+    check_functions(front.testpmd, mode.packed, mode.mergeable, mode.in_order, mode.vectorized)
     if mode.huge is False:
         check_memory(backend)
         check_memory(front.testpmd)

@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Back ends that reflect what a front end transmits: a vhost port and the software vDPA device."""
+"""Back ends that reflect what a front end transmits: a vhost port, ours or the distribution's, and the
+software vDPA device."""
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from .process import Process
-from .testpmd import Testpmd, ours, vdev
+from .testpmd import Testpmd, distribution, ours, vdev
 from .workspace import Workspace, sanitized
 
 
@@ -46,6 +48,7 @@ def sim_device(workspace: Workspace, sockets: list[Path], pairs: int = 1, core: 
 
 
 BACKENDS = {"vhost": vhost_port, "sim": sim_device}
+EVERY_BACKEND = {**BACKENDS, "distribution": partial(vhost_port, program=distribution)}
 
 
 # Mappings of the sanitizers' own: their allocator takes one more when a new thread needs memory.

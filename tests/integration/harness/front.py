@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from .loaded import Loaded
-from .numbered import Numbered, frames, run_numbered
+from .numbered import Numbered, frames, run_numbered, seq_stats, start_numbered
 from .testpmd import PortStats, Testpmd, ours, vdev
 from .workspace import Workspace
 
@@ -22,7 +22,10 @@ EVERY_MODE = bool(os.environ.get("VDPA_EVERY_MODE"))
 # Frames on each queue pair that three programs, which poll on perhaps two cores, pass on in a second or two.
 PASSED_ON = 5000
 RING = 256  # entries, unless they are said
-MBUFS_MAX = 32768  # for two ports with as many queues as there can be
+FRAMES = 100_000
+GOES_ON = 10_000  # frames
+PATIENCE_MS = 200  # until frames that a dead peer had count as lost
+MBUFS_MAX = 24576  # rings of two ports with as many queues as there can be take no more
 MBUFS_OF_PAIR = 8192
 SCATTER = ["--enable-scatter", "--tx-offloads=0x8000"]  # frames of several segments, both ways
 
@@ -84,6 +87,21 @@ class FrontEnd:
     def run(self, count: int, **options) -> Numbered:
         """Have count numbered frames come back on each queue pair."""
         return run_numbered(self.numbers, count, **{"window": self.window, **options})
+
+    def start(self) -> None:
+        """Send numbered frames without end, whatever becomes of the back end that has them."""
+        start_numbered(self.numbers, window=self.window, patience_ms=PATIENCE_MS)
+
+    def flows(self) -> None:
+        """Numbered frames come back from now on."""
+        enough = seq_stats(self.numbers)["received"] + self.frames(GOES_ON)
+        self.numbers.until("frames coming back",
+                           lambda: seq_stats(self.numbers)["received"] > enough)
+
+    def every_frame_comes_back(self) -> None:
+        """What dead peers had in hand is lost; from here on, nothing may be."""
+        self.numbers.command("stop")
+        self.run(self.frames(FRAMES // 2))
 
     def port_stats(self) -> PortStats:
         return self.testpmd.port_stats(0)
