@@ -3,33 +3,34 @@
 """A hostile guest and a hostile front end at once, for as long as one likes.
 
 The guest scribbles over the descriptors, rings, event structures and headers that it shares with the
-back end while its frames are moved. The front end says what is good by itself in every wrong order.
-Meanwhile another front end of the same process has every frame back, unchanged and in order.
+back end while its frames are moved. The front end says what is good by itself in every wrong order, with
+whatever of the offered features it likes; of each request that the back end serves, some must have been
+accepted. Meanwhile another front end of the same process has every frame back, unchanged and in order.
 
 For VDPA_HOSTILE_SECONDS (default 3); VDPA_HOSTILE_SEED repeats the choices of an earlier run.
 """
 import os
 import random
-import socket
 import struct
+import textwrap
 import threading
 import time
 
-from harness.backends import BACKENDS, wait_fds
-from harness.net_frontend import BUFFER, FEATURES, NET_HEADER, PROTOCOL, NetFrontend, Queue
+from harness.backends import sim_device, vhost_port, wait_fds
+from harness.disorderly import Disorderly, Offer, Tally
+from harness.net_frontend import BUFFER, NET_HEADER, NetFrontend, Queue
 from harness.numbered import start_numbered, stop_numbered
 from harness.result import check
 from harness.runner import run
 from harness.testpmd import Testpmd, ours, vdev
-from harness.vhost_user import (FLAG_NEED_REPLY, VERSION, Closed, Feature, Memory, Message, Request,
-                                mask)
+from harness.vhost_user import Feature, Memory, Request, mask
 from harness.vring import DESC, DESC_F_INDIRECT, DESC_F_NEXT, DESC_F_WRITE
 
 SECONDS = float(os.environ.get("VDPA_HOSTILE_SECONDS", 3))
 SEED = int(os.environ.get("VDPA_HOSTILE_SEED", time.time_ns()))
 MEMORY_SIZE = 4 << 20
 SCRIBBLES = 60      # at most, on one connection
-MESSAGES = 60
+MOST_ROUNDS = 1000  # of connections, when time is up and something has not been seen
 OPTIONAL = [mask(Feature.RING_INDIRECT), mask(Feature.RING_EVENT_IDX), mask(Feature.IN_ORDER),
             mask(Feature.NET_CSUM, Feature.NET_HOST_TSO4, Feature.NET_HOST_TSO6),
             mask(Feature.NET_GUEST_CSUM, Feature.NET_GUEST_TSO4, Feature.NET_GUEST_TSO6)]
@@ -111,136 +112,94 @@ class Scribbler(NetFrontend):
                            self._flags(queue), self.choice.randrange(9))
 
 
-class Disorderly(NetFrontend):
-    """Says good messages at the wrong time, without waiting for any answer."""
-
-    def setup(self, memory: Memory, choice: random.Random) -> "Disorderly":
-        super().setup(memory, packed=choice.random() < 0.5)
-        self.choice = choice
-        self.features = FEATURES | (mask(Feature.RING_PACKED) if self.packed else 0)
-        self._offered_protocol = PROTOCOL
-        return self
-
-    def call(self, request: Request, payload: bytes = b"", fds: list[int] = ()) -> None:
-        self.send(request, payload, fds, VERSION | self.choice.choice([0, FLAG_NEED_REPLY]))
-
-    def ask(self, request: Request, payload: bytes = b"") -> Message:
-        self.call(request, payload)
-        return Message(request, 0, bytes(8))
-
-    def _get_features(self) -> None:
-        self.call(Request.GET_FEATURES)
-
-    def _get_protocol_features(self) -> None:
-        self.call(Request.GET_PROTOCOL_FEATURES)
-
-    def talk(self) -> int:
-        """Until it, or the back end, has had enough; returns how many messages that were."""
-        good = [step for _, step in self.handshake()]
-        steps = good[:self.choice.randrange(len(good))] + \
-            self.choice.choices(good + self._others(), k=self.choice.randrange(MESSAGES))
-        said = 0
-        try:
-            for step in steps:
-                step()
-                said += 1
-            # Whatever it thinks of them, it has to deal with all of them.
-            self.sock.shutdown(socket.SHUT_WR)
-        except Closed:
-            pass
-        self.wait_closed()
-        return said
-
-    def _others(self) -> list:
-        def ring(request: Request, *values: int):
-            return lambda: self.set_vring_state(request, self.choice.randrange(3),
-                                                self.choice.choice(values))
-
-        def region(request: Request, with_fd: bool):
-            return lambda: self.call(request, bytes(8) + self.memory.regions[0].describe(),
-                                     self.memory.fds[:1] if with_fd else [])
-
-        def number(request: Request, *values: int):
-            return lambda: self.set_u64(request, self.choice.choice(values))
-
-        return [
-            lambda: self.get_vring_base(self.choice.randrange(2)),
-            lambda: self.call(Request.RESET_OWNER),
-            lambda: self.call(Request.RESET_DEVICE),
-            ring(Request.SET_VRING_ENABLE, 0, 1),
-            ring(Request.SET_VRING_NUM, 64, 128),
-            ring(Request.SET_VRING_BASE, 0, 0x8000_8000),
-            region(Request.ADD_MEM_REG, True),
-            region(Request.REM_MEM_REG, False),
-            number(Request.SET_STATUS, 0, 1, 3, 11, 15, 128),
-            number(Request.SEND_RARP, 0x0000563412005452),
-            number(Request.SET_FEATURES, 0, self.features, mask(Feature.PROTOCOL_FEATURES)),
-            number(Request.SET_PROTOCOL_FEATURES, 0, PROTOCOL),
-            lambda: self.call(Request.SET_LOG_BASE, struct.pack("=QQ", 4096, 0),
-                              self.memory.fds[:1]),
-            lambda: self.call(Request.SET_BACKEND_REQ_FD, b"", [self.sock.fileno()]),
-            lambda: self.call(Request.IOTLB_MSG, bytes(32)),
-        ]
-
-
 class Attack(threading.Thread):
     """One way to be hostile, on its own socket, until time is up."""
 
-    def __init__(self, once, path, seed: int, seconds: float):
+    def __init__(self, path, seed: int, seconds: float):
         super().__init__(daemon=True)
         self.count = self.rounds = 0
         self.error: BaseException | None = None
-        self._once, self._path = once, path
+        self._path = path
         self._choice = random.Random(seed)
         self._end = time.monotonic() + seconds
 
     def run(self) -> None:
         memory = Memory(MEMORY_SIZE)
         try:
-            while time.monotonic() < self._end:
-                self.count += self._once(self._path, memory, self._choice)
+            while time.monotonic() < self._end or self.lacks():
+                self.count += self.once(memory, self._choice)
                 self.rounds += 1
         except BaseException as error:  # pylint: disable=broad-except
             self.error = error
         memory.close()
 
+    def once(self, memory: Memory, choice: random.Random) -> int:
+        """One connection; returns how much there was of what is counted."""
+        raise NotImplementedError
 
-def scribble(path, memory: Memory, choice: random.Random) -> int:
-    frontend = Scribbler.to(path).setup(memory, choice)
-    try:
-        return frontend.bring_up().scribble()
-    finally:
-        frontend.teardown()
+    def lacks(self) -> bool:
+        """Has it not seen yet what it must have, although time is up?"""
+        return self.rounds < MOST_ROUNDS and not self.seen()
 
-
-def disorder(path, memory: Memory, choice: random.Random) -> int:
-    frontend = Disorderly.to(path).setup(memory, choice)
-    try:
-        return frontend.talk()
-    finally:
-        frontend.teardown()
+    def seen(self) -> bool:
+        raise NotImplementedError
 
 
-def honest_ones_are_served(workspace, kind: str) -> None:
+class Scribbling(Attack):
+    def once(self, memory: Memory, choice: random.Random) -> int:
+        frontend = Scribbler.to(self._path).setup(memory, choice)
+        try:
+            return frontend.bring_up().scribble()
+        finally:
+            frontend.teardown()
+
+    def seen(self) -> bool:
+        return self.count > 0
+
+
+class Disorder(Attack):
+    def __init__(self, path, seed: int, seconds: float):
+        super().__init__(path, seed, seconds)
+        self.offer = Offer.of(path)
+        self.tally = Tally()
+
+    def once(self, memory: Memory, choice: random.Random) -> int:
+        frontend = Disorderly.to(self._path).setup(memory, choice, self.offer, self.tally)
+        try:
+            return frontend.talk()
+        finally:
+            frontend.teardown()
+
+    def seen(self) -> bool:
+        return not self.tally.never_accepted(self.offer)
+
+
+def honest_ones_are_served(workspace, serve) -> None:
     sockets = [workspace.path(name) for name in ("guest", "frontend", "other")]
     print(f"    seed {SEED}, {SECONDS:g} s", flush=True)
-    with BACKENDS[kind](workspace, sockets) as backend:
+    with serve(workspace, sockets) as backend:
         steady = Testpmd(workspace, "steady", ours(), 1, [vdev("net_virtio_user0", path=sockets[2])])
         start_numbered(steady)
         fds = backend.fd_count()
-        attacks = [Attack(scribble, sockets[0], SEED, SECONDS),
-                   Attack(disorder, sockets[1], SEED + 1, SECONDS)]
-        for attack in attacks:
+        scribbling = Scribbling(sockets[0], SEED, SECONDS)
+        disorder = Disorder(sockets[1], SEED + 1, SECONDS)
+        for attack in (scribbling, disorder):
             attack.start()
-        for attack in attacks:
+        for attack in (scribbling, disorder):
             attack.join()
-        for attack in attacks:
+        tally = disorder.tally
+        print(f"    {scribbling.rounds} guests interrupted {scribbling.count} times, "
+              f"{disorder.rounds} front ends said {disorder.count} messages and were asked "
+              f"{tally.asked} times\n{textwrap.indent(str(tally), '    ')}", flush=True)
+        for attack in (scribbling, disorder):
             if attack.error:
                 raise attack.error
         check(backend.running, "the back end to survive")
-        check(attacks[0].count > 0, "the guest's rings to have been served at all")
-        print(f"    {attacks[0].rounds} guests interrupted {attacks[0].count} times, "
-              f"{attacks[1].rounds} front ends said {attacks[1].count} messages", flush=True)
+        check(scribbling.count > 0, "the guest's rings to have been served at all")
+        lacking, mistaken = (names(disorder.offer)
+                             for names in (tally.never_accepted, tally.served_by_mistake))
+        check(not lacking, f"each request that is served to be accepted, never were {lacking}")
+        check(not mistaken, f"what is not offered to be refused, accepted were {mistaken}")
         wait_fds(backend, fds)
         memory = Memory(MEMORY_SIZE)
         frames = [os.urandom(60 + i) for i in range(100)]
@@ -254,6 +213,12 @@ def honest_ones_are_served(workspace, kind: str) -> None:
         backend.quit()
 
 
+def vhost(workspace, sockets) -> Testpmd:
+    """All that there is to be negotiated is offered to the front end that knows no order."""
+    return vhost_port(workspace, sockets,
+                      extra={sockets[1]: {"iommu-support": True, "postcopy-support": True}})
+
+
 if __name__ == "__main__":
-    run(*[(kind, lambda workspace, kind=kind: honest_ones_are_served(workspace, kind))
-          for kind in BACKENDS])
+    run(*[(name, lambda workspace, serve=serve: honest_ones_are_served(workspace, serve))
+          for name, serve in (("vhost", vhost), ("sim", sim_device))])

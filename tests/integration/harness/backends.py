@@ -13,16 +13,17 @@ from .workspace import Workspace, sanitized
 
 def vhost_port(workspace: Workspace, sockets: list[Path], pairs: int = 1, core: int = 0,
                program=ours, client: bool = False, iommu: bool = False, retry: bool = False,
-               **options) -> Testpmd:
+               extra: dict[Path, dict] | None = None, **options) -> Testpmd:
     """net_vhost ports, each of which sends back what it receives; client: they connect; retry: what a
-    queue does not take is offered again.
+    queue does not take is offered again; extra: more arguments of the port on a socket.
 
     The distribution's testpmd reports each queue of a connection that it makes, be it in the middle of
     what it echoes: nothing is typed at one that does so from its start.
     """
     more = {"iommu-support": True} if iommu else {}
     at_once = ["--auto-start"] if client else []
-    vdevs = [vdev(f"net_vhost{i}", iface=socket, queues=pairs, client=client, **more)
+    vdevs = [vdev(f"net_vhost{i}", iface=socket, queues=pairs, client=client, **more,
+                  **(extra or {}).get(socket, {}))
              for i, socket in enumerate(sockets)]
     backend = Testpmd(workspace, "vhost-port", program(), core, vdevs,
                       ["--port-topology=loop", f"--rxq={pairs}", f"--txq={pairs}", *at_once],

@@ -56,14 +56,24 @@ class Request(enum.IntEnum):
     SET_VRING_ENDIAN = 23
     GET_CONFIG = 24
     SET_CONFIG = 25
+    CREATE_CRYPTO_SESSION = 26
+    CLOSE_CRYPTO_SESSION = 27
+    POSTCOPY_ADVISE = 28
+    POSTCOPY_LISTEN = 29
+    POSTCOPY_END = 30
     GET_INFLIGHT_FD = 31
     SET_INFLIGHT_FD = 32
+    GPU_SET_SOCKET = 33
     RESET_DEVICE = 34
+    VRING_KICK = 35
     GET_MAX_MEM_SLOTS = 36
     ADD_MEM_REG = 37
     REM_MEM_REG = 38
     SET_STATUS = 39
     GET_STATUS = 40
+    GET_SHARED_OBJECT = 41
+    SET_DEVICE_STATE_FD = 42
+    CHECK_DEVICE_STATE = 43
 
 
 class Feature(enum.IntEnum):
@@ -84,10 +94,12 @@ class Feature(enum.IntEnum):
     NET_STATUS = 16
     NET_CTRL_VQ = 17
     NET_MQ = 22
+    LOG_ALL = 26
     PROTOCOL_FEATURES = 30
     RING_INDIRECT = 28
     RING_EVENT_IDX = 29
     VERSION_1 = 32
+    ACCESS_PLATFORM = 33
     RING_PACKED = 34
     IN_ORDER = 35
 
@@ -95,10 +107,13 @@ class Feature(enum.IntEnum):
 class ProtocolFeature(enum.IntEnum):
     """Bits of the protocol feature word."""
     MQ = 0
+    LOG_SHMFD = 1
+    RARP = 2
     REPLY_ACK = 3
     NET_MTU = 4
     BACKEND_REQ = 5
     CRYPTO_SESSION = 7
+    PAGEFAULT = 8
     CONFIG = 9
     INFLIGHT_SHMFD = 12
     RESET_DEVICE = 13
