@@ -9,7 +9,8 @@ import enum
 import re
 
 from harness.backends import vhost_port
-from harness.drop_in import check_all_else_is_theirs, check_runs_on_ours, environment, mapped
+from harness.drop_in import (check_all_else_is_theirs, check_runs_on_ours, environment, mapped,
+                             their_environment)
 from harness.front import EVERY_MODE, FrontEnd, both_ends
 from harness.numbered import frames
 from harness.result import check
@@ -118,7 +119,8 @@ def offers(workspace, env: dict[str, str]) -> dict[int, list[int] | None]:
 def front_ends_are_offered_the_same(workspace) -> None:
     """By a program that says nothing of features."""
     # It has the sanitizer's run time in it, if there is one.
-    ours, theirs = offers(workspace, {**environment(), "LD_PRELOAD": ""}), offers(workspace, {})
+    ours = offers(workspace, {**environment(), "LD_PRELOAD": ""})
+    theirs = offers(workspace, their_environment())
     check(len(theirs) == 10 and None not in theirs.values(), f"an answer to each flag, got {theirs}")
     # Ours has no data path with DMA devices.
     check(ours.pop(Flag.ASYNC_COPY) is None, "ASYNC_COPY to be refused")

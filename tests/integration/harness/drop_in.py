@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Programs of the distribution, unchanged, that find our librte_vhost where they look for theirs."""
+import subprocess
 from pathlib import Path
 
 from .process import Process
@@ -10,6 +11,13 @@ from .workspace import Workspace, built, preload
 def environment() -> dict[str, str]:
     """Our library first, and every symbol looked up at once: one that is missing ends the program."""
     return {"LD_LIBRARY_PATH": str(library().parent), "LD_BIND_NOW": "1", **preload()}
+
+
+def their_environment() -> dict[str, str]:
+    """Their library first, even where ours is installed for all programs."""
+    libdir = subprocess.run(["pkg-config", "--variable=libdir", "libdpdk"], capture_output=True, text=True,
+                            check=True).stdout.strip()
+    return {"LD_LIBRARY_PATH": libdir}
 
 
 def library() -> Path:

@@ -49,6 +49,11 @@ class SplitRing:
         """Descriptors, used, avail: the order of SET_VRING_ADDR."""
         return self.desc.va, self.used.va, self.avail.va
 
+    @property
+    def position(self) -> int:
+        """SET_VRING_BASE of a ring all of whose chains the device is done with."""
+        return self._used16[1]
+
     def write_desc(self, slot: int, gpa: int, length: int, flags: int, link: int) -> None:
         """Write one descriptor as it is, unchecked."""
         DESC.pack_into(self.desc.view, 16 * slot, gpa, length, flags, link)
@@ -106,6 +111,11 @@ class PackedRing:
     def addresses(self) -> tuple[int, int, int]:
         """Descriptors, device event, driver event: the order of SET_VRING_ADDR."""
         return self.desc.va, self.used.va, self.avail.va
+
+    @property
+    def position(self) -> int:
+        """SET_VRING_BASE of a ring all of whose chains were reaped."""
+        return (self._next_used | self._used_wrap << 15) * 0x1_0001
 
     def write_desc(self, slot: int, gpa: int, length: int, flags: int, link: int) -> None:
         """Write one descriptor but its flags, which make it available, last; link is its id."""
