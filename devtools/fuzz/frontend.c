@@ -12,6 +12,9 @@
 #include <rte_mbuf.h>
 
 #include "frontend.h"
+#include "loop.h"
+#include "vhost_user_connection.h"
+#include "wire.h"
 
 #define MEMORY_SIZE (1u << 20)
 #define GPA UINT64_C(0x100000000)
@@ -38,6 +41,10 @@ enum step {
 	WRITE,
 	BURSTS,
 	GO_POSTCOPY,
+	TRAVEL,       /**< the next message not in one piece, or not honestly */
+	LONG_MESSAGE, /**< anything, of any size up to more than fits */
+	PAUSE,        /**< for timers, and for what goes on aside */
+	ASK,          /**< what the target has to ask of the device */
 	STEPS
 };
 
@@ -48,18 +55,31 @@ enum descriptor {
 	SOCKET,
 	PIPE,
 	NOTHING, /**< /dev/null */
+	KEPT,
+	/* Made anew for each message: */
+	SHORT_MEMORY = KEPT,
+	SEALED_MEMORY,
+	FULL_EVENT,  /**< takes no more; nor does a read of any of these wait, without a thread */
+	BROKEN_PIPE, /**< nobody reads from it */
+	ENDED_PIPE,  /**< nobody writes to it */
+	DEAD_SOCKET,
 	DESCRIPTORS
 };
 
 static struct {
-	int fds[DESCRIPTORS];
+	int fds[KEPT];
 	uint8_t *memory;
 	struct rte_mempool *pool;
-	struct vhost_device *dev;
-	int sock[2];
-	int peer; /**< the other end of what the back end gets as its channel */
-	bool alive;
+	struct vhost_user_socket *socket;
+	struct vhost_device *dev; /**< NULL: there is no connection, or not any more */
+	uint64_t features;        /**< that were offered */
+	uint64_t protocol_features;
+	int sock;
+	struct fuzz_wire wire; /**< how the next message travels */
+	int peer;              /**< the other end of what the back end gets as its channel */
 } rig;
+
+void (*fuzz_frontend_ask)(struct fuzz_input *in);
 
 /* Read whatever was sent, with its descriptors. */
 static void
@@ -71,24 +91,69 @@ drain(int sock)
 		vhost_user_message_close_fds(&msg);
 }
 
+/* One end of a pair, whose other end is gone. */
+static int
+end_of(int pair[2], int which)
+{
+	close(pair[!which]);
+	return pair[which];
+}
+
+static int
+new_descriptor(enum descriptor kind)
+{
+	int pair[2] = { -1, -1 };
+
+	switch (kind) {
+	case SHORT_MEMORY:
+		pair[0] = memfd_create("fuzz-short", MFD_CLOEXEC);
+		fuzz_check(ftruncate(pair[0], 0x1100) == 0);
+		return pair[0];
+	case SEALED_MEMORY:
+		pair[0] = memfd_create("fuzz-sealed", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+		fuzz_check(ftruncate(pair[0], MEMORY_SIZE) == 0);
+		fuzz_check(fcntl(pair[0], F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_SHRINK) == 0);
+		return pair[0];
+	case FULL_EVENT:
+		pair[0] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+		fuzz_check(eventfd_write(pair[0], UINT64_MAX - 1) == 0);
+		return pair[0];
+	case BROKEN_PIPE:
+	case ENDED_PIPE:
+		fuzz_check(pipe2(pair, O_CLOEXEC | O_NONBLOCK) == 0);
+		return end_of(pair, kind == BROKEN_PIPE);
+	case DEAD_SOCKET:
+		fuzz_check(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) == 0);
+		return end_of(pair, 0);
+	default:
+		return fcntl(rig.fds[kind], F_DUPFD_CLOEXEC, 0);
+	}
+}
+
 static void
 attach(struct vhost_user_message *msg, enum descriptor kind)
 {
 	if (kind != NO_FD && msg->nfds < VHOST_USER_MEM_TABLE_MAX)
-		msg->fds[msg->nfds++] = fcntl(rig.fds[kind], F_DUPFD_CLOEXEC, 0);
+		msg->fds[msg->nfds++] = new_descriptor(kind);
+}
+
+/* Have the back end read what was sent, and read what it has to say. */
+static void
+arrived(void)
+{
+	fuzz_loop_run();
+	drain(rig.sock);
+	drain(rig.peer);
 }
 
 static void
 say(struct vhost_user_message *msg)
 {
-	if (!rig.alive) {
-		vhost_user_message_close_fds(msg);
-		return;
-	}
+	const struct fuzz_wire wire = rig.wire;
+
+	memset(&rig.wire, 0, sizeof(rig.wire));
 	msg->header.flags |= VHOST_USER_VERSION;
-	rig.alive = vhost_user_dispatch(rig.dev, rig.sock[1], msg) == 0;
-	drain(rig.sock[0]);
-	drain(rig.peer);
+	fuzz_wire_send(rig.sock, msg, &wire, rig.fds[EVENT], arrived);
 }
 
 static struct vhost_user_message
@@ -122,15 +187,15 @@ say_state(uint32_t request, uint32_t index, uint32_t num)
 }
 
 static void
-any_message(struct fuzz_input *in)
+any_message(struct fuzz_input *in, bool is_long)
 {
 	struct vhost_user_message msg = new_message(fuzz_u8(in) % (VHOST_USER_REQUEST_MAX + 2), 0);
 	const uint8_t how = fuzz_u8(in);
 	uint8_t payload[sizeof(msg.payload)] = { 0 };
 
-	msg.header.size = fuzz_u8(in);
-	msg.header.size = RTE_MIN(msg.header.size, sizeof(payload));
-	fuzz_bytes(in, payload, msg.header.size);
+	/* What does not fit is sent as zeros. */
+	msg.header.size = is_long ? fuzz_u16(in) % (sizeof(payload) + 64) : fuzz_u8(in);
+	fuzz_bytes(in, payload, RTE_MIN(msg.header.size, sizeof(payload)));
 	memcpy(&msg.payload, payload, sizeof(payload));
 	if (how & 1)
 		msg.header.flags = VHOST_USER_FLAG_NEED_REPLY;
@@ -144,10 +209,10 @@ negotiate(struct fuzz_input *in)
 {
 	const uint8_t how = fuzz_u8(in);
 
-	say_u64(VHOST_USER_SET_PROTOCOL_FEATURES,
-		how & 1 ? fuzz_u64(in) : rig.dev->offered_protocol_features, NO_FD);
-	say_u64(VHOST_USER_SET_FEATURES,
-		how & 2 ? fuzz_u64(in) : rig.dev->offered_features & ~fuzz_u64(in), NO_FD);
+	say_u64(VHOST_USER_SET_PROTOCOL_FEATURES, how & 1 ? fuzz_u64(in) : rig.protocol_features,
+		NO_FD);
+	say_u64(VHOST_USER_SET_FEATURES, how & 2 ? fuzz_u64(in) : rig.features & ~fuzz_u64(in),
+		NO_FD);
 	if (how & 4) {
 		struct vhost_user_message msg = new_message(VHOST_USER_SET_BACKEND_REQ_FD, 0);
 
@@ -161,7 +226,7 @@ negotiate(struct fuzz_input *in)
 static void
 tell_memory(struct fuzz_input *in)
 {
-	const uint32_t n = 1 + fuzz_u8(in) % 4;
+	const uint32_t n = 1 + fuzz_u8(in) % VHOST_USER_MEM_TABLE_MAX;
 	struct vhost_user_message msg = new_message(VHOST_USER_SET_MEM_TABLE,
 		offsetof(struct vhost_user_mem_table, regions) +
 			n * sizeof(struct vhost_user_region));
@@ -260,7 +325,9 @@ tell_log(void)
 	msg.payload.log = (struct vhost_user_log){ .mmap_size = 0x8000, .mmap_offset = 0x80000 };
 	attach(&msg, GUEST_MEMORY);
 	say(&msg);
-	say_u64(VHOST_USER_SET_FEATURES, rig.dev->features ^ UINT64_C(1) << VHOST_F_LOG_ALL, NO_FD);
+	if (rig.dev != NULL)
+		say_u64(VHOST_USER_SET_FEATURES, rig.dev->features ^ UINT64_C(1) << VHOST_F_LOG_ALL,
+			NO_FD);
 }
 
 /* What a guest writes: anywhere, but mostly into the first rings. */
@@ -318,7 +385,7 @@ take_step(struct fuzz_input *in)
 {
 	switch ((enum step)(fuzz_u8(in) % STEPS)) {
 	case MESSAGE:
-		any_message(in);
+		any_message(in, false);
 		break;
 	case NEGOTIATE:
 		negotiate(in);
@@ -356,6 +423,21 @@ take_step(struct fuzz_input *in)
 	case GO_POSTCOPY:
 		go_postcopy(in);
 		break;
+	case TRAVEL:
+		fuzz_wire_take(in, &rig.wire);
+		break;
+	case LONG_MESSAGE:
+		any_message(in, true);
+		break;
+	case PAUSE:
+		fuzz_loop_settle();
+		fuzz_loop_time_passes();
+		arrived();
+		break;
+	case ASK:
+		if (fuzz_frontend_ask != NULL)
+			fuzz_frontend_ask(in);
+		break;
 	default:
 		break;
 	}
@@ -371,9 +453,9 @@ lowest_fd(void)
 }
 
 static unsigned int
-open_descriptors(void)
+entries(const char *path)
 {
-	DIR *dir = opendir("/proc/self/fd");
+	DIR *dir = opendir(path);
 	unsigned int n = 0;
 
 	fuzz_check(dir != NULL);
@@ -402,20 +484,22 @@ mappings(void)
 static void
 check_growth(void)
 {
-	static unsigned int runs, descriptors_before, mappings_before;
+	static unsigned int runs, before[3];
+	unsigned int now[RTE_DIM(before)];
 
 	if (runs++ % INPUTS_BETWEEN_LOOKS != 0)
 		return;
-	if (runs == 1) {
-		descriptors_before = open_descriptors();
-		mappings_before = mappings();
-	}
-	if (open_descriptors() > descriptors_before || mappings() > mappings_before) {
+	now[0] = entries("/proc/self/fd");
+	now[1] = mappings();
+	now[2] = entries("/proc/self/task");
+	if (runs == 1)
+		memcpy(before, now, sizeof(before));
+	if (now[0] > before[0] || now[1] > before[1] || now[2] > before[2]) {
 		fprintf(stderr,
-			"of the last %u inputs, one left descriptors (%u, not %u) or mappings "
-			"(%u, not %u)\n",
-			INPUTS_BETWEEN_LOOKS, open_descriptors(), descriptors_before, mappings(),
-			mappings_before);
+			"of the last %u inputs, one left descriptors (%u, not %u), mappings (%u, "
+			"not %u) or threads (%u, not %u)\n",
+			INPUTS_BETWEEN_LOOKS, now[0], before[0], now[1], before[1], now[2],
+			before[2]);
 		abort();
 	}
 }
@@ -436,21 +520,70 @@ fuzz_frontend_answer(struct fuzz_input *in, uint32_t request, unsigned int n)
 	}
 }
 
+static int
+connected(int vid)
+{
+	rig.dev = vhost_device_get(vid);
+	fuzz_check(rig.dev != NULL);
+	rig.features = rig.dev->offered_features;
+	rig.protocol_features = rig.dev->offered_protocol_features;
+	return 0;
+}
+
+static void
+disconnected(int vid)
+{
+	fuzz_check(rig.dev != NULL && rig.dev->vid == vid);
+	rig.dev = NULL;
+}
+
+/* The back end's end is the back end's. */
+static struct vhost_user_socket *
+connect_to(const struct vhost_device_config *config)
+{
+	struct vhost_user_socket *s = vhost_user_socket_create(config->path, config->flags);
+	int pair[2];
+
+	fuzz_check(s != NULL);
+	s->offer = (struct vhost_user_offer){ .supported = config->features,
+		.features = config->features,
+		.protocol_features = config->protocol_features,
+		.queue_num = config->queue_num,
+		.builtin_net = config->builtin_net,
+		.own_protocol_features = true,
+		.ops = { .new_connection = connected, .destroy_connection = disconnected },
+		.vdpa = config->vdpa };
+	/* For its end, in the event loop. */
+	s->started = true;
+	fuzz_check(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair) == 0);
+	rig.sock = pair[0];
+	vhost_user_connection_open(s, pair[1]);
+	return s;
+}
+
+void
+fuzz_frontend_release(struct rte_vdpa_device *vdpa)
+{
+	if (rig.dev != NULL)
+		vhost_user_socket_release_vdpa(rig.socket, vdpa);
+	vhost_user_lose_vdpa(vdpa);
+}
+
 void
 fuzz_frontend_run(struct fuzz_input *in, const struct vhost_device_config *config)
 {
 	const int before = lowest_fd();
 
 	memset(rig.memory, 0, MEMORY_SIZE);
-	fuzz_check(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, rig.sock) == 0);
-	rig.dev = vhost_device_create(config);
-	fuzz_check(rig.dev != NULL);
-	rig.alive = true;
-	for (int i = 0; i < STEPS_MAX && in->left > 0 && rig.alive; i++)
+	memset(&rig.wire, 0, sizeof(rig.wire));
+	rig.socket = connect_to(config);
+	for (int i = 0; i < STEPS_MAX && in->left > 0 && rig.dev != NULL; i++)
 		take_step(in);
-	vhost_device_destroy(rig.dev);
-	close(rig.sock[0]);
-	close(rig.sock[1]);
+	vhost_user_socket_destroy(rig.socket);
+	fuzz_check(rig.dev == NULL);
+	/* What the connection has not waited for. */
+	fuzz_loop_settle();
+	close(rig.sock);
 	drain(rig.peer);
 	drain(rig.fds[SOCKET]);
 	fuzz_check(rte_mempool_in_use_count(rig.pool) == 0);
@@ -464,6 +597,8 @@ fuzz_frontend_init(void)
 	int pair[2];
 
 	fuzz_eal_init();
+	/* The library keeps it, with what is beside it. */
+	fuzz_check(vhost_user_event_loop() != NULL);
 	rig.pool = rte_pktmbuf_pool_create("fuzz", POOL_SIZE, 0, 0, RTE_MBUF_DEFAULT_BUF_SIZE,
 		SOCKET_ID_ANY);
 	fuzz_check(rig.pool != NULL);

@@ -6,6 +6,7 @@
  */
 
 #include "frontend.h"
+#include "loop.h"
 
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -22,6 +23,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		.builtin_net = (kind & 1) == 0,
 	};
 
+	fuzz_loop_defer(kind & 4);
 	fuzz_frontend_run(&in, &config);
 	return 0;
 }

@@ -8,7 +8,8 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent / "corpus"
 (MESSAGE, NEGOTIATE, MEMORY, REGION, RING, ENABLE, MAP, UNMAP, INFLIGHT, LOG, WRITE, BURSTS,
- POSTCOPY) = range(13)
+ POSTCOPY, TRAVEL, LONG, PAUSE, ASK) = range(17)
+(CUT, SIZE, FLAGS, LENGTH, FDS, LATE, GLUE, HANG_UP) = (1 << n for n in range(8))
 PACKED, IOMMU, LOG_ALL = 1 << 34, 1 << 33, 1 << 26
 GPA, FE_VA = 0x100000000, 0x7F0000000000
 
@@ -31,8 +32,48 @@ def frame(iommu: bool, packed: bool) -> bytes:
         struct.pack("<HHH", 0, 1, 0) + bytes([BURSTS, 1, 31, BURSTS, 0, 3])
 
 
+def travels() -> dict[str, bytes]:
+    """Messages that do not come in one piece, or lie."""
+    start = b"\0" + negotiate(PACKED | IOMMU)
+    table = bytes([MEMORY, 7])
+    small = bytes([MESSAGE, 1, 0, 0])
+
+    def travel(how: int, more: bytes = b"") -> bytes:
+        return bytes([TRAVEL, how]) + more
+
+    pieces = struct.pack("<BHHH", 2, 4, 30, 100)
+    config = struct.pack("<BBBHIII", LONG, 24, 1, 268, 0, 256, 0) + bytes(256)
+    return {
+        "cut": start + travel(CUT, pieces) + table + travel(CUT, pieces) + rings() + table,
+        "late-descriptors": start + travel(CUT | LATE, pieces + b"\2") + table + rings(),
+        "glued": start + travel(GLUE) + table + travel(GLUE) + small + rings() +
+            frame(False, False),
+        "glued-descriptors": start + travel(GLUE | CUT, pieces) + table +
+            travel(GLUE | CUT, pieces) + table + small,
+        "many-descriptors": start + travel(FDS, b"\1") + table,
+        "most-descriptors": start + travel(FDS | CUT, pieces + b"\xff") + small,
+        "too-large": start + travel(SIZE, struct.pack("<I", 277)) + small,
+        "lies-of-size": start + travel(SIZE | LENGTH, struct.pack("<IH", 16, 20)) + small +
+            bytes([MESSAGE, 0, 0, 8]) + bytes(8),
+        "hangs-up": start + table + rings() + travel(CUT | LENGTH | HANG_UP, pieces +
+            struct.pack("<H", 100)) + table,
+        "is-no-request": start + travel(FLAGS, b"\4") + small,
+        "whole-config": start + config + config.replace(bytes([LONG, 24]), bytes([LONG, 25]), 1),
+        "longest": start + struct.pack("<BBBH", LONG, 24, 0, 276) + bytes(276),
+        "odd-descriptors": start + table + b"".join(
+            bytes([MESSAGE, request, 3, 8, index]) + bytes(7) + bytes([kind])
+            for kind in (6, 7, 8, 9, 10, 11) for index, request in ((0, 12), (0, 13), (1, 14))) +
+            rings() + frame(False, False),
+        "state-aside": b"\4" + negotiate(PACKED | IOMMU) +
+            bytes([MESSAGE, 42, 3, 8]) + bytes(8) + bytes([4, MESSAGE, 43, 1, 0]) +
+            bytes([PAUSE, MESSAGE, 43, 1, 0]),
+        "state-left-aside": b"\4" + negotiate(PACKED | IOMMU) +
+            bytes([MESSAGE, 42, 3, 8]) + bytes([1]) + bytes(7) + bytes([9, MESSAGE, 43, 1, 0]),
+    }
+
+
 def messages() -> dict[str, bytes]:
-    out = {}
+    out = travels()
     for name, without in (("split", PACKED | IOMMU), ("packed", IOMMU)):
         start = negotiate(without) + bytes([MEMORY, 1])
         sent = frame(False, name == "packed")
@@ -58,8 +99,8 @@ def messages() -> dict[str, bytes]:
 
 
 def vdpa() -> dict[str, bytes]:
-    """Of what the driver does, 64 bytes in front, those of 0xc0 and more are failures."""
-    well, badly = bytes(65), b"\0" + bytes(24) + b"\xc0" * 40
+    """Of what the driver does, 96 bytes in front, some of those of 0xc0 and more are failures."""
+    well, badly = bytes(97), bytes(47) + b"\xc0" * 50
     start = negotiate(PACKED | IOMMU) + bytes([MEMORY, 1]) + rings()
     config = bytes([MESSAGE, 24, 0, 20]) + struct.pack("<III", 0, 8, 0) + bytes(8)
     steps = {
@@ -67,9 +108,18 @@ def vdpa() -> dict[str, bytes]:
         "logged": bytes([LOG, LOG]),
         "memory-moves": bytes([MEMORY, 3, REGION, 0, REGION, 1]),
         "config": config + bytes([MESSAGE, 19, 0, 8]) + bytes(8),
+        "asked": bytes([ASK, 1, 0, 3, ASK, 2]) +
+            b"".join(bytes([ASK, 0, command, params]) for command in range(3)
+                     for params in (0, 1, 4)),
+        "leaves": bytes([ASK, 3, ASK, 2]),
     }
-    return {name + how: what + start + more for name, more in steps.items()
-            for how, what in (("", well), ("-fails", badly))}
+    out = {name + how: what + start + more for name, more in steps.items()
+           for how, what in (("", well), ("-fails", badly))}
+    # The first question is for its type, then come features, protocol features and rings.
+    for name, at in (("type", 0), ("features", 2), ("protocol-features", 11), ("rings", 20)):
+        out[f"no-{name}"] = bytes(1 + at) + b"\xc0" + bytes(95 - at) + start
+    out["no-more-operations"] = b"\xfc" + bytes(96) + start + steps["config"] + steps["asked"]
+    return out
 
 
 def iotlb() -> dict[str, bytes]:
