@@ -88,9 +88,9 @@ class FrontEnd:
         """Have count numbered frames come back on each queue pair."""
         return run_numbered(self.numbers, count, **{"window": self.window, **options})
 
-    def start(self) -> None:
+    def start(self, **options) -> None:
         """Send numbered frames without end, whatever becomes of the back end that has them."""
-        start_numbered(self.numbers, window=self.window, patience_ms=PATIENCE_MS)
+        start_numbered(self.numbers, **{"window": self.window, "patience_ms": PATIENCE_MS, **options})
 
     def flows(self) -> None:
         """Numbered frames come back from now on."""

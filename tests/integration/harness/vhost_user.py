@@ -93,7 +93,11 @@ class Feature(enum.IntEnum):
     NET_MRG_RXBUF = 15
     NET_STATUS = 16
     NET_CTRL_VQ = 17
+    NET_CTRL_RX = 18
+    NET_CTRL_VLAN = 19
+    NET_GUEST_ANNOUNCE = 21
     NET_MQ = 22
+    NET_CTRL_MAC_ADDR = 23
     LOG_ALL = 26
     PROTOCOL_FEATURES = 30
     RING_INDIRECT = 28
