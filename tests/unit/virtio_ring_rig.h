@@ -138,6 +138,12 @@ static const struct mode modes[] = {
 	{ "packed, mergeable, offloads", 128, BASE | PACKED | MRG | CSUM | INDIRECT },
 };
 
+static inline uint8_t
+header_length(const struct mode *mode)
+{
+	return mode->features & (BASE | MRG) ? 12 : 10;
+}
+
 /* Vectors of 128 bits are those of Arm; here they are whatever the compiler makes of them. */
 static const struct {
 	virtio_burst_t scalar;
@@ -157,16 +163,68 @@ static const struct {
 	{ virtio_packed_tx_offload, virtio_packed_tx_offload_neon },
 };
 
+/* What the processor is asked here, and not DPDK, as the driver does. */
+static inline bool
+has_256_bits(void)
+{
+#ifdef RTE_ARCH_X86
+	return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi2");
+#else
+	return true;
+#endif
+}
+
+static inline bool
+has_512_bits(void)
+{
+#ifdef RTE_ARCH_X86
+	return has_256_bits() && __builtin_cpu_supports("avx512f") &&
+		__builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl");
+#else
+	return true;
+#endif
+}
+
 static const struct isa {
 	const char *name;
 	uint16_t bits;
+	const char *vectors; /* as the driver calls them */
+	bool (*here)(void);  /* NULL: everywhere */
 } isas[] = {
-	{ "scalar", 0 },
-	{ "128 bits", RTE_VECT_SIMD_128 },
-	{ "256 bits", RTE_VECT_SIMD_256 },
-	{ "512 bits", RTE_VECT_SIMD_512 },
+	{ "scalar", 0, "" },
+	{ "128 bits", RTE_VECT_SIMD_128, "" },
+#ifdef RTE_ARCH_X86
+	{ "256 bits", RTE_VECT_SIMD_256, ", AVX2", has_256_bits },
+	{ "512 bits", RTE_VECT_SIMD_512, ", AVX-512", has_512_bits },
+#else
+	{ "256 bits", RTE_VECT_SIMD_256, ", NEON", has_256_bits },
+	{ "512 bits", RTE_VECT_SIMD_512, ", NEON", has_512_bits },
+#endif
 };
 #define ISAS RTE_DIM(isas)
+
+static inline bool
+isa_is_here(const struct isa *isa)
+{
+	return isa->here == NULL || isa->here();
+}
+
+/* The widest one that there is, and no wider than @a isa. */
+static inline const char *
+vectors_of(const struct isa *isa)
+{
+	while (!isa_is_here(isa))
+		isa--;
+	return isa->vectors;
+}
+
+/* Leave out the test that is running. */
+#define skip_isa(isa) \
+	do { \
+		print_message("hardware: this processor has no vectors of %s (%s)\n", (isa)->name, \
+			(isa)->vectors + 2); \
+		skip(); \
+	} while (0)
 
 /* Instruction set of the queues that are made from now on. Wider ones than there are fall back. */
 static void
@@ -225,6 +283,10 @@ virtio_ring_rig_setup(void **state)
 	if (unit_eal_setup(state) != 0 || virtio_queue_init() != 0)
 		return -1;
 	data.port_id = 7;
+	for (unsigned int i = 0; i < ISAS; i++)
+		if (!isa_is_here(&isas[i]))
+			print_message("no %s on this processor: narrower ones do for them\n",
+				isas[i].vectors + 2);
 	pool = rte_pktmbuf_pool_create("pool", 40000, 0, 0, DATA_ROOM + RTE_PKTMBUF_HEADROOM + 28,
 		SOCKET_ID_ANY);
 	other_pool = rte_pktmbuf_pool_create("other", POOL_SIZE, 32, 16,

@@ -1,227 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 /*
- * Receive and transmit of the virtio front end against a reference device, in every ring format and
- * with every instruction set: random frames, chain shapes, burst sizes, orders of return,
- * wrap-arounds; and against a device that lies.
+ * Rings of the virtio front end against a reference device, in every format and with every
+ * instruction set: which functions are chosen, resets, doorbells; and against a device that lies.
  */
 
 #include "virtio_ring_rig.h"
 
-#include <stdlib.h>
-
 #include "datapath.h"
-
-/* What a run saw, in one number: equal for all instruction sets. */
-static uint64_t
-digest(uint64_t before, uint64_t value)
-{
-	return (before ^ value) * UINT64_C(0x100000001b3);
-}
-
-static uint8_t
-header_length(const struct mode *mode)
-{
-	return mode->features & (BASE | MRG) ? 12 : 10;
-}
-
-/* Frames on their way: what was sent, in the order in which it must arrive. */
-struct sent {
-	uint32_t len;
-	uint32_t number;
-};
-
-struct flow {
-	struct sent sent[HELD_MAX];
-	uint32_t head, tail; /* free running */
-};
-
-static void
-flow_add(struct flow *f, uint32_t len, uint32_t number)
-{
-	assert_true(f->head - f->tail < HELD_MAX);
-	f->sent[f->head++ % HELD_MAX] = (struct sent){ .len = len, .number = number };
-}
-
-/* --- receive --- */
-
-struct rx_run {
-	const struct mode *mode;
-	struct virtio_queue *q;
-	struct reference_ring ring;
-	struct flow flow;
-	struct reference_chain held[REFERENCE_CHAIN_MAX];
-	uint32_t nheld;
-	uint32_t numbers;
-	uint32_t room; /* bytes of a buffer: all have the same */
-	uint64_t digest;
-};
-
-/* Have some buffers at hand; a shuffled device takes one from anywhere among them. */
-static bool
-rx_take(struct rx_run *run, struct reference_chain *c)
-{
-	const uint32_t want = run->mode->shuffled ? 16 : 1;
-	uint32_t pick;
-
-	while (run->nheld < want && reference_pop(&run->ring, &run->held[run->nheld])) {
-		assert_int_equal(run->held[run->nheld].n, 1);
-		assert_int_equal(run->held[run->nheld].descs, 1);
-		run->room = run->held[run->nheld].pieces[0].len;
-		run->nheld++;
-	}
-	if (run->nheld == 0)
-		return false;
-	pick = draw(run->nheld);
-	*c = run->held[pick];
-	run->held[pick] = run->held[--run->nheld];
-	return true;
-}
-
-static void
-rx_collect(struct rx_run *run)
-{
-	struct rte_mbuf *pkts[200];
-	const uint16_t n = virtio_rx_burst(run->q, pkts, (uint16_t)draw(RTE_DIM(pkts)));
-
-	assert_false(virtio_queue_failed(run->q));
-	for (uint16_t i = 0; i < n; i++) {
-		const struct sent s = run->flow.sent[run->flow.tail % HELD_MAX];
-
-		assert_true(run->flow.tail != run->flow.head);
-		run->flow.tail++;
-		assert_frame(pkts[i], s.len, s.number);
-		assert_int_equal(pkts[i]->port, 7);
-		assert_int_equal(rte_mbuf_refcnt_read(pkts[i]), 1);
-		assert_int_equal(pkts[i]->ol_flags,
-			run->mode->features & CSUM ? RTE_MBUF_F_RX_L4_CKSUM_GOOD : 0);
-		assert_int_equal(pkts[i]->packet_type, 0);
-		assert_int_equal(pkts[i]->vlan_tci, 0);
-		assert_int_equal(pkts[i]->hash.rss, 0);
-		for (const struct rte_mbuf *m = pkts[i]; m != NULL; m = m->next) {
-			run->digest = digest(run->digest,
-				m->data_off | (uint64_t)m->data_len << 32);
-		}
-		rte_pktmbuf_free(pkts[i]);
-	}
-	run->digest = digest(run->digest, n);
-	run->digest = digest(run->digest, run->q->count.bytes);
-	run->digest = digest(run->digest, run->q->free | (uint64_t)run->q->early << 16);
-}
-
-/* Deliver one frame. Where buffers run out, the driver takes what it has and posts new ones. */
-static void
-rx_deliver(struct rx_run *run)
-{
-	static uint8_t buf[FRAME_MAX + 12];
-	const bool merge = run->mode->features & MRG;
-	const uint32_t hdr_len = header_length(run->mode);
-	struct virtio_net_hdr_v1 hdr = { 0 };
-	const uint32_t most = merge && draw(4) == 0 ? FRAME_MAX : run->room - hdr_len;
-	const uint32_t len = 14 + draw(most - 14);
-	struct reference_chain c = { 0 };
-	uint32_t done = 0, part = 0;
-	uint16_t filled = 0; /* buffers that are not returned yet */
-
-	hdr.num_buffers = (uint16_t)((len + hdr_len + run->room - 1) / run->room);
-	if (run->mode->features & CSUM)
-		hdr.flags = VIRTIO_NET_HDR_F_DATA_VALID;
-	if (hdr.num_buffers > run->mode->size / 2)
-		return;
-	memcpy(buf, &hdr, hdr_len);
-	fill(buf + hdr_len, len, run->numbers);
-	while (done < len + hdr_len) {
-		for (; !rx_take(run, &c); filled = 0, rx_collect(run))
-			if (filled > 0)
-				reference_push(&run->ring, c.id, part, filled, filled - 1);
-		part = reference_scatter(&c, buf + done, len + hdr_len - done);
-		done += part;
-		filled++;
-		if (run->mode->batched && done < len + hdr_len && draw(8) > 0)
-			continue;
-		reference_push(&run->ring, c.id, part, filled, filled - 1);
-		filled = 0;
-	}
-	flow_add(&run->flow, len, run->numbers++);
-}
-
-static uint64_t
-receive_in_mode(const struct mode *mode)
-{
-	struct rx_run *run = calloc(1, sizeof(*run));
-	const unsigned int before = rte_mempool_avail_count(pool);
-	const uint32_t frames = 3000 + 3 * mode->size;
-	struct reference_chain c = { 0 };
-	uint64_t seen;
-
-	run->mode = mode;
-	run->q = make_queue(mode, false);
-	virtio_rx_fill(run->q);
-	reference_init(&run->ring, run->q, mode->features & PACKED, mode->features & ORDER);
-	assert_true(rx_take(run, &c));
-	run->held[run->nheld++] = c;
-	while (run->numbers < frames) {
-		for (uint32_t n = draw(40); n > 0; n--)
-			rx_deliver(run);
-		for (uint32_t n = draw(4); n > 0; n--)
-			rx_collect(run);
-	}
-	for (uint32_t n = 0; n < frames && run->flow.tail != run->flow.head; n++)
-		rx_collect(run);
-	assert_int_equal(run->flow.head - run->flow.tail, 0);
-	assert_int_equal(run->q->count.packets, run->numbers);
-	virtio_queue_destroy(run->q);
-	assert_int_equal(rte_mempool_avail_count(pool), before);
-	seen = run->digest;
-	free(run);
-	return seen;
-}
-
-/* Do the same with every instruction set, and see that the same comes of it. */
-static void
-compare_isas(const char *what, uint64_t (*run)(const struct mode *mode), unsigned int first_seed)
-{
-	for (unsigned int i = 0; i < RTE_DIM(modes); i++) {
-		uint64_t scalar = 0;
-
-		print_message("  %s: %s\n", what, modes[i].name);
-		for (unsigned int j = 0; j < ISAS; j++) {
-			uint64_t seen;
-
-			use(&isas[j]);
-			seed = i + first_seed;
-			seen = run(&modes[i]);
-			if (j == 0)
-				scalar = seen;
-			else if (seen != scalar)
-				fail_msg("%s: %s does not do what scalar does", modes[i].name,
-					isas[j].name);
-		}
-	}
-}
-
-static void
-every_received_frame_arrives_as_sent(void **state)
-{
-	(void)state;
-	compare_isas("receive", receive_in_mode, 1);
-}
-
-/* --- transmit --- */
-
-struct tx_run {
-	const struct mode *mode;
-	struct virtio_queue *q;
-	struct reference_ring ring;
-	struct flow flow;
-	struct {
-		uint16_t id;
-		uint16_t descs;
-	} held[32768];
-	uint32_t nheld;
-	uint32_t numbers;
-	uint64_t digest;
-};
 
 /* A frame of up to `segs` segments whose mbufs vary in headroom, owner and pool. */
 static struct rte_mbuf *
@@ -261,148 +47,86 @@ tx_frame(uint32_t len, uint32_t number, uint16_t segs)
 	return head;
 }
 
-static void
-tx_send(struct tx_run *run)
-{
-	struct rte_mbuf *pkts[64];
-	const uint16_t n = (uint16_t)draw(RTE_DIM(pkts));
-	struct sent sent[RTE_DIM(pkts)];
-	uint16_t taken;
+/* --- which functions --- */
 
-	for (uint16_t i = 0; i < n; i++) {
-		const uint16_t most = RTE_MIN(run->q->nb_segs_max, 8);
-		const uint16_t segs = draw(3) == 0 ? (uint16_t)(1 + draw(most)) : 1;
-		const uint32_t len = segs * (14 + draw(DATA_ROOM - 14));
+/* What the driver has of 128 bits. */
+#ifdef RTE_ARCH_ARM64
+#define NARROW ", NEON"
+#else
+#define NARROW ""
+#endif
 
-		sent[i] = (struct sent){ .len = len, .number = run->numbers + i };
-		pkts[i] = tx_frame(len, sent[i].number, segs);
-	}
-	taken = virtio_tx_burst(run->q, pkts, n);
-	assert_false(virtio_queue_failed(run->q));
-	run->digest = digest(run->digest, taken | (uint64_t)run->q->free << 16);
-	run->digest = digest(run->digest, run->q->count.bytes);
-	for (uint16_t i = 0; i < taken; i++)
-		flow_add(&run->flow, sent[i].len, sent[i].number);
-	rte_pktmbuf_free_bulk(&pkts[taken], n - taken);
-	run->numbers += n;
-}
+#define OFFLOADS_OF_GUEST_TSO (F(VIRTIO_NET_F_GUEST_TSO4) | F(VIRTIO_NET_F_GUEST_TSO6))
 
-/* The device reads some frames, and compares them. */
-static void
-tx_read(struct tx_run *run, uint32_t n)
-{
-	static uint8_t expected[FRAME_MAX], got[FRAME_MAX + 12];
-	const uint8_t zeros[12] = { 0 };
-	const uint32_t hdr_len = header_length(run->mode);
-	struct reference_chain c = { 0 };
-
-	while (n-- > 0 && reference_pop(&run->ring, &c)) {
-		const struct sent s = run->flow.sent[run->flow.tail % HELD_MAX];
-
-		assert_true(run->flow.tail != run->flow.head);
-		run->flow.tail++;
-		assert_int_equal(reference_gather(&c, got, sizeof(got)), s.len + hdr_len);
-		assert_memory_equal(got, zeros, hdr_len);
-		fill(expected, s.len, s.number);
-		assert_memory_equal(got + hdr_len, expected, s.len);
-		run->digest = digest(run->digest, c.id | (uint64_t)c.descs << 16);
-		for (uint16_t i = 0; i < c.n; i++)
-			run->digest = digest(run->digest, c.pieces[i].len);
-		run->held[run->nheld].id = c.id;
-		run->held[run->nheld++].descs = c.descs;
-	}
-}
+/* The names that burst_mode_get() and the log tell; those of instruction sets go behind them. */
+static const struct choice {
+	uint64_t features;
+	bool strip;
+	const char *rx;
+	const char *tx;
+} choices[] = {
+	{ INDIRECT, false, "split", "split" },
+	{ INDIRECT | MRG, false, "split, mergeable", "split" },
+	{ INDIRECT | F(VIRTIO_NET_F_GUEST_CSUM), false, "split, offloads", "split" },
+	{ INDIRECT | F(VIRTIO_NET_F_GUEST_TSO4), false, "split, offloads", "split" },
+	{ INDIRECT | F(VIRTIO_NET_F_GUEST_TSO6), false, "split, offloads", "split" },
+	{ INDIRECT, true, "split, offloads", "split" },
+	{ INDIRECT | MRG, true, "split, mergeable, offloads", "split" },
+	{ INDIRECT | MRG | OFFLOADS_OF_GUEST_TSO, false, "split, mergeable, offloads", "split" },
+	{ INDIRECT | F(VIRTIO_NET_F_CSUM), false, "split", "split, offloads" },
+	{ INDIRECT | MRG | CSUM, true, "split, mergeable, offloads", "split, offloads" },
+	{ 0, false, "split", "split, chains" },
+	{ MRG | CSUM, false, "split, mergeable, offloads", "split, chains" },
+	{ INDIRECT | ORDER | EVENT, false, "split", "split" },
+	{ PACKED | INDIRECT, false, "packed", "packed" },
+	{ PACKED | INDIRECT | MRG, false, "packed, mergeable", "packed" },
+	{ PACKED | INDIRECT | F(VIRTIO_NET_F_GUEST_CSUM), false, "packed, offloads", "packed" },
+	{ PACKED | INDIRECT, true, "packed, offloads", "packed" },
+	{ PACKED | INDIRECT | MRG, true, "packed, mergeable, offloads", "packed" },
+	{ PACKED | INDIRECT | F(VIRTIO_NET_F_CSUM), false, "packed", "packed, offloads" },
+	{ PACKED | INDIRECT | MRG | CSUM, false, "packed, mergeable, offloads",
+		"packed, offloads" },
+	/* Chains in a packed ring need no functions of their own. */
+	{ PACKED, false, "packed", "packed" },
+	{ PACKED | ORDER | EVENT | MRG | CSUM, false, "packed, mergeable, offloads",
+		"packed, offloads" },
+};
 
 static void
-tx_return_one(struct tx_run *run, uint32_t pick)
+assert_chosen(const struct virtio_queue *q, const char *name, const char *vectors)
 {
-	reference_push(&run->ring, run->held[pick].id, 0, run->held[pick].descs, 0);
-	run->nheld--;
-	memmove(&run->held[pick], &run->held[pick + 1], (run->nheld - pick) * sizeof(run->held[0]));
+	/* The one kind of function that there is without vectors only. */
+	if (strstr(name, "chains") != NULL)
+		vectors = "";
+	if (strcmp(virtio_burst_name(q), name) != 0 || strcmp(virtio_burst_isa(q), vectors) != 0)
+		fail_msg("expected '%s%s', got '%s%s'", name, vectors, virtio_burst_name(q),
+			virtio_burst_isa(q));
 }
 
 static void
-tx_return(struct tx_run *run, uint32_t n)
-{
-	n = RTE_MIN(n, run->nheld);
-	if (n > 0 && run->mode->batched) {
-		uint16_t descs = 0;
-
-		for (uint32_t i = 0; i < n; i++)
-			descs += run->held[i].descs;
-		reference_push(&run->ring, run->held[n - 1].id, 0, descs, n - 1);
-		run->nheld -= n;
-		memmove(run->held, &run->held[n], run->nheld * sizeof(run->held[0]));
-		return;
-	}
-	while (n-- > 0)
-		tx_return_one(run, run->mode->shuffled ? draw(run->nheld) : 0);
-}
-
-static uint64_t
-transmit_in_mode(const struct mode *mode)
-{
-	uint64_t seen;
-	uint16_t most;
-	struct tx_run *run = calloc(1, sizeof(*run));
-	const unsigned int before = rte_mempool_avail_count(pool);
-	const unsigned int other_before = rte_mempool_avail_count(other_pool);
-
-	run->mode = mode;
-	run->q = make_queue(mode, true);
-	reference_init(&run->ring, run->q, mode->features & PACKED, mode->features & ORDER);
-	/* The device keeps up on the whole, as the pools are smaller than the largest rings. */
-	while (run->flow.head < 6000u + 3u * RTE_MIN(mode->size, 8192)) {
-		tx_send(run);
-		tx_read(run, draw(128));
-		tx_return(run, draw(128));
-		most = (uint16_t)draw(20);
-		assert_true(virtio_tx_reclaim(run->q, most) <= most);
-		if (run->q->size - run->q->free > POOL_SIZE / 16) {
-			tx_read(run, UINT32_MAX);
-			tx_return(run, UINT32_MAX);
-			virtio_tx_reclaim(run->q, UINT16_MAX);
-		}
-	}
-	tx_read(run, UINT32_MAX);
-	assert_int_equal(run->flow.head - run->flow.tail, 0);
-	tx_return(run, UINT32_MAX);
-	virtio_tx_reclaim(run->q, UINT16_MAX);
-	assert_int_equal(run->q->free, run->q->size);
-	assert_int_equal(rte_mempool_avail_count(pool), before);
-	assert_int_equal(rte_mempool_avail_count(other_pool), other_before);
-	assert_int_equal(run->q->count.packets, run->flow.head);
-	virtio_queue_destroy(run->q);
-	seen = run->digest;
-	free(run);
-	return seen;
-}
-
-static void
-every_transmitted_frame_arrives_as_sent(void **state)
+functions_are_those_of_features_and_vectors(void **state)
 {
 	(void)state;
-	compare_isas("transmit", transmit_in_mode, 100);
-}
-
-/* The names that burst_mode_get() and the log tell, and what limits the choice. */
-static void
-vectors_are_used_only_where_asked_for_and_allowed(void **state)
-{
-	(void)state;
-	for (unsigned int j = 0; j < ISAS; j++) {
+	for (unsigned int i = 0; i < RTE_DIM(choices) * ISAS; i++) {
+		const struct choice *c = &choices[i / ISAS];
+		const struct isa *isa = &isas[i % ISAS];
+		const struct mode mode = { "", 64, BASE | c->features };
 		struct virtio_queue *rx, *tx;
 
-		use(&isas[j]);
-		rx = make_queue(&modes[0], false);
-		tx = make_queue(&modes[0], true);
-		assert_string_equal(virtio_burst_isa(rx), virtio_burst_isa(tx));
-		if (isas[j].bits < RTE_VECT_SIMD_256)
-			assert_string_equal(virtio_burst_isa(rx), "");
-		else if (isas[j].bits == RTE_VECT_SIMD_256)
-			assert_null(strstr(virtio_burst_isa(rx), "512"));
-		print_message("  %s: %s%s\n", isas[j].name, virtio_burst_name(rx),
-			virtio_burst_isa(rx));
+		use(isa);
+		rx = make_queue(&mode, false);
+		tx = make_queue(&mode, true);
+		if (c->strip)
+			strip_tags(rx, &mode);
+		assert_chosen(rx, c->rx, vectors_of(isa));
+		assert_chosen(tx, c->tx, vectors_of(isa));
+		/* Whatever the width, it has to be asked for, and then is the limit. */
+		device.vectorized = false;
+		virtio_datapath_select(rx, mode.features);
+		assert_chosen(rx, c->rx, "");
+		device.vectorized = true;
+		virtio_datapath_select(rx, mode.features);
+		assert_chosen(rx, c->rx, isa->bits == RTE_VECT_SIMD_128 ? NARROW : vectors_of(isa));
 		virtio_queue_destroy(rx);
 		virtio_queue_destroy(tx);
 	}
@@ -802,9 +526,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(every_received_frame_arrives_as_sent),
-		cmocka_unit_test(every_transmitted_frame_arrives_as_sent),
-		cmocka_unit_test(vectors_are_used_only_where_asked_for_and_allowed),
+		cmocka_unit_test(functions_are_those_of_features_and_vectors),
 		cmocka_unit_test(the_number_of_a_function_leads_to_it),
 		cmocka_unit_test(a_reset_recovers_every_mbuf),
 		cmocka_unit_test(a_queue_that_is_not_running_moves_nothing),
