@@ -9,12 +9,18 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <rte_ether.h>
 #include <rte_lcore.h>
+#include <rte_malloc.h>
+#include <rte_net.h>
+#include <rte_telemetry.h>
 #include <rte_vdpa_compat.h>
 
 #include "fault.h"
@@ -88,7 +94,9 @@ WRAP(int, epoll_create1, -1, EMFILE, (int flags), (flags))
 WRAP(int, epoll_wait, -1, EINTR, (int fd, struct epoll_event *events, int n, int timeout),
 	(fd, events, n, timeout))
 WRAP(int, eventfd, -1, EMFILE, (unsigned int count, int flags), (count, flags))
+WRAP(int, eventfd_read, -1, EAGAIN, (int fd, eventfd_t *value), (fd, value))
 WRAP(int, ftruncate64, -1, EFBIG, (int fd, off_t size), (fd, size))
+WRAP(int, getrlimit64, -1, EPERM, (int resource, struct rlimit *limit), (resource, limit))
 WRAP(int, getsockopt, -1, ENOMEM, (int fd, int level, int name, void *value, socklen_t *len),
 	(fd, level, name, value, len))
 WRAP(int, listen, -1, EADDRINUSE, (int fd, int backlog), (fd, backlog))
@@ -102,6 +110,9 @@ WRAP(int, poll, -1, ENOMEM, (struct pollfd * fds, nfds_t n, int timeout), (fds, 
 WRAP(int, pthread_create, EAGAIN, EAGAIN,
 	(pthread_t * thread, const pthread_attr_t *attr, void *(*start)(void *), void *arg),
 	(thread, attr, start, arg))
+WRAP(int, pthread_key_create, EAGAIN, EAGAIN, (pthread_key_t * key, void (*destroy)(void *)),
+	(key, destroy))
+WRAP(int, pthread_setspecific, ENOMEM, ENOMEM, (pthread_key_t key, const void *value), (key, value))
 WRAP(ssize_t, read, -1, EIO, (int fd, void *data, size_t len), (fd, data, len))
 WRAP(ssize_t, readlink, -1, ENOMEM, (const char *path, char *target, size_t len),
 	(path, target, len))
@@ -113,6 +124,8 @@ WRAP(int, stat64, -1, EACCES, (const char *path, struct stat *st), (path, st))
 WRAP(int, statx, -1, ENOMEM,
 	(int dir, const char *name, int flags, unsigned int mask, struct statx *st),
 	(dir, name, flags, mask, st))
+WRAP(struct rte_mbuf *, rte_net_make_rarp_packet, NULL, ENOMEM,
+	(struct rte_mempool * pool, const struct rte_ether_addr *mac), (pool, mac))
 WRAP(int, unlink, -1, EACCES, (const char *path), (path))
 WRAP(ssize_t, write, -1, EIO, (int fd, const void *data, size_t len), (fd, data, len))
 #ifdef RTE_VDPA_HAVE_CTRL_THREAD
@@ -169,6 +182,21 @@ __wrap_epoll_ctl(int epoll, int command, int fd, struct epoll_event *event)
 	return __real_epoll_ctl(epoll, command, fd, event);
 }
 
+int __real_eventfd_write(int fd, eventfd_t value);
+int __wrap_eventfd_write(int fd, eventfd_t value);
+
+/* It can be full, and then whoever waits for it is woken all the same. */
+int
+__wrap_eventfd_write(int fd, eventfd_t value)
+{
+	const bool failing = fails("eventfd_write", EAGAIN);
+	const int ret = __real_eventfd_write(fd, value);
+
+	if (failing)
+		errno = EAGAIN;
+	return failing ? -1 : ret;
+}
+
 int __real_munmap(void *addr, size_t len);
 int __wrap_munmap(void *addr, size_t len);
 
@@ -215,6 +243,10 @@ WRAP_ALLOCATION(malloc, (size_t size), (size))
 WRAP_ALLOCATION(calloc, (size_t n, size_t size), (n, size))
 WRAP_ALLOCATION(aligned_alloc, (size_t alignment, size_t size), (alignment, size))
 
+WRAP_ALLOCATION(rte_malloc, (const char *type, size_t size, unsigned int align),
+	(type, size, align))
+WRAP_ALLOCATION(rte_tel_data_alloc, (void), ())
+
 void *__real_realloc(void *p, size_t size);
 void *__wrap_realloc(void *p, size_t size);
 
@@ -227,13 +259,36 @@ __wrap_realloc(void *p, size_t size)
 	return p == NULL ? counted(__real_realloc(p, size)) : __real_realloc(p, size);
 }
 
-void __real_free(void *p);
-void __wrap_free(void *p);
+#define WRAP_FREE(function, type) \
+	void __real_##function(type *p); \
+	void __wrap_##function(type *p); \
+	void __wrap_##function(type *p) \
+	{ \
+		if (p != NULL) \
+			__atomic_fetch_sub(&fault.allocations, 1, __ATOMIC_SEQ_CST); \
+		__real_##function(p); \
+	}
 
-void
-__wrap_free(void *p)
+WRAP_FREE(free, void)
+WRAP_FREE(rte_free, void)
+WRAP_FREE(rte_tel_data_free, struct rte_tel_data)
+
+int __real_rte_tel_data_add_dict_container(struct rte_tel_data *d, const char *name,
+	struct rte_tel_data *inner, int keep);
+int __wrap_rte_tel_data_add_dict_container(struct rte_tel_data *d, const char *name,
+	struct rte_tel_data *inner, int keep);
+
+/* What is in an answer is freed with it, once it was told. */
+int
+__wrap_rte_tel_data_add_dict_container(struct rte_tel_data *d, const char *name,
+	struct rte_tel_data *inner, int keep)
 {
-	if (p != NULL)
+	int ret;
+
+	if (fails("rte_tel_data_add_dict_container", ENOSPC))
+		return -ENOSPC;
+	ret = __real_rte_tel_data_add_dict_container(d, name, inner, keep);
+	if (ret == 0)
 		__atomic_fetch_sub(&fault.allocations, 1, __ATOMIC_SEQ_CST);
-	__real_free(p);
+	return ret;
 }

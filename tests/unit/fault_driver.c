@@ -92,6 +92,43 @@ get_config(int vid, uint8_t *config, uint32_t size)
 	return 0;
 }
 
+static int
+set_config(int vid, uint8_t *config, uint32_t offset, uint32_t size, uint32_t flags)
+{
+	(void)vid;
+	(void)config;
+	(void)offset;
+	(void)size;
+	(void)flags;
+	return 0;
+}
+
+static int
+migration_done(int vid)
+{
+	(void)vid;
+	return 0;
+}
+
+static int
+get_stats_names(struct rte_vdpa_device *dev, struct rte_vdpa_stat_name *names, unsigned int size)
+{
+	(void)dev;
+	if (size > 0)
+		strcpy(names[0].name, "nothing");
+	return 1;
+}
+
+static int
+get_stats(struct rte_vdpa_device *dev, int qid, struct rte_vdpa_stat *stats, unsigned int n)
+{
+	(void)dev;
+	(void)qid;
+	if (n > 0)
+		stats[0] = (struct rte_vdpa_stat){ 0 };
+	return n > 0;
+}
+
 static struct rte_vdpa_dev_ops driver = {
 	.get_queue_num = get_queue_num,
 	.get_features = get_features,
@@ -103,9 +140,13 @@ static struct rte_vdpa_dev_ops driver = {
 	.get_vfio_device_fd = get_device_fd,
 	.get_notify_area = get_notify_area,
 	.get_config = get_config,
+	.set_config = set_config,
+	.migration_done = migration_done,
+	.get_stats_names = get_stats_names,
+	.get_stats = get_stats,
 };
 
-static struct rte_device generic_device = { .name = "fault_vdpa" };
+static struct rte_device generic_device = { .name = FAULT_DEVICE };
 
 int
 fault_driver_init(void)

@@ -11,6 +11,8 @@
 
 #include "vdpa_driver.h"
 
+#define FAULT_DEVICE "fault_vdpa"
+
 /** Get what the device needs that must not fail. @return 0, or -1 */
 int fault_driver_init(void);
 
