@@ -7,15 +7,12 @@
  */
 
 #include <setjmp.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/ptrace.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <linux/virtio_config.h>
@@ -30,6 +27,7 @@
 
 #include "inflight.h"
 #include "ring_driver.h"
+#include "single_step.h"
 #include "unit_eal.h"
 #include "vring.h"
 
@@ -58,6 +56,7 @@ struct remains {
 };
 
 static struct rte_mempool *pool;
+static struct rte_mbuf *frames[BURST]; /* of one life */
 static struct remains *remains;
 static struct guest_memory memory;
 static struct ring_driver driver;
@@ -144,16 +143,22 @@ start_ring(struct vhost_vring *vr, struct vhost_inflight *fl)
 }
 
 static bool
-make_frames(struct rte_mbuf **pkts)
+make_frames(void)
 {
-	if (rte_pktmbuf_alloc_bulk(pool, pkts, BURST) != 0)
+	if (rte_pktmbuf_alloc_bulk(pool, frames, BURST) != 0)
 		return false;
 	for (uint32_t i = 0; i < BURST; i++) {
-		pkts[i]->data_len = frame_len(remains->next + i);
-		pkts[i]->pkt_len = pkts[i]->data_len;
-		write_frame(remains->next + i, rte_pktmbuf_mtod(pkts[i], uint8_t *));
+		frames[i]->data_len = frame_len(remains->next + i);
+		frames[i]->pkt_len = frames[i]->data_len;
+		write_frame(remains->next + i, rte_pktmbuf_mtod(frames[i], uint8_t *));
 	}
 	return true;
+}
+
+static bool
+prepare(void)
+{
+	return rte_memseg_list_walk(make_private, NULL) == 0 && (!receives || make_frames());
 }
 
 static void
@@ -174,20 +179,15 @@ take_frames(struct vhost_vring *vr, struct rte_mbuf **pkts)
 static void
 live(void)
 {
-	struct rte_mbuf *pkts[BURST];
 	struct vhost_inflight fl;
 	struct vhost_vring vr;
 
-	if (rte_memseg_list_walk(make_private, NULL) != 0 || (receives && !make_frames(pkts)) ||
-		ptrace(PTRACE_TRACEME, 0, NULL, NULL) != 0)
-		_exit(1);
-	raise(SIGSTOP);
 	if (!start_ring(&vr, &fl))
 		_exit(2);
 	if (receives)
-		remains->next += vhost_net_enqueue(&vr, pkts, BURST);
+		remains->next += vhost_net_enqueue(&vr, frames, BURST);
 	else
-		take_frames(&vr, pkts);
+		take_frames(&vr, frames);
 	_exit(0);
 }
 
@@ -195,29 +195,13 @@ live(void)
 static long
 live_and_die(long steps)
 {
-	const pid_t pid = fork();
-	int status;
-	long n = 0;
+	const pid_t pid = single_step_begin(prepare, live);
 
-	assert_true(pid >= 0);
-	if (pid == 0)
-		live();
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	assert_true(WIFSTOPPED(status));
-	while (n < steps) {
-		assert_int_equal(ptrace(PTRACE_SINGLESTEP, pid, NULL, NULL), 0);
-		assert_int_equal(waitpid(pid, &status, 0), pid);
-		if (WIFEXITED(status)) {
-			assert_int_equal(WEXITSTATUS(status), 0);
+	for (long n = 0; n < steps; n++)
+		if (!single_step(pid))
 			return n;
-		}
-		assert_true(WIFSTOPPED(status));
-		assert_int_equal(WSTOPSIG(status), SIGTRAP);
-		n++;
-	}
-	kill(pid, SIGKILL);
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	return n;
+	single_step_kill(pid);
+	return steps;
 }
 
 /* --- The driver ---------------------------------------------------------------------------- */
