@@ -7,6 +7,7 @@
 #include <rte_sctp.h>
 #include <rte_tcp.h>
 #include <rte_udp.h>
+#include <rte_vdpa_cksum.h>
 
 #include "net_offload.h"
 
@@ -72,28 +73,6 @@ poke(struct rte_mbuf *m, uint32_t offset, const uint8_t *src, uint32_t len)
 	}
 }
 
-/** Sum of the frame from @a start to its end, of any number of segments. */
-static uint16_t
-sum_from(const struct rte_mbuf *m, uint32_t start)
-{
-	uint32_t sum = 0;
-	bool odd = false;
-
-	for (; m != NULL; m = m->next) {
-		uint32_t skip = RTE_MIN(start, (uint32_t)m->data_len);
-		uint32_t len = m->data_len - skip;
-		uint16_t part = rte_raw_cksum(rte_pktmbuf_mtod_offset(m, const void *, skip), len);
-
-		/* After an odd number of bytes, even and odd ones have changed their places. */
-		sum += odd ? rte_bswap16(part) : part;
-		odd ^= len & 1;
-		start -= skip;
-	}
-	while (sum > UINT16_MAX)
-		sum = (sum & UINT16_MAX) + (sum >> 16);
-	return (uint16_t)sum;
-}
-
 /** The checksum that a sum stands for. */
 static uint16_t
 finish_sum(uint32_t sum)
@@ -108,7 +87,7 @@ finish_sum(uint32_t sum)
 static void
 finish_checksum(struct rte_mbuf *m, uint32_t start, uint32_t offset)
 {
-	const uint16_t sum = finish_sum(sum_from(m, start));
+	const uint16_t sum = finish_sum(vdpa_raw_cksum_from(m, start));
 
 	poke(m, start + offset, (const uint8_t *)&sum, sizeof(sum));
 }
@@ -381,7 +360,7 @@ net_offload_to_header(const struct vhost_vring *vr, const struct rte_mbuf *m,
 			return false;
 		/* What was written is in the sum: take it out again. */
 		sum->value = finish_sum(
-			(uint32_t)sum_from(m, start) + (uint16_t)~written + sum->value);
+			(uint32_t)vdpa_raw_cksum_from(m, start) + (uint16_t)~written + sum->value);
 		return true;
 	}
 	hdr->flags = VIRTIO_NET_HDR_F_NEEDS_CSUM;

@@ -135,9 +135,6 @@ rx_make(const struct rx_run *run, struct rx_frame *f, uint32_t len, uint32_t num
 	fill(f->bytes, len, number);
 	rx_headers(f);
 	rx_virtio_header(f);
-	/* DPDK loses carries in what begins at an odd place (rte_raw_cksum_mbuf() of 22.11). */
-	if (f->len > f->first)
-		f->hdr.csum_start ^= (f->hdr.csum_start ^ f->first) & 1;
 	seed = before;
 }
 

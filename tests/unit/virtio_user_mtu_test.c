@@ -7,8 +7,9 @@
 
 #include "virtio_user_rig.h"
 
-/* Which message of a connection that is. */
+/* Which message of a connection that is, and which is the first that a start takes. */
 #define MTU_AT 22
+#define START_AT 7
 
 /* In whichever way it was chosen, and each time that a back end comes. */
 static void
@@ -66,6 +67,25 @@ an_mtu_that_is_refused_is_forgotten(void **state)
 	scripted_stop(&b);
 }
 
+/* Of all that a start takes, the MTU alone may be refused. */
+static void
+a_back_end_that_refuses_anything_else_is_not_started(void **state)
+{
+	(void)state;
+	for (unsigned int at = START_AT; at < MTU_AT; at++) {
+		struct scripted_backend b = honest("nothing else", false);
+
+		scripted_start(&b);
+		assert_int_equal(probe(&b, ""), 0);
+		b.twist = SCRIPTED_REFUSE;
+		b.twist_at = at;
+		assert_true(start(1, 0) < 0);
+		assert_false(b.status & VIRTIO_CONFIG_S_DRIVER_OK);
+		remove_port();
+		scripted_stop(&b);
+	}
+}
+
 /* What follows would be taken for the answer to something else. */
 static void
 a_request_that_goes_wrong_while_frames_flow_costs_the_connection(void **state)
@@ -97,6 +117,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_back_end_is_told_the_mtu),
 		cmocka_unit_test(an_mtu_that_is_refused_is_forgotten),
+		cmocka_unit_test(a_back_end_that_refuses_anything_else_is_not_started),
 		cmocka_unit_test(a_request_that_goes_wrong_while_frames_flow_costs_the_connection),
 	};
 

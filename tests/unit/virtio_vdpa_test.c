@@ -344,8 +344,9 @@ a_device_that_refuses_the_features_is_not_started(void **state)
 	snprintf(line, sizeof(line), "net_virtio_user0: " DEVICE " refuses features %#lx\n",
 		(unsigned long)hw.features);
 	assert_logged(line);
-	/* It was given none of our memory. */
+	/* It was given none of our memory, and not told to begin. */
 	assert_null(strchr(heard(), MAP));
+	assert_null(strchr(heard(), DRIVER_OK));
 	remove_port();
 	assert_int_equal(unit_open_fds(), fds);
 }

@@ -4,30 +4,10 @@
 #include <rte_ip.h>
 #include <rte_tcp.h>
 #include <rte_udp.h>
+#include <rte_vdpa_cksum.h>
 
 #include "vhost_offload.h"
 #include "vhost_port.h"
-
-/* Sum of the frame from @a start to its end, of any number of segments of any lengths. */
-static uint16_t
-sum_from(const struct rte_mbuf *m, uint32_t start)
-{
-	uint32_t sum = 0, done = 0;
-
-	for (; m != NULL; m = m->next) {
-		uint32_t skip = RTE_MIN(start, (uint32_t)m->data_len);
-		uint16_t part = rte_raw_cksum(rte_pktmbuf_mtod_offset(m, void *, skip),
-			m->data_len - skip);
-
-		/* What begins at an odd place has its bytes in each other's places. */
-		sum += done % 2 != 0 ? rte_bswap16(part) : part;
-		done += m->data_len - skip;
-		start -= skip;
-	}
-	while (sum > UINT16_MAX)
-		sum = (sum & UINT16_MAX) + (sum >> 16);
-	return sum;
-}
 
 /*
  * Finish a checksum whose field holds the sum of the pseudo header, as virtio defines a partial
@@ -49,7 +29,7 @@ complete_rx_cksum(struct rte_mbuf *m)
 		return;
 	if (field_offset + sizeof(cksum) > rte_pktmbuf_data_len(m))
 		return;
-	cksum = (uint16_t)~sum_from(m, l4_offset);
+	cksum = (uint16_t)~vdpa_raw_cksum_from(m, l4_offset);
 	/* In UDP a zero means that there is no checksum; its other form means the same number. */
 	if (l4 == RTE_PTYPE_L4_UDP && cksum == 0)
 		cksum = 0xffff;

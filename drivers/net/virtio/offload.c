@@ -3,6 +3,7 @@
 #include <rte_errno.h>
 #include <rte_ether.h>
 #include <rte_net.h>
+#include <rte_vdpa_cksum.h>
 
 #include "device.h"
 #include "offload.h"
@@ -66,6 +67,7 @@ prepare_one(const struct virtio_queue *q, struct rte_mbuf **pkt)
 	const bool tcp = l4 == RTE_MBUF_F_TX_TCP_CKSUM || (m->ol_flags & RTE_MBUF_F_TX_TCP_SEG);
 	const size_t field = tcp ? offsetof(struct rte_tcp_hdr, cksum) :
 				   offsetof(struct rte_udp_hdr, dgram_cksum);
+	uint16_t sum;
 	size_t at;
 	int ret;
 
@@ -91,9 +93,10 @@ prepare_one(const struct virtio_queue *q, struct rte_mbuf **pkt)
 	if (!device_finishes(q->dev, m))
 		return -ENOTSUP;
 	at = virtio_tx_l3_at(m) + m->l3_len + field;
-	if (at + sizeof(uint16_t) > rte_pktmbuf_data_len(m))
+	if (at + sizeof(sum) > rte_pktmbuf_data_len(m))
 		return -EINVAL;
-	*rte_pktmbuf_mtod_offset(m, uint16_t *, at) = pseudo_sum(m);
+	sum = pseudo_sum(m);
+	memcpy(rte_pktmbuf_mtod_offset(m, void *, at), &sum, sizeof(sum));
 	return 0;
 }
 
@@ -120,9 +123,9 @@ make_checksum(struct rte_mbuf *m, uint32_t start, uint32_t offset)
 	const uint32_t field = start + offset;
 	uint16_t sum;
 
-	if (field + sizeof(sum) > rte_pktmbuf_data_len(m) || start >= rte_pktmbuf_pkt_len(m) ||
-		rte_raw_cksum_mbuf(m, start, rte_pktmbuf_pkt_len(m) - start, &sum) < 0)
+	if (field + sizeof(sum) > rte_pktmbuf_data_len(m) || start >= rte_pktmbuf_pkt_len(m))
 		return;
+	sum = vdpa_raw_cksum_from(m, start);
 	/* Of the two zeros, the one that does not say "none" with UDP. */
 	if (sum != UINT16_MAX)
 		sum = (uint16_t)~sum;

@@ -226,11 +226,12 @@ bring_up(struct virtio_user *u)
 		ret = be->share_memory(u, NULL);
 	for (uint16_t i = 0; i < 2 * dev->pairs && ret == 0; i++)
 		ret = be->setup_ring(u, dev->queues[i]);
-	if (ret == 0)
+	if (ret == 0) {
 		ret = virtio_user_tell_mtu(u);
-	/* One that keeps to its own has frames of up to that. */
-	if (ret == -EREMOTEIO)
-		ret = 0;
+		/* One that keeps to its own has frames of up to that. */
+		if (ret == -EREMOTEIO)
+			ret = 0;
+	}
 	if (ret == 0)
 		ret = be->set_status(u, status | VIRTIO_CONFIG_S_DRIVER_OK);
 	if (ret < 0)
