@@ -1,9 +1,9 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-3-Clause
-# lab: --vp-vdpa --monitor --device virtio-net,driver=vp-vdpa,host_mtu=1400,speed=10000,duplex=full
+# lab: --vp-vdpa --monitor --device virtio-net,driver=vp-vdpa,host_mtu=1400,speed=10000,duplex=half
 # lab: --device virtio-net,driver=vp-vdpa
 # lab: --peer 'tests/lab/peers/vhost_port_queues.py {dir}/socket'
-# lab: --device virtio-net,driver=vp-vdpa,netdev=vhost-user:{dir}/socket,queues=4,packed=on,page-per-vq=on
+# lab: --device virtio-net,driver=vp-vdpa,netdev=vhost-user:{dir}/socket,queues=4,packed=on,page-per-vq=on,host_mtu=1450
 # lab-timeout: 3000
 """The distribution's dpdk-testpmd on virtio devices on the kernel's vDPA bus: on two with a hub between
 them, where what one sends the other one receives, with its own driver and with ours; with ours also on

@@ -75,17 +75,26 @@ def starts_again(traffic, times: int = RESTARTS) -> None:
     check(testpmd.fd_count() == fds, f"{fds} descriptors as before, got {testpmd.fd_count()}")
 
 
+def status_kb(process: Process, what: str) -> int:
+    status = Path(f"/proc/{process.pid}/status").read_text(encoding="ascii")
+    return int(re.search(rf"{what}:\s+(\d+) kB", status).group(1))
+
+
 def pinned_kb(process: Process) -> int:
     """Memory of the process that is locked for devices."""
-    status = Path(f"/proc/{process.pid}/status").read_text(encoding="ascii")
-    return int(re.search(r"VmPin:\s+(\d+) kB", status).group(1))
+    return status_kb(process, "VmPin")
 
 
-def heap_grows(workspace: Workspace, traffic) -> int:
+def hugepages_kb(process: Process) -> int:
+    """Memory that it has in such pages, as DPDK's heap is: for devices that have nothing locked."""
+    return status_kb(process, "HugetlbPages")
+
+
+def heap_grows(workspace: Workspace, traffic, memory_kb) -> int:
     """Attach ports with long rings until more memory is mapped; returns the number behind the last."""
     testpmd, port = traffic.testpmd, traffic.ports
-    before = pinned_kb(testpmd)
-    while pinned_kb(testpmd) == before and port < traffic.ports + PORTS_MAX:
+    before = memory_kb(testpmd)
+    while memory_kb(testpmd) == before and port < traffic.ports + PORTS_MAX:
         socket = workspace.path(f"nobody{port}")
         testpmd.command(f"port attach net_virtio_user{port},path={socket},server=1,"
                         f"queues={traffic.pairs},queue_size=32768")
@@ -94,25 +103,25 @@ def heap_grows(workspace: Workspace, traffic) -> int:
             testpmd.command(f"port config {port} {queue} 0 ring_size 32768")
         testpmd.command(f"port start {port}")
         port += 1
-    check(pinned_kb(testpmd) > before, f"more than {before} kB to be mapped")
+    check(memory_kb(testpmd) > before, f"more than {before} kB to be mapped")
     return port
 
 
-def heap_grows_and_shrinks(workspace: Workspace, traffic) -> None:
+def heap_grows_and_shrinks(workspace: Workspace, traffic, memory_kb=pinned_kb) -> None:
     """What DPDK takes and gives back while frames are under way is mapped and unmapped."""
     testpmd = traffic.testpmd
-    before = pinned_kb(testpmd)
+    before = memory_kb(testpmd)
     for _ in range(2):
         traffic.begin()
-        port = heap_grows(workspace, traffic)
-        grown = pinned_kb(testpmd)
+        port = heap_grows(workspace, traffic, memory_kb)
+        grown = memory_kb(testpmd)
         if not traffic.lets_ports_go:
             traffic.end()
         while port > traffic.ports:
             port -= 1
             testpmd.command(f"port stop {port}")
             testpmd.command(f"port detach {port}")
-        now = pinned_kb(testpmd)
+        now = memory_kb(testpmd)
         # The distribution's testpmd takes memory of its own when its traffic begins and ends.
         check(now == before if traffic.lets_ports_go else now < grown,
               f"{before} kB to be mapped again, after {grown}, got {now}")
@@ -120,9 +129,9 @@ def heap_grows_and_shrinks(workspace: Workspace, traffic) -> None:
             traffic.end()
 
 
-def outlives_its_device(traffic: Numbered, path: str, name: str, *made_of: str) -> None:
-    """The device of the vDPA bus is deleted while frames are under way, and made again. What was in its
-    rings is lost, and nothing more."""
+def outlives_its_device(traffic: Numbered, path: str, name: str, make) -> None:
+    """The device of the vDPA bus is deleted while frames are under way, and make() makes it again. What was
+    in its rings is lost, and nothing more."""
     testpmd = traffic.testpmd
 
     def more_frames_come_back() -> None:
@@ -137,7 +146,7 @@ def outlives_its_device(traffic: Numbered, path: str, name: str, *made_of: str) 
     check("Link status: down" in testpmd.command("show port info 0"), "the link to be down")
     still = testpmd.port_stats()
     check(testpmd.port_stats() == still, "no frames without a device")
-    command("vdpa", "dev", "add", "name", name, "mgmtdev", *made_of)
+    make()
     os.chmod(path, 0o666)
     testpmd.expect(rf"{PORT}: back end at {path} connected: link up")
     more_frames_come_back()

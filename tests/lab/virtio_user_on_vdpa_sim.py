@@ -7,8 +7,8 @@ one pair of split queues and a control queue in an address space of its own."""
 import os
 
 from virtio_lab import VECTORS
-from virtio_user_lab import (FEW, LITTLE_MB, Numbered, lives, outlives_its_device, refused,
-                             says_once, sleeper_wakes, start, unprivileged)
+from virtio_user_lab import (FEW, LITTLE_MB, Numbered, command, lives, outlives_its_device,
+                             refused, says_once, sleeper_wakes, start, unprivileged)
 
 from harness.result import check
 from harness.runner import run
@@ -64,7 +64,8 @@ def reduced_unprivileged_without_hugepages(workspace: Workspace) -> None:
 
     os.chmod(DEVICE, 0o666)
     lives(workspace, begin, lambda _, traffic: outlives_its_device(
-        traffic, DEVICE, "vdpa0", "vdpasim_net", "mac", MAC, "mtu", "1400"))
+        traffic, DEVICE, "vdpa0", lambda: command("vdpa", "dev", "add", "name", "vdpa0", "mgmtdev",
+                                                  "vdpasim_net", "mac", MAC, "mtu", "1400")))
     os.chmod(DEVICE, 0o600)
 
 

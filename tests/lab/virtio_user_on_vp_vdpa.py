@@ -1,17 +1,19 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-3-Clause
-# lab: --vp-vdpa --monitor --device virtio-net,driver=vp-vdpa,host_mtu=1400,speed=10000,duplex=full
+# lab: --vp-vdpa --monitor --device virtio-net,driver=vp-vdpa,host_mtu=1400,speed=10000,duplex=half
 # lab: --device virtio-net,driver=vp-vdpa
 # lab: --peer 'tests/lab/peers/vhost_port_queues.py {dir}/socket'
-# lab: --device virtio-net,driver=vp-vdpa,netdev=vhost-user:{dir}/socket,queues=4,packed=on,page-per-vq=on
+# lab: --device virtio-net,driver=vp-vdpa,netdev=vhost-user:{dir}/socket,queues=4,packed=on,page-per-vq=on,host_mtu=1450
 # lab-timeout: 3000
 """net_virtio_user on virtio devices of the emulator on the kernel's vDPA bus, behind an IOMMU: two with
 a hub between them, and one with 4 queue pairs, packed rings and doorbells that can be mapped, whose
 frames a vhost port on the host sends back."""
+from pathlib import Path
+
 from virtio_lab import (DEVICES, FILTERS, Monitor, announces_itself, device_has,
                         filters_reach_the_device, link_follows_the_cable, our_drivers)
-from virtio_user_lab import (LITTLE_MB, Numbered, command, lives, refused, says_once,
-                             sleeper_wakes, start, starts_again)
+from virtio_user_lab import (LITTLE_MB, Numbered, command, lives, outlives_its_device, refused,
+                             says_once, sleeper_wakes, start)
 
 from harness.result import check
 from harness.runner import run
@@ -30,7 +32,8 @@ def device_and_port_agree(workspace: Workspace) -> None:
                       [vdev(f"net_virtio_user{i}", path=path) for i, path in enumerate(HUB)],
                       ["--enable-hw-vlan-filter"], our_drivers(workspace, distribution()))
     info = testpmd.command("show port info 0")
-    for expected in (f"MAC address: {HUB_MACS[0]}", "MTU: 1400", "Link speed: 10 Gbps"):
+    for expected in (f"MAC address: {HUB_MACS[0]}", "MTU: 1400", "Link speed: 10 Gbps",
+                     "Link duplex: half-duplex"):
         check(expected in info, f"'{expected}', got:\n{info}")
     check("device max MTU (1400)" in testpmd.command("port config mtu 0 1401"),
           "more than the device's MTU to be refused")
@@ -71,18 +74,31 @@ def with_four_pairs(workspace: Workspace) -> None:
         check("doorbells of /dev/vhost-vdpa-2: mapped" in testpmd.text, "doorbells to be mapped")
         check("control queue 8 in" in testpmd.text, "the control queue behind 4 pairs")
         check("receive functions: split" in testpmd.text, "split rings unless others are asked for")
+        info = testpmd.command("show port info 0")
+        for expected in (f"MAC address: {QUEUES_MAC}", "MTU: 1450", "Max possible RX queues: 4"):
+            check(expected in info, f"'{expected}', got:\n{info}")
         return Numbered(testpmd, 4)
 
     lives(workspace, begin)
 
 
 def packed_without_hugepages(workspace: Workspace) -> None:
-    testpmd = start(workspace, QUEUES, QUEUES_MAC, packed_vq=1, huge=False)
-    check("receive functions: packed" in testpmd.text, "packed rings")
-    traffic = Numbered(testpmd)
-    traffic.passes()
-    starts_again(traffic)
-    testpmd.quit()
+    def begin() -> Numbered:
+        testpmd = start(workspace, QUEUES, QUEUES_MAC, pairs=4, huge=False, packed_vq=1)
+        check("receive functions: packed" in testpmd.text, "packed rings")
+        return Numbered(testpmd, 4)
+
+    lives(workspace, begin,
+          lambda _, traffic: outlives_its_device(traffic, QUEUES, "vp2", with_all_pairs))
+
+
+def with_all_pairs() -> None:
+    """Make the device that has 4. It says so to vp_vdpa only if it was seen to before that has it."""
+    bus, address = Path("/sys/bus/pci"), DEVICES[2]
+    (bus / "drivers/vp-vdpa/unbind").write_text(address, encoding="ascii")
+    command("devtools/lab/multiqueue", address)
+    (bus / "drivers_probe").write_text(address, encoding="ascii")
+    command("vdpa", "dev", "add", "name", "vp2", "mgmtdev", f"pci/{address}")
 
 
 def frames_wake_a_sleeper(workspace: Workspace) -> None:
