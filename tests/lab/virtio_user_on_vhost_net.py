@@ -11,7 +11,8 @@ import subprocess
 from pathlib import Path
 
 from virtio_lab import LINES
-from virtio_user_lab import command, refused
+from virtio_user_lab import (LITTLE_MB, Numbered, command, heap_grows_and_shrinks, hugepages_kb,
+                             refused)
 
 from harness.result import check
 from harness.runner import run
@@ -19,7 +20,7 @@ from harness.testpmd import Testpmd, ours, vdev
 from harness.workspace import Workspace
 
 VHOST_NET = "/dev/vhost-net"
-HERE, THERE = "vua", "vub"
+HERE, THERE, BRIDGE = "vua", "vub", "vubr"
 MAC, PEER_MAC = "02:00:00:00:0a:01", "02:00:00:00:0a:02"
 ADDRESS, PEER = "10.9.0.1", "10.9.0.2"
 NETNS = "peer"
@@ -28,6 +29,7 @@ FIRST_TCP_PORT = 5000
 TRANSFER_SECONDS = 300
 MULTI_SEGS_TSO_TCP_CKSUM = 0x8000 | 0x20 | 0x8
 ETHERNET_MAX = 1514
+FORWARDING = "3\n"      # state of a bridge's port
 
 
 def exists(interface: str) -> bool:
@@ -171,6 +173,34 @@ def carrier_follows(workspace: Workspace) -> None:
     testpmd.quit()
 
 
+class Bridged(Numbered):
+    """What one port sends, the other one receives."""
+    ports = 2
+
+
+def heap_grows(workspace: Workspace) -> None:
+    """Of a program on two interfaces with a bridge between, on which the kernel has nothing to say."""
+    command("modprobe", "bridge")
+    command("ip", "link", "add", BRIDGE, "type", "bridge", "mcast_snooping", "0")
+    testpmd = Testpmd(workspace, "testpmd", ours(), 0,
+                      [vdev("net_virtio_user0", path=VHOST_NET, iface=HERE),
+                       vdev("net_virtio_user1", path=VHOST_NET, iface=THERE)], [],
+                      [LINES, "-m", LITTLE_MB], huge=True)
+    for interface in (BRIDGE, HERE, THERE):
+        Path(f"/proc/sys/net/ipv6/conf/{interface}/disable_ipv6").write_text("1", encoding="ascii")
+        if interface != BRIDGE:
+            command("ip", "link", "set", interface, "master", BRIDGE)
+        command("ip", "link", "set", interface, "up")
+    for interface in (HERE, THERE):
+        state = Path(f"/sys/class/net/{interface}/brport/state")
+        testpmd.until("a bridge that forwards",
+                      lambda at=state: at.read_text(encoding="ascii") == FORWARDING)
+    traffic = Bridged(testpmd)
+    heap_grows_and_shrinks(workspace, traffic, hugepages_kb)
+    testpmd.quit()
+    command("ip", "link", "del", BRIDGE)
+
+
 def what_cannot_be(workspace: Workspace) -> None:
     command("ip", "tuntap", "add", HERE, "mode", "tap")
     refused(workspace, VHOST_NET, rf"interface '{HERE}': Invalid argument: .* multi_queue",
@@ -182,4 +212,4 @@ def what_cannot_be(workspace: Workspace) -> None:
 
 
 if __name__ == "__main__":
-    run(one_pair, one_receive_queue, two_pairs, carrier_follows, what_cannot_be)
+    run(one_pair, one_receive_queue, two_pairs, carrier_follows, heap_grows, what_cannot_be)
