@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Programs of the distribution, unchanged, that find our librte_vhost where they look for theirs."""
+import functools
 import subprocess
 from pathlib import Path
 
@@ -13,6 +14,7 @@ def environment() -> dict[str, str]:
     return {"LD_LIBRARY_PATH": str(library().parent), "LD_BIND_NOW": "1", **preload()}
 
 
+@functools.cache
 def their_environment() -> dict[str, str]:
     """Their library first, even where ours is installed for all programs."""
     libdir = subprocess.run(["pkg-config", "--variable=libdir", "libdpdk"], capture_output=True, text=True,

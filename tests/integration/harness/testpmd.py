@@ -7,6 +7,7 @@ import time
 from dataclasses import dataclass, fields
 from pathlib import Path
 
+from .drop_in import their_environment
 from .multiprocess import SharedMemory
 from .process import Process
 from .result import Failure
@@ -73,7 +74,9 @@ class Testpmd(Process):
             argv += ["--vdev", vdev]
         rests = [f"--max-sleep={MAX_SLEEP_US}"] if program == ours() and not polls else []
         argv += ["--", "-i", f"--total-num-mbufs={mbufs}", *rests, *args]
-        options = {"UBSAN_OPTIONS": "print_stacktrace=1"} if sanitized() else {}
+        options = their_environment().copy() if program.name == "dpdk-testpmd" else {}
+        if sanitized():
+            options["UBSAN_OPTIONS"] = "print_stacktrace=1"
         if "-d" in eal:
             options.update(preload())
         elif sanitized() and secondary:
