@@ -3,12 +3,13 @@
 /*
  * Sleeps on a receive queue until a frame comes, and does so many times.
  *
- *	sleeper EAL-OPTIONS... -- ROUNDS [rss]
+ *	sleeper EAL-OPTIONS... -- ROUNDS [rss|wait]
  *
  * The last port, which may be the only one, whose device sends back what it gets, sends a frame; the
  * first one receives it, or an answer that is no shorter. Between two frames the first port's queue has
  * its interrupt enabled, and nobody polls it; every other frame comes just before that. With rss, that
- * port spreads frames over its only queue. Status 0 if each frame woke the sleeper.
+ * port spreads frames over its only queue; with wait, the program says that its ports are ready, and
+ * begins after the next line of input. Status 0 if each frame woke the sleeper.
  */
 
 #include <stdio.h>
@@ -48,10 +49,15 @@ static void
 send_frame(uint16_t port)
 {
 	struct rte_mbuf *m = rte_pktmbuf_alloc(pool);
+	struct rte_ether_hdr *ether;
 
 	if (m == NULL || rte_pktmbuf_append(m, FRAME) == NULL)
 		rte_exit(EXIT_FAILURE, "sleeper: no mbuf\n");
 	memset(rte_pktmbuf_mtod(m, void *), 0xff, FRAME);
+	/* Bridges take no frame from a group of stations, and an answer goes to the one that it is from. */
+	ether = rte_pktmbuf_mtod(m, struct rte_ether_hdr *);
+	if (rte_eth_macaddr_get(port, &ether->src_addr) < 0)
+		rte_exit(EXIT_FAILURE, "sleeper: port %u has no address\n", port);
 	while (rte_eth_tx_burst(port, 0, &m, 1) == 0)
 		;
 }
@@ -130,21 +136,27 @@ int
 main(int argc, char **argv)
 {
 	const int used = rte_eal_init(argc, argv);
+	const char *how = used >= 0 && argc - used == 3 ? argv[used + 2] : "";
+	const bool rss = strcmp(how, "rss") == 0, wait = strcmp(how, "wait") == 0;
 	unsigned int rounds;
 	uint16_t ports;
 
-	if (used < 0 || argc - used < 2 || argc - used > 3 ||
-		(argc - used == 3 && strcmp(argv[used + 2], "rss") != 0))
-		rte_exit(EXIT_FAILURE, "usage: sleeper EAL-OPTIONS... -- ROUNDS [rss]\n");
+	if (used < 0 || argc - used < 2 || argc - used > 3 || (argc - used == 3 && !rss && !wait))
+		rte_exit(EXIT_FAILURE, "usage: sleeper EAL-OPTIONS... -- ROUNDS [rss|wait]\n");
 	rounds = (unsigned int)atoi(argv[used + 1]);
 	pool = rte_pktmbuf_pool_create("pool", 1023, 0, 0, RTE_MBUF_DEFAULT_BUF_SIZE, 0);
 	ports = rte_eth_dev_count_avail();
 	if (pool == NULL || ports == 0)
 		rte_exit(EXIT_FAILURE, "sleeper: a port, and memory, are needed\n");
 	for (uint16_t port = 0; port < ports; port++)
-		start(port, port == 0, port == 0 && argc - used == 3);
+		start(port, port == 0, port == 0 && rss);
 	if (rte_eth_dev_rx_intr_ctl_q(0, 0, RTE_EPOLL_PER_THREAD, RTE_INTR_EVENT_ADD, NULL) < 0)
 		rte_exit(EXIT_FAILURE, "sleeper: the port has no interrupt to wait for\n");
+	if (wait) {
+		printf("ready\n");
+		fflush(stdout);
+		(void)getchar();
+	}
 	for (unsigned int i = 0; i < rounds; i++)
 		round_trip(i, ports - 1);
 	printf("woken %u times\n", rounds);

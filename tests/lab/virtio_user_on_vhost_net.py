@@ -8,16 +8,17 @@ import hashlib
 import os
 import re
 import subprocess
+import time
 from pathlib import Path
 
 from virtio_lab import LINES
-from virtio_user_lab import (LITTLE_MB, Numbered, command, heap_grows_and_shrinks, hugepages_kb,
-                             refused)
+from virtio_user_lab import (LITTLE_MB, ROUNDS, Numbered, command, heap_grows_and_shrinks,
+                             hugepages_kb, refused)
 
 from harness.result import check
 from harness.runner import run
-from harness.testpmd import Testpmd, ours, vdev
-from harness.workspace import Workspace
+from harness.testpmd import START_SECONDS, Testpmd, ours, vdev
+from harness.workspace import Workspace, built
 
 VHOST_NET = "/dev/vhost-net"
 HERE, THERE, BRIDGE = "vua", "vub", "vubr"
@@ -178,14 +179,11 @@ class Bridged(Numbered):
     ports = 2
 
 
-def heap_grows(workspace: Workspace) -> None:
-    """Of a program on two interfaces with a bridge between, on which the kernel has nothing to say."""
+def bridge_interfaces() -> None:
+    """Those of a program, so that each gets what the other one sends, and nothing that the kernel has to
+    say."""
     command("modprobe", "bridge")
     command("ip", "link", "add", BRIDGE, "type", "bridge", "mcast_snooping", "0")
-    testpmd = Testpmd(workspace, "testpmd", ours(), 0,
-                      [vdev("net_virtio_user0", path=VHOST_NET, iface=HERE),
-                       vdev("net_virtio_user1", path=VHOST_NET, iface=THERE)], [],
-                      [LINES, "-m", LITTLE_MB], huge=True)
     for interface in (BRIDGE, HERE, THERE):
         Path(f"/proc/sys/net/ipv6/conf/{interface}/disable_ipv6").write_text("1", encoding="ascii")
         if interface != BRIDGE:
@@ -193,10 +191,32 @@ def heap_grows(workspace: Workspace) -> None:
         command("ip", "link", "set", interface, "up")
     for interface in (HERE, THERE):
         state = Path(f"/sys/class/net/{interface}/brport/state")
-        testpmd.until("a bridge that forwards",
-                      lambda at=state: at.read_text(encoding="ascii") == FORWARDING)
-    traffic = Bridged(testpmd)
-    heap_grows_and_shrinks(workspace, traffic, hugepages_kb)
+        deadline = time.monotonic() + START_SECONDS
+        while state.read_text(encoding="ascii") != FORWARDING:
+            check(time.monotonic() < deadline, f"the bridge to forward from {interface}")
+            time.sleep(0.05)
+
+
+def frames_wake_a_sleeper(workspace: Workspace) -> None:
+    sleeper = workspace.start("sleeper", [
+        built("tests/lab/sleeper"), *workspace.eal_args(0, "sleeper"),
+        "--vdev", vdev("net_virtio_user0", path=VHOST_NET, iface=HERE),
+        "--vdev", vdev("net_virtio_user1", path=VHOST_NET, iface=THERE), "--", str(ROUNDS), "wait"])
+    sleeper.expect("^ready", START_SECONDS)
+    bridge_interfaces()
+    sleeper.send("go")
+    sleeper.expect(f"^woken {ROUNDS} times", START_SECONDS)
+    check(sleeper.wait(START_SECONDS) == 0, "the sleeper to end")
+    command("ip", "link", "del", BRIDGE)
+
+
+def heap_grows(workspace: Workspace) -> None:
+    testpmd = Testpmd(workspace, "testpmd", ours(), 0,
+                      [vdev("net_virtio_user0", path=VHOST_NET, iface=HERE),
+                       vdev("net_virtio_user1", path=VHOST_NET, iface=THERE)], [],
+                      [LINES, "-m", LITTLE_MB], huge=True)
+    bridge_interfaces()
+    heap_grows_and_shrinks(workspace, Bridged(testpmd), hugepages_kb)
     testpmd.quit()
     command("ip", "link", "del", BRIDGE)
 
@@ -212,4 +232,5 @@ def what_cannot_be(workspace: Workspace) -> None:
 
 
 if __name__ == "__main__":
-    run(one_pair, one_receive_queue, two_pairs, carrier_follows, heap_grows, what_cannot_be)
+    run(one_pair, one_receive_queue, two_pairs, carrier_follows, frames_wake_a_sleeper, heap_grows,
+        what_cannot_be)
