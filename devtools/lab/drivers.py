@@ -10,7 +10,8 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-WANTED = {"bus_pci", "bus_vdev", "mempool_ring", "net_vhost", "net_virtio", "vdpa_ifc"}
+WANTED = {"bus_pci", "bus_vdev", "event_sw", "mempool_ring", "net_pcap", "net_vhost", "net_virtio",
+          "vdpa_ifc"}
 NAME = re.compile(r"librte_(\w+)\.so")
 
 

@@ -9,6 +9,7 @@ from harness.result import check  # noqa: E402
 from harness.testpmd import PortStats, Testpmd, distribution, vdev  # noqa: E402
 from harness.workspace import Workspace  # noqa: E402
 from virtio_lab import FRAMES, our_drivers  # noqa: E402
+from virtio_user_lab import Traffic  # noqa: E402
 
 # Addresses that the distribution's driver gives to a vDPA device are virtual ones.
 EAL = ["--iova-mode=va"]
@@ -18,7 +19,7 @@ FRAMES_A_SECOND = 1000  # of a machine that does much else
 SECONDS = 60
 
 
-class Circulating:
+class Circulating(Traffic):
     """Frames that go round through virtio-user ports: a device gives to the next one what it is sent,
     or a single one to itself, and the program sends from there what it gets here. None is lost, and
     none comes twice.

@@ -37,7 +37,22 @@ def start(workspace: Workspace, device: str, peer: str, *, program=ours, pairs: 
                    [*our_drivers(workspace, program()), *eal], huge=huge)
 
 
-class Numbered:
+class Traffic:
+    """Frames of a testpmd that come back."""
+    testpmd: Testpmd
+
+    def restart(self) -> None:
+        """Stop and start the ports while there are none."""
+        self.testpmd.command("port stop all")
+        self.testpmd.command("port start all")
+
+    def killed(self) -> None:
+        """The program is killed in the middle of it."""
+        self.testpmd.signal(signal.SIGKILL)
+        self.testpmd.wait()
+
+
+class Numbered(Traffic):
     """Traffic of our testpmd: every frame comes back as it was sent, and on the queue that it was sent
     on."""
     ports = 1
@@ -69,8 +84,7 @@ def starts_again(traffic, times: int = RESTARTS) -> None:
     testpmd = traffic.testpmd
     fds = testpmd.fd_count()
     for _ in range(times):
-        testpmd.command("port stop all")
-        testpmd.command("port start all")
+        traffic.restart()
         traffic.passes(FEW)
     check(testpmd.fd_count() == fds, f"{fds} descriptors as before, got {testpmd.fd_count()}")
 
@@ -171,8 +185,7 @@ def lives(workspace: Workspace, begin, middle=heap_grows_and_shrinks) -> None:
     middle(workspace, traffic)
     starts_again(traffic)
     traffic.begin()
-    traffic.testpmd.signal(signal.SIGKILL)
-    traffic.testpmd.wait()
+    traffic.killed()
     traffic = begin()
     traffic.passes(FEW)
     traffic.testpmd.quit()

@@ -56,15 +56,17 @@ class Testpmd(Process):
     pci    PCI devices to use, each an address and perhaps arguments; none are without
     shared memory that it shares with other processes, of which secondary ones come later
     polls  it never sleeps, as it does not by itself: for measurements
+    workers  how many threads forward frames, all of them on that core
     """
 
     def __init__(self, workspace: Workspace, name: str, program: Path, core: int,
                  vdevs: list[str], args: list[str] = (), eal: list[str] = (),
                  mbufs: int = 16384, huge: bool | None = None, netns: int | None = None,
                  env: dict | None = None, wait: bool = True, pci: list[str] = (),
-                 shared: SharedMemory | None = None, secondary: bool = False, polls: bool = False):
+                 shared: SharedMemory | None = None, secondary: bool = False, polls: bool = False,
+                 workers: int = 1):
         common = (shared.eal_args(core, secondary) if shared else
-                  workspace.eal_args(core, name, huge=huge))
+                  workspace.eal_args(core, name, huge=huge, workers=workers))
         if pci:
             common.remove("--no-pci")
         argv = [program, *common, *eal]
@@ -73,7 +75,8 @@ class Testpmd(Process):
         for vdev in vdevs:
             argv += ["--vdev", vdev]
         rests = [f"--max-sleep={MAX_SLEEP_US}"] if program == ours() and not polls else []
-        argv += ["--", "-i", f"--total-num-mbufs={mbufs}", *rests, *args]
+        several = [f"--nb-cores={workers}"] if workers > 1 else []
+        argv += ["--", "-i", f"--total-num-mbufs={mbufs}", *several, *rests, *args]
         options = their_environment().copy() if program.name == "dpdk-testpmd" else {}
         if sanitized():
             options["UBSAN_OPTIONS"] = "print_stacktrace=1"

@@ -201,18 +201,19 @@ class Workspace:
         return fd
 
     def eal_args(self, core: int, name: str, memory_mb: int = MEMORY_MB,
-                 huge: bool | None = None) -> list[str]:
+                 huge: bool | None = None, workers: int = 1) -> list[str]:
         """EAL options of a process that shares its memory with peers and polls on one core.
 
-        core counts the cores that this process may use; main and worker lcore share it. Without
+        core counts the cores that this process may use; main and worker lcores share it. Without
         hugepages, one memfd carries everything: vhost-user can describe 8 regions at most.
         """
         cpu = core_of(core)
+        lcores = ",".join(f"{lcore}@{cpu}" for lcore in range(workers + 1))
         if huge is None:
             huge = free_hugepages_mb() >= memory_mb
         prefix = self.unique(name)
         self._directories.append(RUNTIME_DIR / prefix)
-        return ["--no-pci", "--lcores", f"0@{cpu},1@{cpu}", "-m", str(memory_mb),
+        return ["--no-pci", "--lcores", lcores, "-m", str(memory_mb),
                 "--file-prefix", prefix] + (
                     ["--in-memory", "--single-file-segments"] if huge else
                     ["--no-huge", "--single-file-segments", "--no-shconf"])
