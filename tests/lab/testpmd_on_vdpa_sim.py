@@ -4,8 +4,8 @@
 # lab-timeout: 3000
 """The distribution's dpdk-testpmd on the kernel's vDPA simulator, which gives back what it is sent: with
 its own driver, to know what the device does, and with ours."""
-from testpmd_lab import LITTLE
-from testpmd_pcap_lab import Compared, has, heap_grows_and_shrinks, heap_stays, passes, refuses
+from testpmd_lab import (LITTLE, Compared, has, heap_grows_and_shrinks, heap_stays, passes,
+                         refuses)
 from virtio_user_lab import lives, says_once
 
 from harness.runner import run

@@ -8,7 +8,7 @@
 """The distribution's dpdk-testpmd on virtio devices on the kernel's vDPA bus: on two with a hub between
 them, where what one sends the other one receives, with its own driver and with ours; with ours also on
 one with 4 queue pairs, whose frames a vhost port on the host sends back."""
-from testpmd_lab import LITTLE, Circulating, circulates
+from testpmd_lab import LITTLE, Compared, heap_grows_and_shrinks, heap_stays, passes
 from virtio_user_lab import lives
 
 from harness.runner import run
@@ -17,8 +17,10 @@ HUB = {"/dev/vhost-vdpa-0": "52:54:00:12:34:56", "/dev/vhost-vdpa-1": "52:54:00:
 QUEUES = {"/dev/vhost-vdpa-2": "52:54:00:12:34:58"}
 
 if __name__ == "__main__":
-    run(("their_driver", lambda workspace: circulates(workspace, HUB)),
-        ("our_driver", lambda workspace: lives(workspace, lambda: Circulating(
-            workspace, HUB, ours=True, huge=True, eal=LITTLE))),
-        ("our_driver_with_4_pairs", lambda workspace: lives(workspace, lambda: Circulating(
-            workspace, QUEUES, ours=True, pairs=4, huge=True, eal=LITTLE))))
+    run(("their_driver", lambda workspace: passes(workspace, HUB)),
+        ("our_driver", lambda workspace: lives(workspace, lambda: Compared(
+            workspace, HUB, ours=True, huge=True, eal=LITTLE), heap_grows_and_shrinks)),
+        ("our_driver_with_4_pairs", lambda workspace: lives(workspace, lambda: Compared(
+            workspace, QUEUES, ours=True, pairs=4, huge=True, eal=LITTLE), heap_grows_and_shrinks)),
+        ("packed_without_hugepages", lambda workspace: lives(workspace, lambda: Compared(
+            workspace, QUEUES, ours=True, pairs=4, packed_vq=1, huge=False), heap_stays)))
