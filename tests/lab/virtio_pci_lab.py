@@ -131,13 +131,17 @@ def worker(testpmd: Testpmd) -> str:
 
 
 def circulates(testpmd: Testpmd, *ports: int) -> None:
-    """Frames go round through these ports, from a new beginning."""
-    testpmd.command("stop")
-    testpmd.command("start tx_first")
+    """Frames go round through these ports, from a new beginning: of several, as what goes round from one port
+    to another and back has come to its end with the first burst that the hub between them drops."""
     before = {port: testpmd.port_stats(port).rx_packets for port in ports}
+
+    def arrive(port: int) -> bool:
+        testpmd.command("stop")
+        testpmd.command("start tx_first")
+        return testpmd.port_stats(port).rx_packets > before[port] + 100
+
     for port in ports:
-        testpmd.until(f"frames at port {port}",
-                      lambda at=port: testpmd.port_stats(at).rx_packets > before[at] + 100)
+        testpmd.until(f"frames at port {port}", lambda at=port: arrive(at))
     testpmd.command("stop")
 
 

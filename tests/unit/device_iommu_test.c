@@ -471,14 +471,15 @@ static int
 add_region(uint64_t fe_va)
 {
 	struct vhost_user_message msg = fe_memory_message(fe.memfd, FE_MEMORY_SIZE);
-	struct vhost_user_mem_table *t = &msg.payload.mem_table;
-
-	t->regions[1] = (struct vhost_user_region){ .gpa = t->regions[0].gpa + FE_MEMORY_SIZE,
+	const struct vhost_user_region more = { .gpa = msg.payload.mem_table.regions[0].gpa +
+			FE_MEMORY_SIZE,
 		.size = 2 * PAGE,
 		.fe_va = fe_va,
 		.mmap_offset = ELSEWHERE };
-	t->nregions = 2;
-	msg.header.size += sizeof(t->regions[1]);
+
+	msg.payload.mem_table.regions[1] = more;
+	msg.payload.mem_table.nregions = 2;
+	msg.header.size += sizeof(more);
 	msg.fds[msg.nfds++] = fe.memfd;
 	return fe_send(&fe, &msg);
 }

@@ -110,9 +110,6 @@ WRAP(int, poll, -1, ENOMEM, (struct pollfd * fds, nfds_t n, int timeout), (fds, 
 WRAP(int, pthread_create, EAGAIN, EAGAIN,
 	(pthread_t * thread, const pthread_attr_t *attr, void *(*start)(void *), void *arg),
 	(thread, attr, start, arg))
-WRAP(int, pthread_key_create, EAGAIN, EAGAIN, (pthread_key_t * key, void (*destroy)(void *)),
-	(key, destroy))
-WRAP(int, pthread_setspecific, ENOMEM, ENOMEM, (pthread_key_t key, const void *value), (key, value))
 WRAP(ssize_t, read, -1, EIO, (int fd, void *data, size_t len), (fd, data, len))
 WRAP(ssize_t, readlink, -1, ENOMEM, (const char *path, char *target, size_t len),
 	(path, target, len))
