@@ -105,14 +105,8 @@ refusals(const char *area, uint64_t at, uint64_t piece)
 static int
 tell(uint8_t type, uint64_t iova, uint64_t size, uint64_t fe_va, uint8_t access)
 {
-	struct vhost_user_message msg = fe_message(VHOST_USER_IOTLB_MSG,
-		sizeof(struct vhost_iotlb_msg));
+	struct vhost_user_message msg = fe_iotlb_message(type, iova, size, fe_va, access);
 
-	msg.payload.iotlb = (struct vhost_iotlb_msg){ .iova = iova,
-		.size = size,
-		.uaddr = fe_va,
-		.perm = access,
-		.type = type };
 	return fe_send(&fe, &msg);
 }
 

@@ -278,14 +278,9 @@ log_writes(struct frontend *fe, uint64_t features)
 static bool
 translate(struct frontend *fe, uint8_t type, uint64_t iova)
 {
-	struct vhost_user_message msg = fe_message(VHOST_USER_IOTLB_MSG,
-		sizeof(struct vhost_iotlb_msg));
+	struct vhost_user_message msg = fe_iotlb_message(type, iova, FE_MEMORY_SIZE, FE_VA,
+		VHOST_ACCESS_RW);
 
-	msg.payload.iotlb = (struct vhost_iotlb_msg){ .iova = iova,
-		.size = FE_MEMORY_SIZE,
-		.uaddr = FE_VA,
-		.perm = VHOST_ACCESS_RW,
-		.type = type };
 	return say(fe, &msg, false);
 }
 

@@ -83,6 +83,20 @@ fe_message(uint32_t request, uint32_t size)
 	return msg;
 }
 
+struct vhost_user_message
+fe_iotlb_message(uint8_t type, uint64_t iova, uint64_t size, uint64_t fe_va, uint8_t access)
+{
+	struct vhost_user_message msg = fe_message(VHOST_USER_IOTLB_MSG,
+		sizeof(struct vhost_iotlb_msg));
+
+	msg.payload.iotlb = (struct vhost_iotlb_msg){ .iova = iova,
+		.size = size,
+		.uaddr = fe_va,
+		.perm = access,
+		.type = type };
+	return msg;
+}
+
 int
 fe_send(struct frontend *fe, struct vhost_user_message *msg)
 {

@@ -51,6 +51,10 @@ void fe_assert_closed(struct frontend *fe);
 
 struct vhost_user_message fe_message(uint32_t request, uint32_t size);
 
+/** What the front end's IOMMU says of [iova, iova + size): that it leads to @a fe_va, or nowhere. */
+struct vhost_user_message fe_iotlb_message(uint8_t type, uint64_t iova, uint64_t size,
+	uint64_t fe_va, uint8_t access);
+
 /** Hand the message over. @return what the dispatcher or the socket gave */
 int fe_send(struct frontend *fe, struct vhost_user_message *msg);
 

@@ -91,14 +91,8 @@ static const struct rte_vhost_device_ops ops = {
 static int
 send_iotlb(uint8_t type, uint64_t iova, uint64_t size, uint64_t uaddr, uint8_t perm)
 {
-	struct vhost_user_message msg = fe_message(VHOST_USER_IOTLB_MSG,
-		sizeof(struct vhost_iotlb_msg));
+	struct vhost_user_message msg = fe_iotlb_message(type, iova, size, uaddr, perm);
 
-	msg.payload.iotlb = (struct vhost_iotlb_msg){ .iova = iova,
-		.size = size,
-		.uaddr = uaddr,
-		.perm = perm,
-		.type = type };
 	return fe_send(&fe, &msg);
 }
 

@@ -22,9 +22,7 @@ vhost_open(const struct virtio_user *u)
 			"container's --device and --group-add)" },
 		{ EPERM, ": the container's device rules do not allow it (--device)" },
 		{ ENXIO, ": its device is gone" },
-		{ EMFILE,
-			": let this program have more of them (ulimit -n, LimitNOFILE= of a "
-			"service, --ulimit nofile= of a container)" },
+		{ EMFILE, VIRTIO_EMFILE_REMEDY },
 		{ ENODEV, ": its module is not loaded (modprobe)" },
 	};
 	int fd = open(u->args.path, O_RDWR | O_CLOEXEC);

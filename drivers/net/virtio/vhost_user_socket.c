@@ -120,8 +120,7 @@ virtio_socket_remedy(int error)
 {
 	switch (error) {
 	case -EMFILE:
-		return ": let this program have more of them (ulimit -n, LimitNOFILE= of a "
-		       "service, --ulimit nofile= of a container)";
+		return VIRTIO_EMFILE_REMEDY;
 	case -ENFILE:
 		return ": let the system have more of them (sysctl fs.file-max)";
 	case -EACCES:
