@@ -15,7 +15,7 @@ from virtio_pci_lab import (end_after_removal, expect_removal, frames_cross, on_
 
 from harness.result import check
 from harness.runner import run
-from harness.testpmd import PROMPT, START_SECONDS, Testpmd, distribution, ours
+from harness.testpmd import START_SECONDS, Testpmd, distribution, ours
 from harness.workspace import Workspace
 
 
@@ -48,7 +48,7 @@ def arguments_are_heeded(workspace: Workspace) -> None:
     testpmd = Testpmd(workspace, "testpmd", ours(), 0, [], wait=False,
                       pci=[f"{DEVICES[0]},vdpa=1,other=2", f"{DEVICES[1]},queues=2"])
     testpmd.expect(r"argument queues=2: must be absent", START_SECONDS)
-    testpmd.expect(PROMPT, START_SECONDS)
+    testpmd.wait_prompt()
     check("net_virtio of dpdk-vdpa" not in testpmd.text, "no device to be taken")
     testpmd.quit()
 

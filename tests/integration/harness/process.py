@@ -103,8 +103,10 @@ class Process:
         with self._news:
             self._mark = mark
 
-    def expect(self, pattern: str, timeout: float = 30, start: int | None = None) -> re.Match:
-        """Wait until pattern (multi-line regular expression) is printed and return its match.
+    def expect(self, pattern: str, timeout: float = 30, start: int | None = None,
+               words: str = "") -> re.Match:
+        """Wait until pattern (multi-line regular expression) is printed and return its match. A failure
+        says words, if there are any, in its place.
 
         Searches from start, or from behind what the last expect found, and moves that point on.
         Fails when the time is over or when the child ends without having printed it.
@@ -119,10 +121,11 @@ class Process:
                     self._mark = match.end()
                     return match
                 if self._eof:
-                    raise self.failure(f"{self.state()} without printing /{pattern}/")
+                    raise self.failure(f"{self.state()} without printing {words or f'/{pattern}/'}")
                 if not self._news.wait(deadline - time.monotonic()):
                     if time.monotonic() >= deadline:
-                        raise self.failure(f"did not print /{pattern}/ within {timeout} s")
+                        raise self.failure(f"did not print {words or f'/{pattern}/'} "
+                                           f"within {timeout} s")
 
     def send(self, line: str) -> None:
         """Type line and return."""

@@ -13,7 +13,16 @@ from .process import Process
 from .result import Failure
 from .workspace import Workspace, built, installed, preload, sanitized
 
-PROMPT = r"^testpmd> "
+# What other threads print may come between any two characters that the command line writes.
+INTRUDERS = r"(?:(?:(?:Port \d+|[A-Z_]+|net_\w+): [^\n]*)?\n)*"
+
+
+def interrupted(words: str) -> str:
+    """A pattern for words of the command line, whatever came between."""
+    return INTRUDERS.join(re.escape(character) for character in words)
+
+
+PROMPT = "^" + interrupted("testpmd> ")
 # An emulated guest on a busy host is slow at loading programs.
 START_SECONDS = 180 if os.environ.get("LAB_GUEST") else 60
 COMMAND_SECONDS = 30
@@ -92,14 +101,14 @@ class Testpmd(Process):
             self.wait_prompt()
 
     def wait_prompt(self) -> None:
-        self.expect(PROMPT, START_SECONDS)
+        self.expect(PROMPT, START_SECONDS, words="its prompt")
 
     def command(self, line: str, timeout: float = COMMAND_SECONDS) -> str:
         """Type line, wait for the next prompt, return what was printed between."""
         begin = self.mark()
         self.send(line)
-        self.expect(re.escape(line), timeout, begin)
-        match = self.expect(PROMPT, timeout)
+        self.expect(interrupted(line), timeout, begin, words=f"'{line}'")
+        match = self.expect(PROMPT, timeout, words=f"a prompt after '{line}'")
         return self.text[begin:match.start()]
 
     def quit(self) -> None:
