@@ -255,6 +255,13 @@ the_doorbell_rings_only_for_a_device_that_asked(void **state)
 			doorbell_in_mode(&modes[i]);
 }
 
+static void
+ask_for_doorbell(struct virtio_queue *q, uint16_t pos, bool wrap)
+{
+	q->device_event->off_wrap = pos | (uint16_t)(wrap << VRING_PACKED_EVENT_F_WRAP_CTR);
+	q->device_event->flags = VRING_PACKED_EVENT_FLAG_DESC;
+}
+
 /* The device asks for a doorbell at one position of a packed ring; see it rung at that one. */
 static void
 a_packed_event_index_rings_once_at_its_position(void **state)
@@ -268,6 +275,7 @@ a_packed_event_index_rings_once_at_its_position(void **state)
 
 	(void)state;
 	seed = 9;
+	q->batch = mode.size; /* It knows at each frame how far the device is. */
 	reference_init(&ring, q, true, false);
 	for (unsigned int round = 0; round < 300; round++) {
 		uint16_t event = pos + 20;
@@ -275,22 +283,71 @@ a_packed_event_index_rings_once_at_its_position(void **state)
 		unsigned int rung_at = 0;
 
 		event %= mode.size;
-		q->device_event->off_wrap = event |
-			(uint16_t)(event_wrap << VRING_PACKED_EVENT_F_WRAP_CTR);
-		q->device_event->flags = VRING_PACKED_EVENT_FLAG_DESC;
+		ask_for_doorbell(q, event, event_wrap);
 		for (unsigned int i = 0; i < 30; i++) {
 			struct rte_mbuf *m = rte_pktmbuf_alloc(pool);
 
 			m->data_len = m->pkt_len = 60;
 			notified = 0;
 			assert_int_equal(virtio_tx_burst(q, &m, 1), 1);
-			if (notified)
+			if (notified) {
 				rung_at = rung_at == 0 ? i : 1000;
+				q->device_event->flags = VRING_PACKED_EVENT_FLAG_DISABLE;
+			}
 			assert_true(reference_pop(&ring, &c));
 			reference_push(&ring, c.id, 0, c.descs, 0);
 			reference_step(&pos, &wrap, 1, mode.size);
 		}
 		assert_int_equal(rung_at, 20);
+	}
+	virtio_queue_destroy(q);
+}
+
+/*
+ * The device asks for a doorbell, goes on for a while without one, and sleeps without having asked
+ * anew: it is woken before the ring is full.
+ */
+static void
+a_packed_event_index_left_behind_wakes_the_device(void **state)
+{
+	const struct mode mode = { "", 50, BASE | PACKED | EVENT | INDIRECT };
+	struct virtio_queue *q = make_queue(&mode, true);
+	struct reference_ring ring;
+	struct reference_chain c = { 0 };
+	struct rte_mbuf *m;
+	uint16_t pos = 0;
+	bool wrap = true;
+
+	(void)state;
+	seed = 10;
+	reference_init(&ring, q, true, false);
+	for (unsigned int round = 0; round < 1000; round++) {
+		const unsigned int seen = draw(mode.size + 1);
+		unsigned int slept = 0;
+
+		ask_for_doorbell(q, pos, wrap);
+		notified = 0;
+		for (unsigned int i = 0; i < mode.size + seen; i++) {
+			if (i == seen)
+				notified = 0;
+			m = tx_frame(60, i, 1);
+			if (virtio_tx_burst(q, &m, 1) == 0) {
+				rte_pktmbuf_free(m);
+				break;
+			}
+			slept += i >= seen;
+			if (i >= seen)
+				continue;
+			assert_true(reference_pop(&ring, &c));
+			reference_push(&ring, c.id, 0, c.descs, 0);
+			reference_step(&pos, &wrap, 1, mode.size);
+		}
+		assert_int_equal(slept, mode.size);
+		assert_true(notified > 0);
+		while (reference_pop(&ring, &c)) {
+			reference_push(&ring, c.id, 0, c.descs, 0);
+			reference_step(&pos, &wrap, 1, mode.size);
+		}
 	}
 	virtio_queue_destroy(q);
 }
@@ -533,6 +590,7 @@ main(void)
 		cmocka_unit_test(a_frame_of_too_many_segments_is_dropped_and_counted),
 		cmocka_unit_test(the_doorbell_rings_only_for_a_device_that_asked),
 		cmocka_unit_test(a_packed_event_index_rings_once_at_its_position),
+		cmocka_unit_test(a_packed_event_index_left_behind_wakes_the_device),
 		cmocka_unit_test(a_lying_device_stops_its_queue_and_nothing_else),
 		cmocka_unit_test(frames_without_an_ethernet_header_are_dropped_and_counted),
 		cmocka_unit_test(noise_in_a_ring_does_no_harm),

@@ -124,7 +124,20 @@ virtio_packed_ahead(const struct virtio_queue *q, uint16_t id)
 	return id >= q->tail ? (uint32_t)id - q->tail : (uint32_t)id + q->size - q->tail;
 }
 
-/** Ring the doorbell if the device asked for it for any of the last @a n descriptors. */
+/** How far a position of the lap that @a wrap stands for is behind the next one to come back. */
+static __rte_always_inline uint32_t
+virtio_packed_past_used(const struct virtio_queue *q, uint16_t pos, bool wrap)
+{
+	return (uint32_t)pos - q->used_idx + (wrap != q->used_wrap ? q->size : 0);
+}
+
+/**
+ * Ring the doorbell if the device asked for it for any of the last @a n descriptors.
+ *
+ * One that asked, and went on without asking anew, as QEMU's virtio-net does when a packet had to wait
+ * for its back end, has left its request behind: in a lap that the ring cannot reach before it is full.
+ * Such a request is for the next descriptor, or nobody would ever wake the device.
+ */
 static __rte_always_inline void
 virtio_packed_kick(struct virtio_queue *q, uint16_t n)
 {
@@ -132,7 +145,6 @@ virtio_packed_kick(struct virtio_queue *q, uint16_t n)
 		uint32_t word;
 		struct vring_packed_desc_event event;
 	} u;
-	bool wanted = true;
 
 	/* Ordered against the device's request as in virtio_split_kick(). */
 	rte_smp_mb();
@@ -140,16 +152,15 @@ virtio_packed_kick(struct virtio_queue *q, uint16_t n)
 	if (likely(u.event.flags == VRING_PACKED_EVENT_FLAG_DISABLE))
 		return;
 	if (u.event.flags == VRING_PACKED_EVENT_FLAG_DESC) {
-		uint32_t off = u.event.off_wrap & ~(1u << VRING_PACKED_EVENT_F_WRAP_CTR);
 		const bool wrap = u.event.off_wrap >> VRING_PACKED_EVENT_F_WRAP_CTR;
+		const uint16_t pos = u.event.off_wrap & ~(1u << VRING_PACKED_EVENT_F_WRAP_CTR);
+		const uint32_t asked = virtio_packed_past_used(q, pos, wrap);
+		const uint32_t end = virtio_packed_past_used(q, q->head, q->head_wrap);
 
-		/* Both on one scale: positions of the previous lap lie below zero. */
-		if (wrap != q->head_wrap)
-			off -= q->size;
-		wanted = vring_need_event((uint16_t)off, q->head, (uint16_t)(q->head - n));
+		if (asked < q->size && asked - (end - n) >= n)
+			return;
 	}
-	if (wanted)
-		virtio_queue_notify(q);
+	virtio_queue_notify(q);
 }
 
 #endif /* VIRTIO_RING_PACKED_H */
