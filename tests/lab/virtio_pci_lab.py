@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """What tests of the driver for virtio devices on PCI share."""
+import re
 import signal
+import subprocess
 import sys
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,18 +29,23 @@ def on_pci(workspace: Workspace, program: Path, core: int, devices: list[str], a
     return testpmd
 
 
+def is_like(testpmd: Testpmd, device: str, way: str, receive: str) -> None:
+    """What the log says of the only device: its transport, and how it receives."""
+    check(f"{device.split(',')[0]}: {way}," in testpmd.text, f"{device} to be {way}")
+    if receive:
+        testpmd.expect(rf"receive functions: {receive}$", 1, 0)
+
+
 def frames_cross(workspace: Workspace, one: str, other: str, ways: tuple[str, str],
-                 receive: str = "", program=distribution) -> None:
+                 receive: tuple[str, str] = ("", ""), program=distribution) -> None:
     """Numbered frames from one device over the hub to the other, from where a program, the
-    distribution's testpmd with our driver, sends them back. ways: what the transports are, as the log
-    names them; receive: how the first one receives."""
+    distribution's testpmd with our driver, sends them back. ways, receive: what the transports are, and
+    how they receive, as the log says."""
     forwarder = on_pci(workspace, program(), 0, [other], ["--port-topology=loop"])
-    check(f"{other.split(',')[0]}: {ways[1]}," in forwarder.text, f"{other} to be {ways[1]}")
+    is_like(forwarder, other, ways[1], receive[1])
     forwarder.command("start")
     sender = on_pci(workspace, ours(), 1, [one])
-    check(f"{one.split(',')[0]}: {ways[0]}," in sender.text, f"{one} to be {ways[0]}")
-    if receive:
-        sender.expect(rf"receive functions: {receive}", 1, 0)
+    is_like(sender, one, ways[0], receive[0])
     result = run_numbered(sender, FRAMES)
     check(result.received == result.sent == FRAMES, f"{FRAMES} frames back, got {result}")
     sender.quit()
@@ -102,17 +109,47 @@ def rebind(address: str, driver: str) -> str:
     return before
 
 
-def expect_removal(testpmd: Testpmd, begin: int, port: int, left: int) -> None:
+def await_removal(testpmd: Testpmd, begin: int, port: int, left: int) -> None:
     """Wait until the distribution's testpmd has closed a port that was pulled while it forwarded, and
-    forwards again, with those that are left. It tells of it from a thread of its own: what is typed
-    meanwhile has its words in the middle of the echo."""
+    forwards again, with those that are left. It does so, and tells of it, from a thread of its own: what is
+    typed meanwhile has its words in the middle of the echo, and what stops or ends it then does not know
+    that it forwards."""
     testpmd.expect(rf"Port {port} is closed", START_SECONDS, begin)
     testpmd.expect(rf"Now total ports is {left}$", START_SECONDS)
     for _ in range(left):
         testpmd.expect(r"TX RS bit threshold=\d+$", START_SECONDS)
+    testpmd.until("a core that polls", lambda: "running" in worker(testpmd))
 
 
-def end_after_removal(workspace: Workspace, testpmd: Testpmd) -> None:
-    """The distribution's testpmd, when a port was pulled, forwards again from a thread of its own. Told
-    to quit meanwhile, it closes the ports that thread polls, and may wait for it for ever."""
-    workspace.forget(testpmd)
+def worker(testpmd: Testpmd) -> str:
+    """What the only core that forwards does, as the kernel says: without work it sleeps."""
+    for task in Path(f"/proc/{testpmd.pid}/task").iterdir():
+        status = (task / "status").read_text(encoding="ascii")
+        if re.search(r"^Name:\trte-worker", status):
+            return re.search(r"^State:.*$", status, re.M).group()
+    raise testpmd.failure("it has no core to forward")
+
+
+def circulates(testpmd: Testpmd, *ports: int) -> None:
+    """Frames go round through these ports, from a new beginning: of several, as what goes round from one port
+    to another and back has come to its end with the first burst that the hub between them drops."""
+    before = {port: testpmd.port_stats(port).rx_packets for port in ports}
+
+    def arrive(port: int) -> bool:
+        testpmd.command("stop")
+        testpmd.command("start tx_first")
+        return testpmd.port_stats(port).rx_packets > before[port] + 100
+
+    for port in ports:
+        testpmd.until(f"frames at port {port}", lambda at=port: arrive(at))
+    testpmd.command("stop")
+
+
+def is_there(device: str) -> bool:
+    return Path("/sys/bus/pci/devices", device).exists()
+
+
+def asked_back(device: str) -> bool:
+    """Whether VFIO has asked the program for it."""
+    log = subprocess.run(["dmesg"], check=True, capture_output=True, text=True, timeout=60).stdout
+    return re.search(rf"vfio-pci {device}: Relaying device request to user", log) is not None
