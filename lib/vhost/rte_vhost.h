@@ -719,7 +719,9 @@ uint32_t rte_vhost_rx_queue_count(int vid, uint16_t qid);
  * that does not run now. Waits for a burst that is at work.
  *
  * A notification is an event on @a kickfd of struct rte_vhost_vring. Having asked, look for buffers
- * once more before sleeping: one that came in between was not notified.
+ * once more before sleeping: one that came in between was not notified. Ask anew each time: with
+ * VIRTIO_RING_F_EVENT_IDX the driver notifies for the next buffer only, counted from this call on
+ * (virtio 1.2, 2.7.10 and 2.8.10).
  *
  * @param vid device
  * @param queue_id virtqueue
