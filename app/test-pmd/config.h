@@ -47,6 +47,7 @@ struct config {
 	uint32_t max_pkt_len; /* 0 keeps the device's MTU */
 	bool lsc_interrupt;
 	bool rmv_interrupt;
+	bool hot_plug;
 	bool promiscuous;
 	bool device_start;
 	bool scatter;

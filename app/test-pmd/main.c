@@ -18,6 +18,7 @@
 #include "console.h"
 #include "devices.h"
 #include "forward.h"
+#include "hotplug.h"
 #include "options.h"
 #include "pool.h"
 #include "port.h"
@@ -73,6 +74,8 @@ bring_up(void)
 		return -1;
 	if (port_count() == 0 && config.vdpa_count == 0)
 		printf("testpmd: no port: 'port attach', or EAL's --vdev, gives one\n");
+	if (hotplug_init() < 0)
+		return -1;
 	if (config.device_start && ports_start() < 0)
 		return -1;
 	for (unsigned int i = 0; i < config.vdpa_count; i++) {
@@ -123,6 +126,7 @@ take_down(void)
 	stats_json_close();
 	vdpa_summary();
 	vdpa_detach_all();
+	hotplug_free();
 	ports_close();
 	fwd_free();
 	pools_free();

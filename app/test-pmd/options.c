@@ -167,6 +167,8 @@ static const struct option_row rows[] = {
 		.help = "do not have the device tell of link changes" },
 	{ "no-rmv-interrupt", NULL, KIND_OFF, 0, &config.rmv_interrupt,
 		.help = "do not have the device tell of its removal" },
+	{ "hot-plug", NULL, KIND_ON, 0, &config.hot_plug,
+		.help = "survive that devices are pulled out of the machine, and close their ports" },
 	{ "disable-device-start", NULL, KIND_OFF, 0, &config.device_start,
 		.help = "leave the ports stopped" },
 	{ "no-flush-rx", NULL, KIND_OFF, 0, &config.flush_rx,
@@ -186,7 +188,6 @@ static const struct option_row rows[] = {
 	{ "mlockall", NULL, KIND_IGNORED, .help = "taken for testpmd's sake, without effect" },
 	{ "no-mlockall", NULL, KIND_IGNORED, .help = "taken for testpmd's sake: always so" },
 	{ "disable-link-check", NULL, KIND_IGNORED, .help = "taken for testpmd's sake: always so" },
-	{ "hot-plug", NULL, KIND_IGNORED, .help = "taken for testpmd's sake: see 'port attach'" },
 	{ "help", NULL, KIND_HELP, 'h', .help = "show this, and leave" },
 };
 

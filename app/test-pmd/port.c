@@ -60,6 +60,15 @@ port_event(uint16_t id, enum rte_eth_event_type type, void *arg, void *ret)
 	return 0;
 }
 
+void
+port_device_pulled(const char *device)
+{
+	uint16_t id;
+
+	if (rte_eth_dev_get_port_by_name(device, &id) == 0)
+		port_event(id, RTE_ETH_EVENT_INTR_RMV, NULL, NULL);
+}
+
 int
 port_event_fd(void)
 {

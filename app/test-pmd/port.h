@@ -69,6 +69,9 @@ int port_of_device(const char *name);
 /** A descriptor that becomes readable when a device announced its removal or a link changed. */
 int port_event_fd(void);
 
+/** From any thread: a device is pulled out, or asked back; its port is to be given up. */
+void port_device_pulled(const char *device);
+
 /** React to what the descriptor announced. */
 void port_events_handle(void);
 

@@ -9,7 +9,7 @@ and the port the device, as QEMU's monitor shows it."""
 from virtio_lab import (DEVICES, FRAMES, RESTARTS, VECTORS, Monitor, announces_itself,
                         filters_reach_the_device, link_follows_the_cable)
 from virtio_pci_lab import (asked_back, await_removal, circulates, frames_cross, is_there, on_pci,
-                            rebind, secondary_moves_frames, sleeper_wakes)
+                            plug_in, secondary_moves_frames, sleeper_wakes)
 
 from harness.numbered import run_numbered
 from harness.result import check
@@ -90,14 +90,7 @@ def pulled_from_ours(workspace: Workspace) -> None:
     the device works until then."""
     monitor = Monitor()
     testpmd = on_pci(workspace, ours(), 0, DEVICES[:2])
-    testpmd.until("an empty slot", lambda: "dev2" not in [
-        child["name"] for child in monitor("qom-list", path="/machine/peripheral")])
-    monitor("device_add", driver="virtio-net-pci", id="dev2", netdev="net2", bus="plug", addr="0",
-            romfile="", **{"disable-legacy": "on", "iommu_platform": True, "ats": True})
-    testpmd.until("the device", lambda: is_there(f"{DEVICES[2]}/driver"))
-    rebind(DEVICES[2], "vfio-pci")
-    testpmd.command(f"port attach {DEVICES[2]}")
-    testpmd.command("port start 2")
+    plug_in(testpmd, monitor, 2, DEVICES[2], "vfio-pci", iommu_platform=True, ats=True)
     circulates(testpmd, 0, 1, 2)
     testpmd.command("start tx_first")
     monitor("device_del", id="dev2")

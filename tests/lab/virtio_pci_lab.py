@@ -109,6 +109,20 @@ def rebind(address: str, driver: str) -> str:
     return before
 
 
+def plug_in(testpmd: Testpmd, monitor, number: int, address: str, driver: str,
+            **properties) -> None:
+    """Plug a device in that was pulled, and have testpmd, which runs, attach and start it."""
+    name = f"dev{number}"
+    testpmd.until("an empty slot", lambda: name not in [
+        child["name"] for child in monitor("qom-list", path="/machine/peripheral")])
+    monitor("device_add", driver="virtio-net-pci", id=name, netdev=f"net{number}", bus="plug", addr="0",
+            romfile="", **{"disable-legacy": "on"}, **properties)
+    testpmd.until("the device", lambda: is_there(f"{address}/driver"))
+    rebind(address, driver)
+    testpmd.command(f"port attach {address}")
+    testpmd.command("port start all")
+
+
 def await_removal(testpmd: Testpmd, begin: int, port: int, left: int) -> None:
     """Wait until the distribution's testpmd has closed a port that was pulled while it forwarded, and
     forwards again, with those that are left. It does so, and tells of it, from a thread of its own: what is

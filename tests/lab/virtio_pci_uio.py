@@ -16,7 +16,7 @@ from pathlib import Path
 
 from virtio_lab import DEVICES, FRAMES, Monitor
 from virtio_pci_lab import (await_removal, bound_to, circulates, frames_cross, on_pci,
-                            secondary_moves_frames, sleeper_wakes)
+                            plug_in, secondary_moves_frames, sleeper_wakes)
 
 from harness.multiprocess import SharedMemory
 from harness.numbered import run_numbered
@@ -110,6 +110,21 @@ def pulled_without_a_word(workspace: Workspace) -> None:
     monitor.close()
 
 
+def pulled_without_a_word_from_ours(workspace: Workspace) -> None:
+    """The same for our program: its port is closed, and what is left goes on by itself."""
+    monitor = Monitor()
+    testpmd = on_pci(workspace, ours(), 0, [DEVICES[4]], ["--hot-plug", "--port-topology=loop"])
+    plug_in(testpmd, monitor, 3, DEVICES[3], "uio_pci_generic")
+    testpmd.command("start tx_first")
+    begin = testpmd.mark()
+    monitor("device_del", id="dev3")
+    testpmd.expect(rf"^Port 1: device {DEVICES[3]} was removed$", START_SECONDS, begin)
+    testpmd.expect(rf"^Device {DEVICES[3]} is detached. Now total ports is 1$", START_SECONDS)
+    circulates(testpmd, 0)
+    testpmd.quit()
+    monitor.close()
+
+
 if __name__ == "__main__":
     run(("legacy", lambda workspace: frames_cross(
             workspace, DEVICES[0], DEVICES[1], ("legacy PCI", "legacy PCI"),
@@ -130,4 +145,4 @@ if __name__ == "__main__":
             workspace, 0, "msix", "PCI-MSI")),
         ("igb_uio_on_modern_by_intx", lambda workspace: through_igb_uio(
             workspace, 2, "legacy", "IO-APIC")),
-        pulled_without_a_word)
+        pulled_without_a_word, pulled_without_a_word_from_ours)
