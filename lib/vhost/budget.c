@@ -146,11 +146,14 @@ most_descriptors(void)
 	return (unsigned int)limit.rlim_cur;
 }
 
-/* The kernel gives the lowest number that is free: those below it are taken. */
+/*
+ * The kernel gives the lowest number that is free: those below it are taken. At least @a taken are: a gap
+ * among these is not where there is room, as the next descriptor fills it.
+ */
 static unsigned int
-descriptors_left(int fd, unsigned int most)
+descriptors_left(int fd, unsigned int taken, unsigned int most)
 {
-	const int next = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	const int next = fcntl(fd, F_DUPFD_CLOEXEC, taken);
 
 	if (next < 0)
 		return 0;
@@ -164,9 +167,10 @@ vhost_budget_fds(const char *path, int fd, unsigned int more, char *why, size_t 
 	const unsigned int most = most_descriptors();
 	struct holding own = holding_of(path);
 	const unsigned int wanted = more + own.promised;
-	unsigned int left = descriptors_left(fd, most);
+	const unsigned int pending = vhost_aside_pending();
+	unsigned int left = descriptors_left(fd, pending, most);
 
-	own.fds += vhost_aside_pending();
+	own.fds += pending;
 	left -= RTE_MIN(left, wanted);
 	if (left >= most / VHOST_BUDGET_FDS_PART || own.fds + wanted <= left)
 		return true;

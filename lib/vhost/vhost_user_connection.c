@@ -20,6 +20,9 @@
 #define FDS_HELD_UP_MAX 4096
 #define FDS_HELD_UP_MIN 64
 
+/* What one more front end takes: its connection, and to ask an IOMMU. */
+#define FDS_TO_CONNECT 2
+
 struct vhost_user_connection {
 	TAILQ_ENTRY(vhost_user_connection) next; /* of its socket */
 	TAILQ_ENTRY(vhost_user_connection) link; /* of all there are */
@@ -76,7 +79,8 @@ vhost_user_is_held_up(struct vhost_user_socket *s, int fd)
 	const unsigned int pending = vhost_aside_pending();
 	char why[160];
 	const bool held_up = pending > FDS_HELD_UP_MAX ||
-		(pending > FDS_HELD_UP_MIN && !vhost_budget_fds(s->path, fd, 0, why, sizeof(why)));
+		(pending > FDS_HELD_UP_MIN &&
+			!vhost_budget_fds(s->path, fd, FDS_TO_CONNECT, why, sizeof(why)));
 
 	vhost_aside_enter(former);
 	return held_up;

@@ -231,6 +231,7 @@ static void
 assert_has_an_end(unsigned int fewest, unsigned int most)
 {
 	struct stuck_pipe stuck;
+	unsigned int open_fds;
 	struct frontend fe;
 
 	make_stuck(&stuck, stuck_pipe_open);
@@ -243,8 +244,12 @@ assert_has_an_end(unsigned int fewest, unsigned int most)
 	meet(&fe);
 	assert_in_range(send_notifiers(&fe), fewest, 99999);
 	fe_fini(&fe);
-	assert_in_range(unit_open_fds(), fewest, most);
+	open_fds = unit_open_fds();
+	assert_in_range(open_fds, fewest, most);
 	assert_served(other_path);
+	/* The gaps that this leaves among the others make no room. */
+	while (unit_open_fds() > open_fds)
+		usleep(1000);
 
 	/* Connects at once, and is served when it can be. */
 	fe_init(&fe, fe_connect(path), NULL);
