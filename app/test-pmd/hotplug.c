@@ -31,7 +31,6 @@ refuse(const char *what, int ret)
 {
 	fprintf(stderr, "Option --hot-plug: %s (%s); leave it away to do without\n", what,
 		reason(ret));
-	hotplug_free();
 	return -1;
 }
 

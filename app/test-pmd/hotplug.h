@@ -8,7 +8,10 @@
  * registers vanish, and their ports are closed. Main thread only.
  */
 
-/** Watch for it, if that was asked for; 0, or -1 after a line on why that cannot be. */
+/**
+ * Watch for it, if that was asked for; 0, or -1 after a line on why that cannot be. hotplug_free() is due
+ * after both.
+ */
 int hotplug_init(void);
 
 /** Watch no longer. */
