@@ -69,6 +69,13 @@ create(struct virtio_device *dev, uint16_t index, uint16_t descs, int node)
 			index, size);
 		return NULL;
 	}
+	if (size < descs)
+		VIRTIO_LOG(NOTICE,
+			"%s: queue %u has %u descriptors and not the %u asked for, as that is what "
+			"%s",
+			dev->name, index, size, descs,
+			dev->transport->queue_limit != NULL ? "the device has" :
+							      "queue_size= and the device allow");
 	q = virtio_queue_create(dev, index, size, node);
 	if (q == NULL) {
 		VIRTIO_LOG(ERR, "%s: no memory for queue %u of %u descriptors", dev->name, index,

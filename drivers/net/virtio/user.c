@@ -24,11 +24,6 @@
 #define DEVICE_PREFIX "/dev/vhost-"
 #define VHOST_NET "/dev/vhost-net"
 
-/* Of those that take a control queue, what is done on this side for a back end that has none. */
-#define LOCAL_CONTROL_FEATURES \
-	(VIRTIO_FEATURE(VIRTIO_NET_F_MQ) | \
-		(VIRTIO_USER_LOCAL_FEATURES & VIRTIO_NET_CONTROL_FEATURES))
-
 /* Headers in front of frames are all that we write; one of these says that the device takes it. */
 #define LAYOUT_FEATURES (VIRTIO_FEATURE(VIRTIO_F_VERSION_1) | VIRTIO_FEATURE(VIRTIO_F_ANY_LAYOUT))
 
@@ -122,26 +117,6 @@ set_running(struct virtio_user *u, bool running)
 	__atomic_store_n(&u->running, running, __ATOMIC_SEQ_CST);
 }
 
-static uint64_t
-features_of_args(const struct virtio_user *u)
-{
-	const struct virtio_user_args *args = &u->args;
-	uint64_t features = VIRTIO_NET_DRIVER_FEATURES | VIRTIO_USER_LOCAL_FEATURES |
-		VIRTIO_NET_CONTROL_FEATURES | VIRTIO_FEATURE(VIRTIO_NET_F_SPEED_DUPLEX);
-
-	if (!args->mrg_rxbuf)
-		features &= ~VIRTIO_FEATURE(VIRTIO_NET_F_MRG_RXBUF);
-	if (!args->in_order)
-		features &= ~VIRTIO_FEATURE(VIRTIO_F_IN_ORDER);
-	if (!args->packed_vq)
-		features &= ~VIRTIO_FEATURE(VIRTIO_F_RING_PACKED);
-	if (!args->cq)
-		features &= ~VIRTIO_FEATURE(VIRTIO_NET_F_CTRL_VQ);
-	if (u->backend->control == NULL)
-		features &= ~VIRTIO_NET_CONTROL_FEATURES | LOCAL_CONTROL_FEATURES;
-	return virtio_net_control_features(features);
-}
-
 /* See that the back end has what cannot be done without. */
 static int
 check_features(const struct virtio_user *u, uint64_t features)
@@ -215,6 +190,7 @@ bring_up(struct virtio_user *u)
 	ret = check_features(u, features);
 	if (ret < 0)
 		return ret;
+	virtio_user_warn_of_split(u, features);
 	virtio_device_arm(dev, features);
 	ret = be->set_status(u, status);
 	if (ret == 0)
@@ -428,6 +404,22 @@ user_queue_failed(struct virtio_queue *q)
 	wake(user_of(q->dev));
 }
 
+/* Whoever is there may be another one than when the port was made. */
+static int
+user_reset(struct virtio_device *dev)
+{
+	const struct rte_ether_addr mac = dev->mac;
+	struct virtio_user *u = user_of(dev);
+
+	lock(u);
+	if (u->connected)
+		virtio_user_learn(u);
+	/* The application may have chosen another one than the device's. */
+	dev->mac = mac;
+	unlock(u);
+	return 0;
+}
+
 static void
 user_close(struct virtio_device *dev)
 {
@@ -439,6 +431,7 @@ static const struct virtio_transport_ops user_ops = {
 	.start = user_start,
 	.stop = user_stop,
 	.close = user_close,
+	.reset = user_reset,
 	.queue_setup = user_queue_setup,
 	.queue_release = user_queue_release,
 	.queue_enable = user_queue_enable,
@@ -602,37 +595,6 @@ memory_event(enum rte_mem_event type, const void *addr, size_t len, void *arg)
 	unlock(u);
 }
 
-/* What the port may offer: what driver and arguments allow, and a known back end has. */
-static void
-learn(struct virtio_user *u)
-{
-	struct virtio_device *dev = &u->dev;
-
-	dev->offered = features_of_args(u);
-	dev->max_pairs = u->args.queues;
-	if (u->connected)
-		dev->offered = virtio_net_control_features(
-			dev->offered & (u->backend_features | u->backend->local_features));
-	virtio_net_config_learn(dev, u->connected ? u->backend_features : 0);
-	if (u->args.mac_given)
-		dev->mac = u->args.mac;
-	if (!u->connected)
-		return;
-	if (u->args.packed_vq && !(dev->offered & VIRTIO_FEATURE(VIRTIO_F_RING_PACKED)))
-		VIRTIO_LOG(WARNING, "%s: %s has no packed rings: they will be split ones",
-			dev->name, u->args.path);
-	if (dev->max_pairs > u->backend_pairs) {
-		VIRTIO_LOG(WARNING, "%s: the back end at %s has %u of the %u queue pairs asked for",
-			dev->name, u->args.path, u->backend_pairs, u->args.queues);
-		dev->max_pairs = u->backend_pairs;
-	}
-	if (dev->queue_size > u->backend_queue_size) {
-		VIRTIO_LOG(WARNING, "%s: queues of %s have %u entries and not the %u asked for",
-			dev->name, u->args.path, u->backend_queue_size, u->args.queue_size);
-		dev->queue_size = u->backend_queue_size;
-	}
-}
-
 /* The first meeting with the back end. A client must find one; a server need not. */
 static int
 meet(struct virtio_user *u)
@@ -651,7 +613,7 @@ meet(struct virtio_user *u)
 			return ret;
 		u->connected = true;
 	}
-	learn(u);
+	virtio_user_learn(u);
 	return 0;
 }
 
@@ -739,7 +701,6 @@ virtio_user_create(struct virtio_user *u)
 	u->dev.transport = &user_ops;
 	u->dev.speed = u->args.speed;
 	u->dev.speed_given = u->args.speed != RTE_ETH_SPEED_NUM_UNKNOWN;
-	u->dev.queue_size = u->args.queue_size;
 	if (!rte_is_power_of_2(u->args.queue_size))
 		u->dev.required = VIRTIO_FEATURE(VIRTIO_F_RING_PACKED);
 	u->patience_ms = VIRTIO_USER_PATIENCE_MS;

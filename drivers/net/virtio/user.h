@@ -69,6 +69,7 @@ struct virtio_user {
 	int wakefd;
 	rte_thread_t thread;
 	bool mem_events;
+	bool split_told; /**< that rings are split ones, where packed ones were asked for */
 };
 
 /**
@@ -80,6 +81,15 @@ int virtio_user_create(struct virtio_user *u);
 
 /** Undo virtio_user_create(). Bursts must be over. */
 void virtio_user_destroy(struct virtio_user *u);
+
+/**
+ * user_learn.c: what the port may offer: what driver and arguments allow, and a known back end has. Locked,
+ * or nobody else is there yet.
+ */
+void virtio_user_learn(struct virtio_user *u);
+
+/** Say so, once, if packed rings were asked for and are not among these @a features. */
+void virtio_user_warn_of_split(struct virtio_user *u, uint64_t features);
 
 /** From now on, the back end has virtio_user.patience_ms. Locked. */
 void virtio_user_give_time(struct virtio_user *u);
