@@ -26,6 +26,7 @@
 #include "control_device.h"
 #include "transport.h"
 #include "user.h"
+#include "vhost_ioctl.h"
 #include "vhost_user_wire.h"
 
 #define QUEUE_SIZE 64
@@ -76,7 +77,7 @@ tell_config(struct vhost_vdpa_config *config)
 static void
 answer_request(unsigned long request, void *arg)
 {
-	struct vhost_vring_state *group = arg;
+	struct vhost_vring_state *vring = arg;
 	struct vhost_vdpa_iova_range *range = arg;
 
 	switch (request) {
@@ -94,6 +95,9 @@ answer_request(unsigned long request, void *arg)
 	case VHOST_VDPA_GET_VRING_NUM:
 		*(uint16_t *)arg = fuzz_u8(input) < FAILS ? QUEUE_SIZE : fuzz_u16(input);
 		break;
+	case VHOST_VDPA_GET_VRING_SIZE:
+		vring->num = fuzz_u8(input) < FAILS ? QUEUE_SIZE : fuzz_u32(input);
+		break;
 	case VHOST_VDPA_GET_VQS_COUNT:
 		*(uint32_t *)arg = fuzz_u8(input);
 		break;
@@ -110,7 +114,7 @@ answer_request(unsigned long request, void *arg)
 		*(unsigned int *)arg = fuzz_u8(input);
 		break;
 	case VHOST_VDPA_GET_VRING_GROUP:
-		group->num = fuzz_u8(input);
+		vring->num = fuzz_u8(input);
 		break;
 	default:
 		break;

@@ -33,7 +33,8 @@ make(struct device *d, uint16_t size, bool packed)
 
 	*d = (struct device){ .mem = aligned_alloc(4096, VIRTIO_CONTROL_RING_BYTES) };
 	assert_non_null(d->mem);
-	virtio_control_ring_init(&d->ring, d->mem, (uintptr_t)d->mem, size, packed);
+	virtio_control_ring_init(&d->ring, d->mem, (uintptr_t)d->mem, size,
+		packed ? UINT64_C(1) << VIRTIO_F_RING_PACKED : 0);
 	areas = virtio_control_ring_areas(&d->ring);
 	d->areas.size = size;
 	d->areas.desc = (struct vring_desc *)(uintptr_t)areas.descriptors;
@@ -120,6 +121,33 @@ every_command_is_answered(void **state)
 	}
 }
 
+/* Who is not asked for interrupts by a flag is not by an index either (virtio 1.2, 2.7.7.1 and 2.7.10). */
+static void
+no_interrupt_is_asked_for(void **state)
+{
+	const uint64_t event_idx = UINT64_C(1) << VIRTIO_RING_F_EVENT_IDX;
+	const uint64_t packed = UINT64_C(1) << VIRTIO_F_RING_PACKED;
+	const uint16_t size = 16;
+	struct virtio_control_ring_areas areas;
+	const struct vring_packed_desc_event *event;
+	const struct vring_avail *avail;
+	struct device d;
+
+	(void)state;
+	make(&d, size, 0);
+	areas = virtio_control_ring_areas(&d.ring);
+	avail = (const struct vring_avail *)(uintptr_t)areas.driver;
+	event = (const struct vring_packed_desc_event *)(uintptr_t)areas.driver;
+	assert_int_equal(avail->flags, VRING_AVAIL_F_NO_INTERRUPT);
+	virtio_control_ring_init(&d.ring, d.mem, (uintptr_t)d.mem, size, event_idx);
+	assert_int_equal(avail->flags, 0);
+	for (uint16_t used = 0; used < 10 * size; used++)
+		assert_false(vring_need_event(avail->ring[size], used + 1, used));
+	virtio_control_ring_init(&d.ring, d.mem, (uintptr_t)d.mem, size, packed | event_idx);
+	assert_int_equal(event->flags, VRING_PACKED_EVENT_FLAG_DISABLE);
+	free(d.mem);
+}
+
 static void
 refusals_are_told(void **state)
 {
@@ -191,6 +219,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_command_is_answered),
+		cmocka_unit_test(no_interrupt_is_asked_for),
 		cmocka_unit_test(refusals_are_told),
 		cmocka_unit_test(silence_is_bounded_and_the_last_word),
 		cmocka_unit_test(a_wrong_answer_is_the_last_word),

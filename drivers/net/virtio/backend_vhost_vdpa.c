@@ -14,6 +14,8 @@
 
 #include <linux/virtio_ids.h>
 
+#include <rte_cycles.h>
+
 #include "log.h"
 #include "net_config.h"
 #include "transport.h"
@@ -27,6 +29,9 @@
 
 /* A device that was there and could not be used is not likely to be better a second later. */
 #define RETRY_MAX_MS 60000
+
+/* How long a device may take to reset itself. */
+#define RESET_MS 1000
 
 /*
  * The virtio specification asks for 4 bytes. But an entry that lies across two pages of an IOMMU is
@@ -50,9 +55,6 @@
 #define PLATFORM_FEATURES PLATFORM
 #endif
 
-/* Without multi-queue, the control queue follows the only pair. */
-#define CONTROL_INDEX(pairs) (2u * (pairs))
-
 struct vhost_vdpa {
 	int fd;
 	int configfd;   /* the device's configuration changed */
@@ -60,6 +62,7 @@ struct vhost_vdpa {
 	uint64_t negotiated;
 	uint16_t pairs; /* that the device has in all */
 	uint16_t queue_size;
+	uint16_t control_size;
 	uint8_t status;
 	bool bells_told;
 	bool failed; /* to be let go of */
@@ -71,6 +74,13 @@ static struct vhost_vdpa *
 state(const struct virtio_user *u)
 {
 	return u->backend_state;
+}
+
+/* It follows all pairs that the device has; without multi-queue, the only one. */
+static uint32_t
+control_index(const struct vhost_vdpa *v, uint64_t features)
+{
+	return 2u * (features & VIRTIO_NET_PAIRS_FEATURES ? v->pairs : 1);
 }
 
 static int
@@ -129,6 +139,7 @@ vdpa_connect(struct virtio_user *u)
 	v->fd = fd;
 	v->status = 0;
 	v->failed = false;
+	v->bells_told = false;
 	vdpa_iova_init(&v->iova);
 	v->iova.fd = fd;
 	return 0;
@@ -239,22 +250,12 @@ agree_with_kernel(struct virtio_user *u)
 }
 
 static int
-learn_sizes(struct virtio_user *u)
+learn_pairs(struct virtio_user *u)
 {
 	struct vhost_vdpa *v = state(u);
 	uint32_t queues = UINT32_MAX;
-	int ret;
+	int ret = 0;
 
-	ret = VHOST_CALL(u, v->fd, VHOST_VDPA_GET_VRING_NUM, &v->queue_size);
-	if (ret < 0)
-		return ret;
-	v->queue_size = (uint16_t)rte_align32prevpow2(v->queue_size);
-	if (v->queue_size < VIRTIO_CONTROL_RING_SIZE_MIN) {
-		VIRTIO_LOG(ERR, "%s: queues of %s have %u entries, which is too few", u->dev.name,
-			u->args.path, v->queue_size);
-		return -ENOTSUP;
-	}
-	u->backend_queue_size = v->queue_size;
 	v->pairs = 1;
 	if (u->backend_features & VIRTIO_NET_PAIRS_FEATURES)
 		ret = READ_CONFIG(u, max_virtqueue_pairs, &v->pairs);
@@ -272,6 +273,41 @@ learn_sizes(struct virtio_user *u)
 	return ret;
 }
 
+/* Since Linux 6.11, a queue may say that it has fewer entries than queues of the device have at most. */
+static uint16_t
+limit_of(const struct vhost_vdpa *v, uint32_t index, uint16_t most)
+{
+	struct vhost_vring_state size = { .index = index };
+
+	if (ioctl(v->fd, VHOST_VDPA_GET_VRING_SIZE, &size) == 0)
+		most = (uint16_t)RTE_MIN(size.num, most);
+	return (uint16_t)rte_align32prevpow2(most);
+}
+
+static int
+learn_sizes(struct virtio_user *u)
+{
+	struct vhost_vdpa *v = state(u);
+	const uint16_t pairs = RTE_MIN(u->backend_pairs, u->args.queues);
+	uint16_t most;
+	int ret;
+
+	ret = VHOST_CALL(u, v->fd, VHOST_VDPA_GET_VRING_NUM, &most);
+	if (ret < 0)
+		return ret;
+	v->queue_size = most;
+	for (uint32_t i = 0; i < 2u * pairs; i++)
+		v->queue_size = limit_of(v, i, v->queue_size);
+	v->control_size = limit_of(v, control_index(v, u->backend_features), most);
+	if (v->queue_size < VIRTIO_QUEUE_SIZE_MIN) {
+		VIRTIO_LOG(ERR, "%s: queues of %s have %u entries, which is too few", u->dev.name,
+			u->args.path, v->queue_size);
+		return -ENOTSUP;
+	}
+	u->backend_queue_size = v->queue_size;
+	return 0;
+}
+
 static int
 set_status(const struct virtio_user *u, uint8_t status)
 {
@@ -282,12 +318,33 @@ set_status(const struct virtio_user *u, uint8_t status)
 	return ret;
 }
 
+/* Until its status reads 0, a device may still be at work on what it was given. */
+static int
+await_reset(struct virtio_user *u)
+{
+	uint8_t now = 0;
+	int ret = set_status(u, 0);
+
+	for (unsigned int ms = 0; ret == 0 && ms < RESET_MS; ms++) {
+		ret = VHOST_CALL(u, state(u)->fd, VHOST_VDPA_GET_STATUS, &now);
+		if (ret < 0 || now == 0)
+			return ret;
+		rte_delay_us_sleep(1000);
+	}
+	if (ret == 0) {
+		VIRTIO_LOG(ERR, "%s: %s did not reset itself within %u ms", u->dev.name,
+			u->args.path, RESET_MS);
+		ret = -ETIMEDOUT;
+	}
+	return ret;
+}
+
 /* Mappings do not survive a reset in every device, so they are made anew with each start. */
 static int
 reset(struct virtio_user *u)
 {
 	struct vhost_vdpa *v = state(u);
-	int ret = set_status(u, 0);
+	int ret = await_reset(u);
 
 	vdpa_iova_clear(&v->iova);
 	vdpa_control_reset(&v->control, &v->iova);
@@ -314,7 +371,9 @@ vdpa_greet(struct virtio_user *u)
 	if (ret == 0)
 		ret = agree_with_kernel(u);
 	if (ret == 0)
-		ret = set_status(u, 0);
+		ret = await_reset(u);
+	if (ret == 0)
+		ret = learn_pairs(u);
 	if (ret == 0)
 		ret = learn_sizes(u);
 	if (ret == 0)
@@ -322,12 +381,31 @@ vdpa_greet(struct virtio_user *u)
 	return ret;
 }
 
+/* There are devices that want more than they are asked for, such as packed rings only. */
+static void
+tell_refusal(const struct virtio_user *u, const char *how)
+{
+	const uint64_t features = state(u)->negotiated, rest = u->backend_features & ~features;
+
+	VIRTIO_LOG(ERR, "%s: %s refuses features %#" PRIx64 ": %s; it has %#" PRIx64 " besides%s",
+		u->dev.name, u->args.path, features, how, rest,
+		rest & VIRTIO_FEATURE(VIRTIO_F_RING_PACKED) ?
+			": it may take packed rings only (packed_vq=1)" :
+			"");
+}
+
 static int
 vdpa_set_features(struct virtio_user *u, uint64_t features)
 {
+	int error;
+
 	features |= u->backend_features & PLATFORM_FEATURES;
 	state(u)->negotiated = features;
-	return VHOST_CALL(u, state(u)->fd, VHOST_SET_FEATURES, &features);
+	if (ioctl(state(u)->fd, VHOST_SET_FEATURES, &features) == 0)
+		return 0;
+	error = errno;
+	tell_refusal(u, strerror(error));
+	return -error;
 }
 
 static int
@@ -401,9 +479,8 @@ start_control(struct virtio_user *u)
 
 	if (!(v->negotiated & VIRTIO_FEATURE(VIRTIO_NET_F_CTRL_VQ)))
 		return 0;
-	return vdpa_control_setup(u, &v->control, &v->iova,
-		CONTROL_INDEX(v->negotiated & VIRTIO_NET_PAIRS_FEATURES ? v->pairs : 1),
-		v->queue_size);
+	return vdpa_control_setup(u, &v->control, &v->iova, control_index(v, v->negotiated),
+		v->control_size);
 }
 
 /* The device has its say about each step of the handshake. */
@@ -416,8 +493,7 @@ check_status(const struct virtio_user *u, uint8_t status)
 	if (ret < 0 || now == status)
 		return ret;
 	if (status & ~now & VIRTIO_CONFIG_S_FEATURES_OK)
-		VIRTIO_LOG(ERR, "%s: %s refuses features %#" PRIx64, u->dev.name, u->args.path,
-			state(u)->negotiated);
+		tell_refusal(u, "FEATURES_OK was set, and is not");
 	else
 		VIRTIO_LOG(ERR, "%s: %s has status %#x where %#x was set", u->dev.name,
 			u->args.path, now, status);
@@ -500,8 +576,10 @@ vdpa_check(struct virtio_user *u)
 		return 0;
 	if (ioctl(v->fd, VHOST_VDPA_GET_STATUS, &status) < 0)
 		return -errno;
-	if (status & VIRTIO_CONFIG_S_NEEDS_RESET)
+	if (status & VIRTIO_CONFIG_S_NEEDS_RESET) {
+		VIRTIO_LOG(ERR, "%s: %s failed and asks for a reset", u->dev.name, u->args.path);
 		return -EREMOTEIO;
+	}
 	virtio_net_config_learn_speed(&u->dev, u->backend_features);
 	if (u->running)
 		watch_link(u);

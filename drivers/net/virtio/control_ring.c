@@ -72,8 +72,10 @@ packed_descs(const struct virtio_control_ring *r)
 
 void
 virtio_control_ring_init(struct virtio_control_ring *r, void *mem, uint64_t iova, uint16_t size,
-	bool packed)
+	uint64_t features)
 {
+	const bool packed = features >> VIRTIO_F_RING_PACKED & 1;
+
 	*r = (struct virtio_control_ring){
 		.mem = mem,
 		.iova = iova,
@@ -82,10 +84,15 @@ virtio_control_ring_init(struct virtio_control_ring *r, void *mem, uint64_t iova
 		.wrap = true,
 	};
 	memset(mem, 0, VIRTIO_CONTROL_RING_BYTES);
-	/* Answers are looked for, not waited for in an interrupt. */
+	/*
+	 * Answers are looked for, not waited for in an interrupt. With EVENT_IDX, split rings say so by
+	 * an index that the device does not come past for long, and have no flag (virtio 1.2, 2.7.7.1).
+	 */
 	if (packed)
 		((struct vring_packed_desc_event *)(r->mem + driver_area(r)))->flags =
 			VRING_PACKED_EVENT_FLAG_DISABLE;
+	else if (features >> VIRTIO_RING_F_EVENT_IDX & 1)
+		avail(r)->ring[size] = UINT16_MAX / 2;
 	else
 		avail(r)->flags = VRING_AVAIL_F_NO_INTERRUPT;
 }

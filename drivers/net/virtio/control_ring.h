@@ -51,9 +51,11 @@ struct virtio_control_ring_areas {
  *
  * @param size
  *   VIRTIO_CONTROL_RING_SIZE_MIN..VIRTIO_CONTROL_RING_SIZE; a power of two.
+ * @param features
+ *   What was agreed on, of which RING_PACKED and RING_EVENT_IDX count.
  */
 void virtio_control_ring_init(struct virtio_control_ring *r, void *mem, uint64_t iova,
-	uint16_t size, bool packed);
+	uint16_t size, uint64_t features);
 
 struct virtio_control_ring_areas virtio_control_ring_areas(const struct virtio_control_ring *r);
 

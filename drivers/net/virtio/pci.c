@@ -145,8 +145,7 @@ setup_control(struct virtio_pci *pci, uint64_t features)
 
 	if (!(features & VIRTIO_FEATURE(VIRTIO_NET_F_CTRL_VQ)))
 		return 0;
-	return virtio_pci_control_setup(pci, index,
-		features & VIRTIO_FEATURE(VIRTIO_F_RING_PACKED));
+	return virtio_pci_control_setup(pci, index, features);
 }
 
 static int

@@ -26,7 +26,7 @@ ring_size(struct virtio_pci *pci, uint16_t index)
 }
 
 int
-virtio_pci_control_setup(struct virtio_pci *pci, uint16_t index, bool packed)
+virtio_pci_control_setup(struct virtio_pci *pci, uint16_t index, uint64_t features)
 {
 	struct virtio_pci_control *control = &pci->control;
 	struct virtio_control_ring_areas areas;
@@ -44,7 +44,7 @@ virtio_pci_control_setup(struct virtio_pci *pci, uint16_t index, bool packed)
 	}
 	pthread_mutex_lock(&control->lock);
 	virtio_control_ring_init(&control->ring, control->dma.mem, control->dma.addr,
-		(uint16_t)size, packed);
+		(uint16_t)size, features);
 	areas = virtio_control_ring_areas(&control->ring);
 	ring = (struct virtio_pci_ring){
 		.index = index,
@@ -82,6 +82,9 @@ tell(const struct virtio_pci *pci, uint8_t class, uint8_t cmd, int error)
 			"%s: the device did not answer control command %u.%u within %u ms: no "
 			"further ones until the port is started anew",
 			pci->dev.name, class, cmd, VIRTIO_PCI_CONTROL_MS);
+	else if (error == -EIO)
+		VIRTIO_LOG(ERR, "%s: the device refused control command %u.%u", pci->dev.name,
+			class, cmd);
 	else
 		VIRTIO_LOG(ERR,
 			"%s: the device answered control command %u.%u with a descriptor that it "
@@ -104,7 +107,7 @@ virtio_pci_control_run(struct virtio_pci *pci, uint8_t class, uint8_t cmd, const
 	if (ret == 0) {
 		pci->regs->notify(pci, control->index, control->doorbell);
 		ret = virtio_control_ring_wait(&control->ring, VIRTIO_PCI_CONTROL_MS);
-		if (ret == -ETIMEDOUT || ret == -EPROTO)
+		if (ret < 0)
 			tell(pci, class, cmd, ret);
 	}
 	pthread_mutex_unlock(&control->lock);

@@ -28,10 +28,10 @@ struct virtio_pci_control {
 };
 
 /**
- * Hand the device a new ring, as virtqueue number @a index.
+ * Hand the device a new ring, as virtqueue number @a index, for the @a features that were agreed on.
  * @return 0, or a negative errno after a line in the log: -ERANGE no ring of ours has such a size
  */
-int virtio_pci_control_setup(struct virtio_pci *pci, uint16_t index, bool packed);
+int virtio_pci_control_setup(struct virtio_pci *pci, uint16_t index, uint64_t features);
 
 /** The device was reset, and does not have the ring any more. */
 void virtio_pci_control_stop(struct virtio_pci *pci);

@@ -16,6 +16,12 @@
 /** How long a device may think about a command, while it has time at all. */
 #define ANSWER_TIMEOUT_MS 5000
 
+/**
+ * Entries of the ring. mlx5_vdpa of before Linux 6.9 has so many, whatever it is told, and needs
+ * no more than a command has.
+ */
+#define RING_SIZE 16
+
 /** Its address space, where a device has more than one. */
 #define CONTROL_ASID 1
 
@@ -72,11 +78,17 @@ int
 vdpa_control_setup(const struct virtio_user *u, struct vdpa_control *c, const struct vdpa_iova *v,
 	uint32_t index, uint16_t size_max)
 {
-	const uint16_t size = RTE_MIN(size_max, VIRTIO_CONTROL_RING_SIZE);
+	const uint16_t size = RTE_MIN(size_max, RING_SIZE);
 	struct vhost_vring_state enable = { .index = index, .num = 1 };
 	struct virtio_control_ring_areas areas;
 	int ret;
 
+	if (size < VIRTIO_CONTROL_RING_SIZE_MIN) {
+		VIRTIO_LOG(ERR,
+			"%s: the control queue of %s has %u entries, and takes %u: use cq=0",
+			u->dev.name, u->args.path, size, VIRTIO_CONTROL_RING_SIZE_MIN);
+		return -ENOTSUP;
+	}
 	if (!vdpa_iova_hole(u, v, VIRTIO_CONTROL_RING_BYTES, &c->iova))
 		return -ERANGE;
 	c->index = index;
@@ -85,8 +97,7 @@ vdpa_control_setup(const struct virtio_user *u, struct vdpa_control *c, const st
 	if (ret < 0)
 		return ret;
 	c->mapped = true;
-	virtio_control_ring_init(&c->ring, c->mem, c->iova, size,
-		virtio_has(&u->dev, VIRTIO_F_RING_PACKED));
+	virtio_control_ring_init(&c->ring, c->mem, c->iova, size, u->dev.features);
 	areas = virtio_control_ring_areas(&c->ring);
 	ret = vhost_setup_ring(u, v->fd,
 		&(struct vhost_ring){

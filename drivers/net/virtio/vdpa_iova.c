@@ -127,8 +127,12 @@ explain(const struct virtio_user *u, const struct vdpa_iova *v, const struct vdp
 			u->dev.name, u->args.path, all >> 10, (uint64_t)limit.rlim_cur >> 10);
 		return -ENOMEM;
 	}
-	VIRTIO_LOG(ERR, "%s: cannot map memory at %#" PRIx64 ", %" PRIu64 " kB, for %s: %s",
-		u->dev.name, r->addr, r->size >> 10, u->args.path, strerror(-error));
+	VIRTIO_LOG(ERR, "%s: cannot map memory at %#" PRIx64 ", %" PRIu64 " kB, for %s: %s%s",
+		u->dev.name, r->addr, r->size >> 10, u->args.path, strerror(-error),
+		error == -EFAULT ?
+			": it may be in more pieces than the kernel takes (max_iotlb_entries of "
+			"module vhost_vdpa): use hugepages, or larger ones" :
+			"");
 	return error;
 }
 

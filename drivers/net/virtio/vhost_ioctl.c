@@ -10,6 +10,9 @@
 #include "user.h"
 #include "vhost_ioctl.h"
 
+/* An error of the kernel's own that leaves it all the same, and has no name out here. */
+#define KERNEL_ENOTSUPP 524
+
 int
 vhost_open(const struct virtio_user *u)
 {
@@ -24,6 +27,9 @@ vhost_open(const struct virtio_user *u)
 		{ ENXIO, ": its device is gone" },
 		{ EMFILE, VIRTIO_EMFILE_REMEDY },
 		{ ENODEV, ": its module is not loaded (modprobe)" },
+		{ KERNEL_ENOTSUPP,
+			": there is no IOMMU for it (intel_iommu=on on the kernel's command line, and "
+			"VT-d or AMD-Vi in the firmware)" },
 	};
 	int fd = open(u->args.path, O_RDWR | O_CLOEXEC);
 	const char *remedy = "";

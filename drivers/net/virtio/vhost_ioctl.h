@@ -14,6 +14,11 @@
 
 #include <linux/vhost.h>
 
+/* Linux 6.11: entries that a virtqueue has at most; struct vhost_vring_state. */
+#ifndef VHOST_VDPA_GET_VRING_SIZE
+#define VHOST_VDPA_GET_VRING_SIZE _IOWR(VHOST_VIRTIO, 0x82, struct vhost_vring_state)
+#endif
+
 struct virtio_queue;
 struct virtio_user;
 
