@@ -490,10 +490,75 @@ scattered_receive_is_told_as_configured(void **state)
 	}
 }
 
+static unsigned int freed;
+
+static void
+note_freed(void *addr, void *arg)
+{
+	(void)addr;
+	(void)arg;
+	freed++;
+}
+
+/*
+ * Whoever announces holds locks, and what an application does when a buffer of its own comes back may wait for
+ * them: it comes back when the application asks for it.
+ */
+static void
+an_announcement_frees_nothing_of_the_application(void **state)
+{
+	static uint8_t data[1024] __rte_aligned(8);
+	static struct rte_mbuf_ext_shared_info info = { .free_cb = note_freed };
+	const unsigned int n = 20;
+	struct reference_ring ring;
+	struct reference_chain c;
+
+	(void)state;
+	configure(0, 0);
+	reference_init(&ring, device.queues[1], false, false);
+	rte_mbuf_ext_refcnt_set(&info, 1);
+	freed = 0;
+	/* More than are left alone until the next burst. */
+	for (unsigned int i = 0; i < n; i++) {
+		struct rte_mbuf *m = rte_pktmbuf_alloc(pool);
+
+		assert_non_null(m);
+		if (i == 0)
+			rte_pktmbuf_attach_extbuf(m, data, RTE_BAD_IOVA, sizeof(data), &info);
+		assert_non_null(rte_pktmbuf_append(m, 60));
+		assert_int_equal(rte_eth_tx_burst(port, 0, &m, 1), 1);
+	}
+	while (reference_pop(&ring, &c))
+		reference_push(&ring, c.id, 0, c.descs, 0);
+	virtio_device_announce(&device);
+	assert_true(reference_pop(&ring, &c));
+	assert_int_equal(freed, 0);
+	assert_int_equal(rte_eth_tx_done_cleanup(port, 0, 0), n);
+	assert_int_equal(freed, 1);
+}
+
+/* Its pools are the application's again, to be freed before the port is. */
+static void
+a_start_that_fails_leaves_no_buffers_behind(void **state)
+{
+	const unsigned int had = rte_mempool_avail_count(pool);
+
+	(void)state;
+	configure(0, 0);
+	assert_int_equal(rte_eth_dev_stop(port), 0);
+	assert_int_equal(rte_mempool_avail_count(pool), had);
+	refuse = -EIO;
+	assert_int_equal(rte_eth_dev_start(port), -EIO);
+	refuse = 0;
+	assert_int_equal(rte_mempool_avail_count(pool), had);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_teardown(an_announcement_frees_nothing_of_the_application, forget),
+		cmocka_unit_test_teardown(a_start_that_fails_leaves_no_buffers_behind, forget),
 		cmocka_unit_test_teardown(vlan_filters_are_told_and_restored, forget),
 		cmocka_unit_test_teardown(without_vlan_filter_none_is_agreed_on, forget),
 		cmocka_unit_test_teardown(vlan_filtering_is_switched_while_stopped, forget),

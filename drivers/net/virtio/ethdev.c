@@ -305,6 +305,16 @@ check_queues(struct rte_eth_dev *eth)
 	return ret < 0 ? ret : virtio_ethdev_place_frames(eth, data->mtu);
 }
 
+/* A port that does not run holds no mbufs: applications free their pools before they close it. */
+static void
+empty_queues(struct virtio_device *dev)
+{
+	for (uint16_t i = 0; i < 2 * dev->pairs; i++)
+		if (dev->queues[i] != NULL)
+			virtio_queue_reset(dev->queues[i], dev->features);
+	dev->features = 0;
+}
+
 static int
 dev_start(struct rte_eth_dev *eth)
 {
@@ -326,7 +336,7 @@ dev_start(struct rte_eth_dev *eth)
 			dev->transport->stop(dev);
 	}
 	if (ret < 0) {
-		dev->features = 0;
+		empty_queues(dev);
 		return ret;
 	}
 	set_queue_states(eth, true);
@@ -340,10 +350,7 @@ dev_stop(struct rte_eth_dev *eth)
 	struct virtio_device *dev = virtio_ethdev_device(eth);
 
 	dev->transport->stop(dev);
-	for (uint16_t i = 0; i < 2 * dev->pairs; i++)
-		if (dev->queues[i] != NULL)
-			virtio_queue_reset(dev->queues[i], dev->features);
-	dev->features = 0;
+	empty_queues(dev);
 	set_queue_states(eth, false);
 	eth->data->dev_started = 0;
 	return 0;

@@ -20,6 +20,9 @@
 #include "secondary.h"
 #include "transport.h"
 
+/* Descriptors that a frame of ours takes at most: its header and itself. */
+#define INJECT_ROOM 2
+
 bool virtio_queue_fence;
 
 int
@@ -114,6 +117,20 @@ no_memory:
 	virtio_queue_destroy(q);
 	errno = ENOMEM;
 	return NULL;
+}
+
+uint16_t
+virtio_queue_take(struct virtio_queue *q, struct rte_mbuf **mbufs)
+{
+	const uint16_t n = q->torn ? 0 : (uint16_t)(q->size - q->free);
+	uint32_t pos = q->flags & VIRTIO_QUEUE_PACKED ? q->tail : q->tail & q->mask;
+
+	for (uint16_t i = 0; i < n; i++) {
+		mbufs[i] = q->mbufs[pos];
+		pos = pos + 1 == q->size ? 0 : pos + 1;
+	}
+	q->free += n;
+	return n;
 }
 
 /* Take every mbuf out of the ring. */
@@ -496,13 +513,17 @@ uint16_t
 virtio_queue_inject(struct virtio_queue *q, struct rte_mbuf **pkts, uint16_t n)
 {
 	const bool was_running = __atomic_load_n(&q->running, __ATOMIC_RELAXED);
+	const uint16_t batch = q->batch;
 
 	if (!was_running)
 		return 0;
 	virtio_queues_quiesce(&q, 1);
 	if (virtio_queue_failed(q))
 		return 0;
-	n = send_counted(q, pkts, n, q->burst);
+	/* Nothing of the application's is freed here: what it does then may wait for our caller's locks. */
+	q->batch = 0;
+	n = q->free < INJECT_ROOM * n ? 0 : send_counted(q, pkts, n, q->burst);
+	q->batch = batch;
 	if (!virtio_queue_failed(q))
 		virtio_queue_run(q);
 	return n;

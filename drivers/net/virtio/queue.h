@@ -225,6 +225,14 @@ void virtio_queue_strip_vlan(struct virtio_queue *q, bool strip);
  */
 uint16_t virtio_queue_inject(struct virtio_queue *q, struct rte_mbuf **pkts, uint16_t n);
 
+/**
+ * Take what was transmitted out of a ring that nobody uses until it is reset: for whoever holds a lock, to be
+ * freed without it.
+ * @param mbufs room for as many as virtio_queue.size; some may be NULL
+ * @return how many
+ */
+uint16_t virtio_queue_take(struct virtio_queue *q, struct rte_mbuf **mbufs);
+
 /** Inside a burst: drop and count a frame to transmit that the ring can never carry. */
 void virtio_queue_drop(struct virtio_queue *q, struct rte_mbuf *m);
 

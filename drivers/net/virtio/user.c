@@ -176,6 +176,17 @@ virtio_user_enable_pairs(struct virtio_user *u, uint16_t pairs)
 	return ret;
 }
 
+/* A device that was told to run is not to touch the rings any more. Locked. */
+static int
+stop_device(struct virtio_user *u)
+{
+	int ret = 0;
+
+	for (uint16_t i = 0; i < 2 * u->dev.pairs && ret == 0; i++)
+		ret = u->backend->stop_ring(u, u->dev.queues[i]);
+	return ret == 0 ? u->backend->set_status(u, 0) : ret;
+}
+
 /* From a connected back end to a running device. Locked with memory. */
 static int
 bring_up(struct virtio_user *u)
@@ -220,6 +231,7 @@ bring_up(struct virtio_user *u)
 	if (ret < 0) {
 		set_running(u, false);
 		virtio_device_halt(dev);
+		(void)stop_device(u);
 	}
 	return ret;
 }
@@ -258,18 +270,13 @@ static void
 user_stop(struct virtio_device *dev)
 {
 	struct virtio_user *u = user_of(dev);
-	int ret = 0;
 
 	lock(u);
 	u->started = false;
 	virtio_device_halt(dev);
 	if (u->running) {
 		set_running(u, false);
-		for (uint16_t i = 0; i < 2 * dev->pairs && ret == 0; i++)
-			ret = u->backend->stop_ring(u, dev->queues[i]);
-		if (ret == 0)
-			ret = u->backend->set_status(u, 0);
-		if (ret < 0)
+		if (stop_device(u) < 0)
 			u->backend->give_up(u);
 	}
 	unlock(u);
@@ -444,16 +451,54 @@ static const struct virtio_transport_ops user_ops = {
 	.queue_failed = user_queue_failed,
 };
 
+/* Frames that were under way to a back end that is gone. */
+struct leftover {
+	struct rte_mbuf **mbufs;
+	uint32_t n;
+};
+
+/*
+ * Part from the back end. What the application transmitted is its own: freeing it may have it wait for DPDK's
+ * memory, and so must not be done with a lock held. Locked; nobody is in a burst.
+ */
+static struct leftover
+part(struct virtio_user *u)
+{
+	const struct virtio_device *dev = &u->dev;
+	struct leftover left = { 0 };
+	uint32_t room = 0;
+
+	u->connected = false;
+	u->backend->disconnect(u);
+	/* A port that is stopped empties its rings itself. */
+	for (uint16_t i = 0; i < dev->pairs && u->started; i++)
+		room += dev->queues[2 * i + 1]->size;
+	if (room > 0)
+		left.mbufs = malloc(room * sizeof(*left.mbufs));
+	for (uint16_t i = 0; i < dev->pairs && left.mbufs != NULL; i++)
+		left.n += virtio_queue_take(dev->queues[2 * i + 1], left.mbufs + left.n);
+	return left;
+}
+
+static void
+free_leftover(const struct leftover *left)
+{
+	rte_pktmbuf_free_bulk(left->mbufs, left->n);
+	free(left->mbufs);
+}
+
 /* The rings' owner is gone: keep bursts out before anything else. */
 static void
 lose(struct virtio_user *u, const char *why)
 {
+	struct leftover left;
+
 	lock(u);
 	virtio_device_halt(&u->dev);
 	set_running(u, false);
-	u->connected = false;
-	u->backend->disconnect(u);
+	left = part(u);
 	unlock(u);
+	free_leftover(&left);
 	VIRTIO_LOG(NOTICE, "%s: the back end at %s %s: link down", u->dev.name, u->args.path, why);
 	show_link(u);
 }
@@ -502,6 +547,7 @@ take_on(struct virtio_user *u)
 static void
 find(struct virtio_user *u)
 {
+	struct leftover left = { 0 };
 	int ret, found;
 
 	lock_with_memory(u);
@@ -511,11 +557,11 @@ find(struct virtio_user *u)
 	if (ret == 0 || found == -EAGAIN) {
 		u->retry_ms = VIRTIO_USER_RETRY_MS;
 	} else {
-		u->connected = false;
-		u->backend->disconnect(u);
+		left = part(u);
 		u->retry_ms = RTE_MIN(2 * u->retry_ms, u->backend->retry_max_ms);
 	}
 	unlock_with_memory(u);
+	free_leftover(&left);
 	if (ret == 0)
 		VIRTIO_LOG(NOTICE, "%s: back end at %s connected%s", u->dev.name, u->args.path,
 			has_link(u) ? ": link up" : "");
