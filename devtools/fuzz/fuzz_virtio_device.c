@@ -36,36 +36,47 @@ static struct fuzz_input *input;
 int __wrap_rte_eal_alarm_set(uint64_t us, rte_eal_alarm_callback call, void *arg);
 int __wrap_rte_eal_alarm_cancel(rte_eal_alarm_callback call, void *arg);
 
-/* What it would do is done at the end of the step. */
-static rte_eal_alarm_callback alarm_call;
-static void *alarm_arg;
+/* What they would do is done at the end of the step, once for each kind. */
+static struct {
+	rte_eal_alarm_callback call;
+	void *arg;
+} alarms[4];
 
 int
 __wrap_rte_eal_alarm_set(uint64_t us, rte_eal_alarm_callback call, void *arg)
 {
+	unsigned int i = 0;
+
 	(void)us;
-	alarm_call = call;
-	alarm_arg = arg;
+	while (alarms[i].call != NULL && alarms[i].call != call) {
+		i++;
+		fuzz_check(i < RTE_DIM(alarms));
+	}
+	alarms[i].call = call;
+	alarms[i].arg = arg;
 	return 0;
 }
 
 int
 __wrap_rte_eal_alarm_cancel(rte_eal_alarm_callback call, void *arg)
 {
-	(void)call;
 	(void)arg;
-	alarm_call = NULL;
+	for (unsigned int i = 0; i < RTE_DIM(alarms); i++)
+		if (alarms[i].call == call)
+			alarms[i].call = NULL;
 	return 0;
 }
 
 static void
-run_alarm(void)
+run_alarms(void)
 {
-	rte_eal_alarm_callback call = alarm_call;
+	for (unsigned int i = 0; i < RTE_DIM(alarms); i++) {
+		rte_eal_alarm_callback call = alarms[i].call;
 
-	alarm_call = NULL;
-	if (call != NULL)
-		call(alarm_arg);
+		alarms[i].call = NULL;
+		if (call != NULL)
+			call(alarms[i].arg);
+	}
 }
 
 /* --- a port --- */
@@ -421,7 +432,7 @@ port_step(void)
 		steps[what]();
 	else
 		usable = reset();
-	run_alarm();
+	run_alarms();
 	fuzz_check(fuzz_now_us - before < PATIENCE_US);
 	return usable;
 }
@@ -481,7 +492,8 @@ LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 	pci_device_begin(input, pci);
 	if (virtio_pci_create(pci) == 0)
 		run_port(pci);
-	alarm_call = NULL;
+	for (unsigned int i = 0; i < RTE_DIM(alarms); i++)
+		fuzz_check(alarms[i].call == NULL);
 	free(pci);
 	/* The lowest descriptor that is free is the one that was. */
 	after = dup(STDERR_FILENO);

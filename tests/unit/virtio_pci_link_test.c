@@ -111,14 +111,166 @@ the_link_goes_down_with_the_device_whoever_finds_out(void **state)
 	assert_int_equal(ring_alarms(), 0);
 }
 
+static unsigned int told;
+static bool told_up; /* what the link was then */
+static rte_eth_dev_cb_fn then;
+
+static int
+hear(uint16_t id, enum rte_eth_event_type type, void *arg, void *ret)
+{
+	struct rte_eth_link link;
+
+	assert_int_equal(id, port);
+	assert_false(interrupt.within);
+	assert_int_equal(rte_eth_link_get_nowait(id, &link), 0);
+	told++;
+	told_up = link.link_status == RTE_ETH_LINK_UP;
+	return then != NULL ? then(id, type, arg, ret) : 0;
+}
+
+/* For all ports: of one that closes, ethdev does not forget who wanted to hear. */
+static void
+listen_to_link(rte_eth_dev_cb_fn and_do)
+{
+	told = 0;
+	then = and_do;
+	assert_int_equal(rte_eth_dev_callback_register(RTE_ETH_ALL, RTE_ETH_EVENT_INTR_LSC, hear,
+				 NULL),
+		0);
+}
+
+static int
+unplug_in_silence(void **state)
+{
+	rte_eth_dev_callback_unregister(RTE_ETH_ALL, RTE_ETH_EVENT_INTR_LSC, hear, NULL);
+	return unplug(state);
+}
+
+static void
+change_link(bool up)
+{
+	hw.config.status = up ? VIRTIO_NET_S_LINK_UP : 0;
+	interrupt.within = true;
+	interrupt.call(interrupt.arg);
+	interrupt.within = false;
+}
+
+static int
+stop_port(uint16_t id, enum rte_eth_event_type type, void *arg, void *ret)
+{
+	(void)type;
+	(void)arg;
+	(void)ret;
+	return rte_eth_dev_stop(id);
+}
+
+static int
+close_port(uint16_t id, enum rte_eth_event_type type, void *arg, void *ret)
+{
+	assert_int_equal(stop_port(id, type, arg, ret), 0);
+	assert_int_equal(rte_eth_dev_close(id), 0);
+	return 0;
+}
+
+/* To stop, the port waits for its interrupt to be over. */
+static void
+a_program_may_stop_the_port_where_the_link_is_told(void **state)
+{
+	struct rte_eth_link link;
+
+	(void)state;
+	wanted_interrupts.lsc = 1;
+	assert_int_equal(make_port(), 0);
+	assert_int_equal(configure(1, RTE_ETH_MQ_RX_NONE), 0);
+	listen_to_link(stop_port);
+	change_link(false);
+	/* Who asks need not wait to be told. */
+	assert_int_equal(rte_eth_link_get_nowait(port, &link), 0);
+	assert_int_equal(link.link_status, RTE_ETH_LINK_DOWN);
+	assert_int_equal(ring_alarms(), 1);
+	assert_int_equal(told, 1);
+	assert_int_equal(hw.status, 0);
+	assert_null(interrupt.call);
+	assert_int_equal(ring_alarms(), 0);
+}
+
+static void
+a_program_may_close_the_port_where_the_link_is_told(void **state)
+{
+	(void)state;
+	wanted_interrupts.lsc = 1;
+	assert_int_equal(make_port(), 0);
+	assert_int_equal(configure(1, RTE_ETH_MQ_RX_NONE), 0);
+	listen_to_link(close_port);
+	change_link(false);
+	assert_int_equal(ring_alarms(), 1);
+	assert_int_equal(told, 1);
+	assert_false(rte_eth_dev_is_valid_port(port));
+	assert_int_equal(ring_alarms(), 0);
+}
+
+static int
+change_once(uint16_t id, enum rte_eth_event_type type, void *arg, void *ret)
+{
+	(void)id;
+	(void)type;
+	(void)arg;
+	(void)ret;
+	then = NULL;
+	change_link(true);
+	return 0;
+}
+
+static void
+every_change_of_the_link_is_followed_by_news_of_it(void **state)
+{
+	(void)state;
+	wanted_interrupts.lsc = 1;
+	assert_int_equal(make_port(), 0);
+	listen_to_link(NULL);
+	assert_int_equal(configure(1, RTE_ETH_MQ_RX_NONE), 0);
+	assert_int_equal(told, 1);
+	assert_true(told_up);
+	/* All that came before it is told is one piece of news. */
+	for (unsigned int i = 0; i < 3; i++)
+		change_link(i & 1);
+	assert_int_equal(told, 1);
+	assert_int_equal(ring_alarms(), 1);
+	assert_int_equal(told, 2);
+	assert_false(told_up);
+	change_link(true);
+	change_link(false);
+	assert_int_equal(ring_alarms(), 1);
+	assert_int_equal(told, 3);
+	assert_false(told_up);
+	/* What comes while it is told is another. */
+	then = change_once;
+	change_link(true);
+	change_link(false);
+	while (ring_alarms() > 0)
+		;
+	assert_int_equal(told, 5);
+	assert_true(told_up);
+	/* It is told by the port that stops, and not by one that did. */
+	change_link(false);
+	assert_int_equal(rte_eth_dev_stop(port), 0);
+	assert_int_equal(told, 6);
+	assert_false(told_up);
+	assert_int_equal(ring_alarms(), 0);
+}
+
 int
 main(void)
 {
 #define ON_PCI(test) cmocka_unit_test_setup_teardown(test, plug, unplug)
+#define LISTENING(test) cmocka_unit_test_setup_teardown(test, plug, unplug_in_silence)
 	const struct CMUnitTest tests[] = {
 		ON_PCI(speed_and_duplex_follow_the_device),
 		ON_PCI(a_device_that_is_gone_is_told_of_once_and_if_asked),
 		ON_PCI(the_link_goes_down_with_the_device_whoever_finds_out),
+		LISTENING(a_program_may_stop_the_port_where_the_link_is_told),
+		LISTENING(a_program_may_close_the_port_where_the_link_is_told),
+		LISTENING(every_change_of_the_link_is_followed_by_news_of_it),
 	};
 
 	return cmocka_run_group_tests(tests, pci_setup, NULL);

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include <rte_alarm.h>
 #include <rte_arp.h>
 
 #include "datapath.h"
@@ -81,8 +82,8 @@ virtio_device_announce(struct virtio_device *dev)
 	rte_pktmbuf_free(m);
 }
 
-void
-virtio_device_link(struct virtio_device *dev, bool up)
+bool
+virtio_device_set_link(struct virtio_device *dev, bool up)
 {
 	const struct rte_eth_link link = {
 		.link_speed = up ? dev->speed : RTE_ETH_SPEED_NUM_NONE,
@@ -92,8 +93,54 @@ virtio_device_link(struct virtio_device *dev, bool up)
 		.link_status = up ? RTE_ETH_LINK_UP : RTE_ETH_LINK_DOWN,
 	};
 
-	if (rte_eth_linkstatus_set(dev->eth, &link) == 0 && dev->eth->data->dev_conf.intr_conf.lsc)
+	return rte_eth_linkstatus_set(dev->eth, &link) == 0;
+}
+
+static bool
+take_news(struct virtio_device *dev)
+{
+	return __atomic_exchange_n(&dev->link_news, false, __ATOMIC_SEQ_CST);
+}
+
+static void
+tell_link(struct virtio_device *dev)
+{
+	if (dev->eth->data->dev_conf.intr_conf.lsc)
 		rte_eth_dev_callback_process(dev->eth, RTE_ETH_EVENT_INTR_LSC, NULL);
+}
+
+/* News is taken before it is told: what changes while the application looks is news again. */
+static void
+tell_news(void *dev)
+{
+	if (take_news(dev))
+		tell_link(dev);
+}
+
+void
+virtio_device_tell_link(struct virtio_device *dev)
+{
+	take_news(dev);
+	tell_link(dev);
+}
+
+void
+virtio_device_tell_link_soon(struct virtio_device *dev)
+{
+	if (!dev->eth->data->dev_conf.intr_conf.lsc ||
+		__atomic_exchange_n(&dev->link_news, true, __ATOMIC_SEQ_CST))
+		return;
+	if (rte_eal_alarm_set(1, tell_news, dev) == 0)
+		return;
+	take_news(dev);
+	VIRTIO_LOG(ERR, "%s: no memory to tell the program that the link changed", dev->name);
+}
+
+bool
+virtio_device_cancel_news(struct virtio_device *dev)
+{
+	rte_eal_alarm_cancel(tell_news, dev);
+	return take_news(dev);
 }
 
 /* FNV-1a: any mixture would do. */

@@ -109,6 +109,7 @@ struct virtio_device {
 	uint32_t speed;
 	bool speed_given; /**< by the arguments: the device is not asked */
 	bool half_duplex;
+	bool link_news; /**< the application is to be told soon that the link changed; atomic */
 	struct rte_ether_addr mac;
 	uint16_t max_macs; /**< 1, or VIRTIO_MACS_MAX if the device filters by a table of them */
 	uint16_t multicast_count;
@@ -155,7 +156,26 @@ void virtio_device_announce(struct virtio_device *dev);
 /** A number for how this build of the driver lays out what processes share. */
 uint64_t virtio_device_layout(void);
 
-/** Tell the application that the link came or went, if it changed. No lock may be held. */
-void virtio_device_link(struct virtio_device *dev, bool up);
+/** Show the link as up or down. @return whether that is new: the application is to be told */
+bool virtio_device_set_link(struct virtio_device *dev, bool up);
+
+/**
+ * Tell the application that the link changed, if it wants to know, and whatever was to be told soon. It looks
+ * for itself what the link is now. It may stop and close the port where it is told: no lock may be held, and
+ * who is not called by the application does not look at the device afterwards.
+ */
+void virtio_device_tell_link(struct virtio_device *dev);
+
+/**
+ * The same, soon and in a thread of DPDK's, for threads that a port which stops or closes waits for. Changes
+ * that come before the application is told are told at once.
+ */
+void virtio_device_tell_link_soon(struct virtio_device *dev);
+
+/**
+ * Tell nothing soon any more. The application's callback is waited for, unless this is called from it.
+ * @return whether there was something that is not told now
+ */
+bool virtio_device_cancel_news(struct virtio_device *dev);
 
 #endif /* VIRTIO_DEVICE_H */

@@ -38,17 +38,9 @@
 #define LAYOUT_FEATURES (VIRTIO_FEATURE(VIRTIO_F_VERSION_1) | VIRTIO_FEATURE(VIRTIO_F_ANY_LAYOUT))
 
 /*
- * In a thread of DPDK's: who finds out may be in the middle of what the application does next. Apart from
- * each other, as the application may close the port for either.
+ * In a thread of DPDK's, as the link is told: who finds out may be in the middle of what the application does
+ * next. Apart from that, as the application may close the port for either.
  */
-static void
-tell_link_is_lost(void *arg)
-{
-	struct virtio_pci *pci = arg;
-
-	virtio_device_link(&pci->dev, false);
-}
-
 static void
 tell_removal(void *arg)
 {
@@ -60,7 +52,7 @@ tell_removal(void *arg)
 static void
 cancel_news_of_removal(struct virtio_pci *pci)
 {
-	rte_eal_alarm_cancel(tell_link_is_lost, pci);
+	virtio_device_cancel_news(&pci->dev);
 	rte_eal_alarm_cancel(tell_removal, pci);
 }
 
@@ -73,7 +65,7 @@ virtio_pci_set_gone(struct virtio_pci *pci)
 	virtio_device_halt(&pci->dev);
 	pthread_mutex_unlock(&pci->dev.lock);
 	VIRTIO_LOG(ERR, "%s: the device is gone: link down; close the port", pci->dev.name);
-	rte_eal_alarm_set(1, tell_link_is_lost, pci);
+	virtio_pci_show_link(pci, false);
 	if (pci->dev.eth->data->dev_conf.intr_conf.rmv)
 		rte_eal_alarm_set(1, tell_removal, pci);
 }
@@ -243,10 +235,8 @@ tell_failures(void *arg)
 	struct virtio_pci *pci = arg;
 	struct virtio_device *dev = &pci->dev;
 
-	if (is_gone(pci)) {
-		virtio_device_link(dev, false);
+	if (is_gone(pci))
 		return;
-	}
 	for (uint16_t i = 0; i < 2 * dev->pairs; i++) {
 		const struct virtio_queue *q = dev->queues[i];
 
@@ -258,6 +248,16 @@ tell_failures(void *arg)
 				q->failure, q->failure_value);
 	}
 	rte_eth_dev_callback_process(dev->eth, RTE_ETH_EVENT_INTR_RESET, NULL);
+}
+
+/* With what was to be told soon: a port that is stopped tells nothing any more. */
+static void
+tell_link_is_down(struct virtio_device *dev)
+{
+	const bool untold = virtio_device_cancel_news(dev);
+
+	if (virtio_device_set_link(dev, false) || untold)
+		virtio_device_tell_link(dev);
 }
 
 static void
@@ -273,6 +273,7 @@ bring_down(struct virtio_pci *pci)
 	virtio_pci_control_stop(pci);
 	/* One that does not reset may still write to what was posted; it was said. */
 	reset(pci);
+	tell_link_is_down(&pci->dev);
 }
 
 static int
@@ -287,7 +288,8 @@ pci_start(struct virtio_device *dev)
 		bring_down(pci);
 		return ret;
 	}
-	virtio_device_link(dev, virtio_pci_link(pci));
+	if (virtio_device_set_link(dev, virtio_pci_link(pci)))
+		virtio_device_tell_link(dev);
 	return 0;
 }
 
@@ -295,7 +297,6 @@ static void
 pci_stop(struct virtio_device *dev)
 {
 	bring_down(virtio_pci_of(dev));
-	virtio_device_link(dev, false);
 }
 
 void
@@ -428,7 +429,7 @@ pci_link_update(struct virtio_device *dev)
 
 	if (here)
 		virtio_net_config_learn_speed(dev, pci->device_features);
-	virtio_device_link(dev, here && virtio_pci_link(pci));
+	virtio_pci_show_link(pci, here && virtio_pci_link(pci));
 }
 
 static int

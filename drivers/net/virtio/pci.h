@@ -113,6 +113,11 @@ void virtio_pci_interrupts_forget(struct virtio_pci *pci);
 void virtio_pci_look_for_msix(struct virtio_pci *pci);
 /** The state of the link as the device has it now. */
 bool virtio_pci_link(struct virtio_pci *pci);
+/**
+ * Show the link as up or down, and tell the application soon: not in the interrupt's callback, which a port
+ * that stops waits for, nor in the middle of what the application does.
+ */
+void virtio_pci_show_link(struct virtio_pci *pci, bool up);
 /** The device does not answer any more: nothing is asked of it from here on. */
 void virtio_pci_set_gone(struct virtio_pci *pci);
 

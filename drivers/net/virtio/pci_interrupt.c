@@ -30,6 +30,13 @@ virtio_pci_link(struct virtio_pci *pci)
 	return net_status(pci) & VIRTIO_NET_S_LINK_UP;
 }
 
+void
+virtio_pci_show_link(struct virtio_pci *pci, bool up)
+{
+	if (virtio_device_set_link(&pci->dev, up))
+		virtio_device_tell_link_soon(&pci->dev);
+}
+
 static void
 announce(struct virtio_pci *pci)
 {
@@ -52,15 +59,14 @@ config_changed(void *arg)
 	pci->regs->isr(pci);
 	if (status == UINT8_MAX) {
 		virtio_pci_set_gone(pci);
-		virtio_device_link(dev, false);
 	} else if (status & VIRTIO_CONFIG_S_NEEDS_RESET) {
 		VIRTIO_LOG(ERR, "%s: the device failed and asks for a reset: reset the port",
 			dev->name);
-		virtio_device_link(dev, false);
+		virtio_pci_show_link(pci, false);
 		virtio_pci_ask_for_reset(pci);
 	} else {
 		virtio_net_config_learn_speed(dev, pci->device_features);
-		virtio_device_link(dev, virtio_pci_link(pci));
+		virtio_pci_show_link(pci, virtio_pci_link(pci));
 		if (virtio_has(dev, VIRTIO_NET_F_GUEST_ANNOUNCE) &&
 			(net_status(pci) & VIRTIO_NET_S_ANNOUNCE))
 			announce(pci);

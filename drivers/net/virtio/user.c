@@ -107,7 +107,8 @@ show_link(struct virtio_user *u)
 
 	do {
 		up = has_link(u);
-		virtio_device_link(&u->dev, up);
+		if (virtio_device_set_link(&u->dev, up))
+			virtio_device_tell_link(&u->dev);
 	} while (up != has_link(u));
 }
 
