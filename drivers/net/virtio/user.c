@@ -6,7 +6,6 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -19,10 +18,6 @@
 #include "net_config.h"
 #include "transport.h"
 #include "user.h"
-
-/* What begins so is a device of the kernel even while it is not there. */
-#define DEVICE_PREFIX "/dev/vhost-"
-#define VHOST_NET "/dev/vhost-net"
 
 /* Headers in front of frames are all that we write; one of these says that the device takes it. */
 #define LAYOUT_FEATURES (VIRTIO_FEATURE(VIRTIO_F_VERSION_1) | VIRTIO_FEATURE(VIRTIO_F_ANY_LAYOUT))
@@ -664,51 +659,6 @@ meet(struct virtio_user *u)
 	return 0;
 }
 
-/* What a path leads to, or will. */
-static const struct virtio_backend_ops *
-backend_of(const char *path)
-{
-	struct stat st;
-
-	if (stat(path, &st) == 0 ? !S_ISCHR(st.st_mode) :
-				   strncmp(path, DEVICE_PREFIX, strlen(DEVICE_PREFIX)) != 0)
-		return &virtio_backend_vhost_user;
-	if (strcmp(path, VHOST_NET) == 0)
-		return &virtio_backend_vhost_kernel;
-	return &virtio_backend_vhost_vdpa;
-}
-
-static int
-choose_backend(struct virtio_user *u)
-{
-	const char *path = u->args.path, *wrong = NULL;
-
-	u->backend = backend_of(path);
-	u->dev.ring_align = u->backend->ring_align;
-	u->dev.single_rings = u->backend->control == NULL;
-	if (u->args.iface[0] != '\0' && u->backend != &virtio_backend_vhost_kernel) {
-		VIRTIO_LOG(ERR,
-			"%s: iface=%s names an interface of the kernel, and %s has none: "
-			"use path=" VHOST_NET,
-			u->dev.name, u->args.iface, path);
-		return -EINVAL;
-	}
-	if (u->backend == &virtio_backend_vhost_user)
-		return 0;
-	if (u->args.server)
-		wrong = "server=1 is for sockets";
-	else if (u->backend->split_sizes && !rte_is_power_of_2(u->args.queue_size))
-		wrong = "its queue_size= must be a power of 2";
-	if (wrong != NULL) {
-		VIRTIO_LOG(ERR, "%s: %s is a device of the kernel: %s", u->dev.name, path, wrong);
-		return -EINVAL;
-	}
-	/* It has filters that want to be set. */
-	if (!u->args.cq_given && u->backend->control != NULL)
-		u->args.cq = true;
-	return 0;
-}
-
 /*
  * One for each queue that there may ever be, before there are queues: secondary processes get them
  * once, when they come.
@@ -754,7 +704,7 @@ virtio_user_create(struct virtio_user *u)
 	u->retry_ms = VIRTIO_USER_RETRY_MS;
 	u->link = true;
 	u->backend_queue_size = VIRTIO_QUEUE_SIZE_MAX;
-	ret = choose_backend(u);
+	ret = virtio_user_choose_backend(u);
 	if (ret < 0)
 		return ret;
 	pthread_mutex_init(&u->dev.lock, NULL);

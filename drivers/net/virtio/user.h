@@ -83,6 +83,12 @@ int virtio_user_create(struct virtio_user *u);
 void virtio_user_destroy(struct virtio_user *u);
 
 /**
+ * user_choose.c: choose the back end by what the path of u->args leads to, and see that the other arguments
+ * go with it. @return 0; -EINVAL, after a line in the log, if they do not
+ */
+int virtio_user_choose_backend(struct virtio_user *u);
+
+/**
  * user_learn.c: what the port may offer: what driver and arguments allow, and a known back end has. Locked,
  * or nobody else is there yet.
  */
