@@ -91,20 +91,26 @@ has_link(struct virtio_user *u)
 		__atomic_load_n(&u->link, __ATOMIC_SEQ_CST);
 }
 
+/* The application may stop and close the port where it is told, and closing waits for such a thread. */
+static __thread bool in_control_thread;
+
 /*
  * Show the state of the link. Threads may overtake each other here, so that each looks again
- * after it told: the last one to look tells the truth.
+ * after it showed: the last one to look shows the truth.
  */
 static void
 show_link(struct virtio_user *u)
 {
-	bool up;
+	bool up, changed = false;
 
 	do {
 		up = has_link(u);
-		if (virtio_device_set_link(&u->dev, up))
-			virtio_device_tell_link(&u->dev);
+		changed |= virtio_device_set_link(&u->dev, up);
 	} while (up != has_link(u));
+	if (changed && in_control_thread)
+		virtio_device_tell_link_soon(&u->dev);
+	else if (changed)
+		virtio_device_tell_link(&u->dev);
 }
 
 static void
@@ -595,6 +601,7 @@ control_main(void *arg)
 	struct pollfd fds[2] = { { .fd = u->wakefd, .events = POLLIN } };
 	uint64_t wakes;
 
+	in_control_thread = true;
 	while (!__atomic_load_n(&u->quit, __ATOMIC_ACQUIRE)) {
 		const bool retry = !u->connected && (!u->args.server || u->put_off);
 
@@ -754,6 +761,7 @@ virtio_user_destroy(struct virtio_user *u)
 	__atomic_store_n(&u->quit, true, __ATOMIC_RELEASE);
 	wake(u);
 	rte_thread_join(u->thread, NULL);
+	virtio_device_cancel_news(&u->dev);
 	u->backend->disconnect(u);
 	u->backend->close(u);
 	close_eventfds(u);

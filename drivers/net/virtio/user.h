@@ -10,6 +10,7 @@
  * and brings the device up again; the application's thread starts and stops it; memory that
  * DPDK takes or gives back is told in whatever thread that happens. @c dev.lock serializes them.
  * It is taken inside DPDK's memory lock, never around it: no DPDK memory may be allocated under it.
+ * The application is never called in the control thread for an event: it may close the port there.
  */
 
 #ifndef VIRTIO_USER_H
