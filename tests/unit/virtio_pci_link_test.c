@@ -259,6 +259,87 @@ every_change_of_the_link_is_followed_by_news_of_it(void **state)
 	assert_int_equal(ring_alarms(), 0);
 }
 
+static void (*meanwhile)(void);
+
+/* The interrupt comes while another thread has read what is not true any more. */
+static void
+overtake(uint32_t offset)
+{
+	if (offset != offsetof(struct virtio_net_config, status))
+		return;
+	hw.config_read = NULL;
+	meanwhile();
+	interrupt.within = true;
+	interrupt.call(interrupt.arg);
+	interrupt.within = false;
+}
+
+static void
+gain_link(void)
+{
+	hw.config.status = VIRTIO_NET_S_LINK_UP;
+}
+
+static void
+lose_link(void)
+{
+	hw.config.status = 0;
+}
+
+static void
+break_down(void)
+{
+	hw.status |= VIRTIO_CONFIG_S_NEEDS_RESET;
+}
+
+static void
+a_link_that_changes_while_the_port_starts_is_shown_as_it_is_then(void **state)
+{
+	void (*const ways[])(void) = { gain_link, lose_link, break_down };
+	struct rte_eth_link link;
+
+	(void)state;
+	for (unsigned int i = 0; i < RTE_DIM(ways); i++) {
+		plug(NULL);
+		wanted_interrupts.lsc = 1;
+		hw.config.status = i == 0 ? 0 : VIRTIO_NET_S_LINK_UP;
+		assert_int_equal(make_port(), 0);
+		hw.config_read = overtake;
+		meanwhile = ways[i];
+		assert_int_equal(configure(1, RTE_ETH_MQ_RX_NONE), 0);
+		assert_null(hw.config_read);
+		assert_int_equal(rte_eth_link_get_nowait(port, &link), 0);
+		assert_int_equal(link.link_status, i == 0);
+		assert_int_equal(unplug(NULL), 0);
+	}
+}
+
+static void
+waver(uint32_t offset)
+{
+	(void)offset;
+	hw.config.status ^= VIRTIO_NET_S_LINK_UP;
+}
+
+static void
+a_device_with_another_link_each_time_is_not_looked_at_for_ever(void **state)
+{
+	struct rte_eth_link link;
+
+	(void)state;
+	for (unsigned int lsc = 0; lsc < 2; lsc++) {
+		plug(NULL);
+		wanted_interrupts.lsc = lsc;
+		assert_int_equal(make_port(), 0);
+		hw.config_read = waver;
+		assert_int_equal(configure(1, RTE_ETH_MQ_RX_NONE), 0);
+		if (lsc)
+			interrupt.call(interrupt.arg);
+		assert_int_equal(rte_eth_link_get_nowait(port, &link), 0);
+		assert_int_equal(unplug(NULL), 0);
+	}
+}
+
 int
 main(void)
 {
@@ -271,6 +352,8 @@ main(void)
 		LISTENING(a_program_may_stop_the_port_where_the_link_is_told),
 		LISTENING(a_program_may_close_the_port_where_the_link_is_told),
 		LISTENING(every_change_of_the_link_is_followed_by_news_of_it),
+		ON_PCI(a_link_that_changes_while_the_port_starts_is_shown_as_it_is_then),
+		ON_PCI(a_device_with_another_link_each_time_is_not_looked_at_for_ever),
 	};
 
 	return cmocka_run_group_tests(tests, pci_setup, NULL);

@@ -38,6 +38,7 @@ static struct {
 	struct virtio_pci_ring rings[RINGS]; /* of size 0: not set up */
 	struct virtio_net_config config;
 	unsigned int commands;
+	void (*config_read)(uint32_t offset); /* what happens once it was read there */
 } hw;
 
 static uint64_t
@@ -76,6 +77,8 @@ hw_read_config(struct virtio_pci *pci, uint32_t offset, void *buf, uint32_t len)
 	(void)pci;
 	assert_true(offset + len <= sizeof(hw.config));
 	memcpy(buf, (const uint8_t *)&hw.config + offset, len);
+	if (hw.config_read != NULL)
+		hw.config_read(offset);
 }
 
 static void

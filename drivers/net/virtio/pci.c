@@ -65,7 +65,7 @@ virtio_pci_set_gone(struct virtio_pci *pci)
 	virtio_device_halt(&pci->dev);
 	pthread_mutex_unlock(&pci->dev.lock);
 	VIRTIO_LOG(ERR, "%s: the device is gone: link down; close the port", pci->dev.name);
-	virtio_pci_show_link(pci, false);
+	virtio_pci_show_link(pci);
 	if (pci->dev.eth->data->dev_conf.intr_conf.rmv)
 		rte_eal_alarm_set(1, tell_removal, pci);
 }
@@ -195,6 +195,13 @@ features_to_ask_for(const struct virtio_pci *pci)
 		features & ~VIRTIO_FEATURE(VIRTIO_NET_F_GUEST_ANNOUNCE);
 }
 
+/* Locked, but for those who look at the link. */
+static void
+set_running(struct virtio_pci *pci, bool running)
+{
+	__atomic_store_n(&pci->running, running, __ATOMIC_SEQ_CST);
+}
+
 static int
 bring_up(struct virtio_pci *pci)
 {
@@ -214,7 +221,7 @@ bring_up(struct virtio_pci *pci)
 		return ret;
 	add_status(pci, VIRTIO_CONFIG_S_DRIVER_OK);
 	pthread_mutex_lock(&dev->lock);
-	pci->running = true;
+	set_running(pci, true);
 	virtio_device_run(dev);
 	pthread_mutex_unlock(&dev->lock);
 	/* What receive queues were filled with before the device could look. */
@@ -265,7 +272,7 @@ bring_down(struct virtio_pci *pci)
 {
 	pthread_mutex_lock(&pci->dev.lock);
 	virtio_device_halt(&pci->dev);
-	pci->running = false;
+	set_running(pci, false);
 	pthread_mutex_unlock(&pci->dev.lock);
 	virtio_pci_interrupts_disable(pci);
 	/* Neither bursts nor interrupts ask for it any more; one that goes off now is waited for. */
@@ -288,7 +295,8 @@ pci_start(struct virtio_device *dev)
 		bring_down(pci);
 		return ret;
 	}
-	if (virtio_device_set_link(dev, virtio_pci_link(pci)))
+	/* Interrupts may have had it looked at before. */
+	if (virtio_pci_look_at_link(pci))
 		virtio_device_tell_link(dev);
 	return 0;
 }
@@ -425,11 +433,10 @@ static void
 pci_link_update(struct virtio_device *dev)
 {
 	struct virtio_pci *pci = virtio_pci_of(dev);
-	const bool here = pci->running && !is_gone(pci);
 
-	if (here)
+	if (pci->running && !is_gone(pci))
 		virtio_net_config_learn_speed(dev, pci->device_features);
-	virtio_pci_show_link(pci, here && virtio_pci_link(pci));
+	virtio_pci_show_link(pci);
 }
 
 static int

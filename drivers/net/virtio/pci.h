@@ -72,8 +72,8 @@ struct virtio_pci {
 	bool msix;         /**< enabled: a legacy device's configuration moves */
 	bool interrupts;
 	bool is_legacy;
-	bool gone;    /**< unplugged: registers read as ones */
-	bool running; /**< changes under the lock */
+	bool gone;    /**< unplugged: registers read as ones; atomic */
+	bool running; /**< changes under the lock; atomic */
 };
 
 static inline struct virtio_pci *
@@ -111,13 +111,16 @@ void virtio_pci_interrupts_disable(struct virtio_pci *pci);
 void virtio_pci_interrupts_forget(struct virtio_pci *pci);
 /** Find out whether MSI-X is enabled now: pci->msix. */
 void virtio_pci_look_for_msix(struct virtio_pci *pci);
-/** The state of the link as the device has it now. */
-bool virtio_pci_link(struct virtio_pci *pci);
 /**
- * Show the link as up or down, and tell the application soon: not in the interrupt's callback, which a port
- * that stops waits for, nor in the middle of what the application does.
+ * Look at the link of the device, and show it. In whichever thread.
+ * @return whether that is new: the application is to be told
  */
-void virtio_pci_show_link(struct virtio_pci *pci, bool up);
+bool virtio_pci_look_at_link(struct virtio_pci *pci);
+/**
+ * The same, and tell the application soon: not in the interrupt's callback, which a port that stops waits for,
+ * nor in the middle of what the application does.
+ */
+void virtio_pci_show_link(struct virtio_pci *pci);
 /** The device does not answer any more: nothing is asked of it from here on. */
 void virtio_pci_set_gone(struct virtio_pci *pci);
 

@@ -13,6 +13,8 @@
 /* Vector 0 is for changes of the device's configuration, the following for receive queues. */
 #define CONFIG_VECTOR 0
 
+#define LINK_LOOKS 100
+
 static uint16_t
 net_status(struct virtio_pci *pci)
 {
@@ -24,16 +26,40 @@ net_status(struct virtio_pci *pci)
 	return status;
 }
 
-bool
-virtio_pci_link(struct virtio_pci *pci)
+/*
+ * As the device has it now. One that wants a reset has none, nor has one that is gone: its registers, all ones,
+ * ask for that, too.
+ */
+static bool
+has_link(struct virtio_pci *pci)
 {
-	return net_status(pci) & VIRTIO_NET_S_LINK_UP;
+	return __atomic_load_n(&pci->running, __ATOMIC_SEQ_CST) &&
+		!__atomic_load_n(&pci->gone, __ATOMIC_SEQ_CST) &&
+		!(pci->regs->status(pci) & VIRTIO_CONFIG_S_NEEDS_RESET) &&
+		(net_status(pci) & VIRTIO_NET_S_LINK_UP);
+}
+
+/*
+ * Threads may overtake each other here, so that each looks again after it showed: the last one to look shows
+ * the truth. But not for ever, at a device that has another one each time.
+ */
+bool
+virtio_pci_look_at_link(struct virtio_pci *pci)
+{
+	unsigned int looks = 0;
+	bool up, changed = false;
+
+	do {
+		up = has_link(pci);
+		changed |= virtio_device_set_link(&pci->dev, up);
+	} while (up != has_link(pci) && ++looks < LINK_LOOKS);
+	return changed;
 }
 
 void
-virtio_pci_show_link(struct virtio_pci *pci, bool up)
+virtio_pci_show_link(struct virtio_pci *pci)
 {
-	if (virtio_device_set_link(&pci->dev, up))
+	if (virtio_pci_look_at_link(pci))
 		virtio_device_tell_link_soon(&pci->dev);
 }
 
@@ -62,11 +88,11 @@ config_changed(void *arg)
 	} else if (status & VIRTIO_CONFIG_S_NEEDS_RESET) {
 		VIRTIO_LOG(ERR, "%s: the device failed and asks for a reset: reset the port",
 			dev->name);
-		virtio_pci_show_link(pci, false);
+		virtio_pci_show_link(pci);
 		virtio_pci_ask_for_reset(pci);
 	} else {
 		virtio_net_config_learn_speed(dev, pci->device_features);
-		virtio_pci_show_link(pci, virtio_pci_link(pci));
+		virtio_pci_show_link(pci);
 		if (virtio_has(dev, VIRTIO_NET_F_GUEST_ANNOUNCE) &&
 			(net_status(pci) & VIRTIO_NET_S_ANNOUNCE))
 			announce(pci);
