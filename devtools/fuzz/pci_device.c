@@ -193,6 +193,13 @@ hw_queue_vector(struct virtio_pci *pci, uint16_t index, uint16_t vector)
 	return hw_vector(pci, vector);
 }
 
+static void
+hw_queue_enable(struct virtio_pci *pci, uint16_t index)
+{
+	(void)pci;
+	fuzz_check(index <= LAST_QUEUE);
+}
+
 static const struct virtio_pci_registers registers = {
 	.name = "fuzz",
 	.features = hw_features,
@@ -204,9 +211,10 @@ static const struct virtio_pci_registers registers = {
 	.write_config = hw_write_config,
 	.queue_size = hw_queue_size,
 	.queue_setup = hw_queue_setup,
-	.notify = hw_notify,
 	.queue_vector = hw_queue_vector,
 	.config_vector = hw_vector,
+	.queue_enable = hw_queue_enable,
+	.notify = hw_notify,
 };
 
 int __real_virtio_pci_modern_open(struct virtio_pci *pci);

@@ -36,6 +36,10 @@ static struct {
 	uint16_t sizes[RINGS];
 	uint16_t doorbell;
 	struct virtio_pci_ring rings[RINGS]; /* of size 0: not set up */
+	bool enabled[RINGS];
+	uint16_t vectors[RINGS];
+	uint16_t config_vector;
+	uint16_t last_vector; /* others are not taken */
 	struct virtio_net_config config;
 	unsigned int commands;
 	void (*config_read)(uint32_t offset); /* what happens once it was read there */
@@ -66,8 +70,12 @@ static void
 hw_set_status(struct virtio_pci *pci, uint8_t status)
 {
 	(void)pci;
-	if (status == 0)
+	if (status == 0) {
 		memset(hw.rings, 0, sizeof(hw.rings));
+		memset(hw.enabled, 0, sizeof(hw.enabled));
+		memset(hw.vectors, UINT8_MAX, sizeof(hw.vectors));
+		hw.config_vector = VIRTIO_MSI_NO_VECTOR;
+	}
 	hw.status = status;
 }
 
@@ -111,9 +119,36 @@ hw_queue_setup(struct virtio_pci *pci, const struct virtio_pci_ring *ring,
 {
 	(void)pci;
 	assert_true(ring->index < RINGS);
+	assert_false(hw.enabled[ring->index]);
 	hw.rings[ring->index] = *ring;
 	*doorbell = &hw.doorbell;
 	return 0;
+}
+
+static uint16_t
+hw_queue_vector(struct virtio_pci *pci, uint16_t index, uint16_t vector)
+{
+	(void)pci;
+	/* A queue that is enabled has all that it needs. */
+	assert_true(hw.rings[index].size != 0 && !hw.enabled[index]);
+	hw.vectors[index] = vector <= hw.last_vector ? vector : VIRTIO_MSI_NO_VECTOR;
+	return hw.vectors[index];
+}
+
+static uint16_t
+hw_set_config_vector(struct virtio_pci *pci, uint16_t vector)
+{
+	(void)pci;
+	hw.config_vector = vector;
+	return vector;
+}
+
+static void
+hw_queue_enable(struct virtio_pci *pci, uint16_t index)
+{
+	(void)pci;
+	assert_true(hw.rings[index].size != 0 && !hw.enabled[index]);
+	hw.enabled[index] = true;
 }
 
 /* A command: carried out at once. */
@@ -126,6 +161,7 @@ hw_notify(struct virtio_pci *pci, uint16_t index, volatile uint16_t *doorbell)
 	uint16_t at = r->last;
 
 	assert_ptr_equal(doorbell, &hw.doorbell);
+	assert_true(hw.enabled[index]);
 	while (d[at].flags & VRING_DESC_F_NEXT)
 		at = d[at].next;
 	*(uint8_t *)(uintptr_t)d[at].addr = VIRTIO_NET_OK;
@@ -145,6 +181,9 @@ static const struct virtio_pci_registers registers = {
 	.write_config = hw_write_config,
 	.queue_size = hw_queue_size,
 	.queue_setup = hw_queue_setup,
+	.queue_vector = hw_queue_vector,
+	.config_vector = hw_set_config_vector,
+	.queue_enable = hw_queue_enable,
 	.notify = hw_notify,
 };
 

@@ -10,7 +10,7 @@
 static bool
 is_control_queue(uint16_t index)
 {
-	return hw.rings[index].size != 0 && pci->control.ready && pci->control.index == index;
+	return hw.enabled[index] && pci->control.ready && pci->control.index == index;
 }
 
 static void
@@ -241,6 +241,49 @@ a_registration_outlives_a_restart_but_not_the_port(void **state)
 	assert_int_equal(unit_open_fds(), fds);
 }
 
+/* Also to one that had to be reset once more, which makes it forget (virtio 1.2, 4.1.4.3.2). */
+static void
+the_device_knows_the_interrupt_of_a_queue_before_it_is_enabled(void **state)
+{
+	(void)state;
+	for (unsigned int again = 0; again < 2; again++) {
+		plug(state);
+		hw.features |= CONTROL | F(VIRTIO_NET_F_MQ) | F(VIRTIO_NET_F_RSS);
+		hw.last_vector = 2;
+		wanted_interrupts.rxq = 1;
+		assert_int_equal(make_port(), 0);
+		pci->msix = true;
+		if (again) {
+			hw.features &= ~F(VIRTIO_NET_F_MQ) & ~F(VIRTIO_NET_F_RSS);
+			hw.sizes[2] = 0;
+		}
+		assert_int_equal(configure(again ? 1 : 2, RTE_ETH_MQ_RX_NONE), 0);
+		assert_int_equal(hw.config_vector, 0);
+		for (uint16_t i = 0; i < (again ? 2 : 4); i++) {
+			assert_true(hw.enabled[i]);
+			assert_int_equal(hw.vectors[i], i & 1 ? VIRTIO_MSI_NO_VECTOR : 1 + i / 2);
+		}
+		assert_int_equal(pci->control.ready, !again);
+		unplug(state);
+	}
+}
+
+static void
+a_device_with_too_few_vectors_is_not_started(void **state)
+{
+	(void)state;
+	hw.features |= CONTROL | F(VIRTIO_NET_F_MQ);
+	hw.last_vector = 1;
+	wanted_interrupts.rxq = 1;
+	assert_int_equal(make_port(), 0);
+	pci->msix = true;
+	assert_int_equal(configure(2, RTE_ETH_MQ_RX_NONE), -ENOTSUP);
+	assert_null(interrupt.call);
+	wanted_interrupts.rxq = 0;
+	assert_int_equal(configure(2, RTE_ETH_MQ_RX_NONE), 0);
+	assert_int_equal(hw.config_vector, VIRTIO_MSI_NO_VECTOR);
+}
+
 /* Told by a command, or in the configuration of legacy devices; others keep what they have. */
 static void
 an_address_that_the_device_does_not_take_is_not_set(void **state)
@@ -278,6 +321,8 @@ main(void)
 		ON_PCI(a_control_queue_of_a_size_that_is_none_of_ours_is_done_without),
 		ON_PCI(a_port_that_would_not_hear_of_it_does_not_offer_to_announce_itself),
 		ON_PCI(a_start_without_interrupts_leaves_nothing_behind),
+		ON_PCI(the_device_knows_the_interrupt_of_a_queue_before_it_is_enabled),
+		ON_PCI(a_device_with_too_few_vectors_is_not_started),
 		ON_PCI(a_registration_outlives_a_restart_but_not_the_port),
 	};
 

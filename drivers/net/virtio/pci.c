@@ -151,13 +151,19 @@ setup_queue(struct virtio_pci *pci, struct virtio_queue *q)
 		.driver = virtio_dma_address(&q->ring, q->avail),
 		.device = virtio_dma_address(&q->ring, q->used),
 	};
+	int ret;
 
 	if (q->size > limit || (q->size < limit && pci->dev.ring_sizes_fixed)) {
 		VIRTIO_LOG(ERR, "%s: queue %u has %u entries here and %u in the device",
 			pci->dev.name, q->index, q->size, limit);
 		return -EIO;
 	}
-	return pci->regs->queue_setup(pci, &ring, &q->doorbell);
+	ret = pci->regs->queue_setup(pci, &ring, &q->doorbell);
+	if (ret == 0)
+		ret = virtio_pci_interrupts_assign(pci, q);
+	if (ret == 0)
+		pci->regs->queue_enable(pci, q->index);
+	return ret;
 }
 
 static int
@@ -181,6 +187,9 @@ agree(struct virtio_pci *pci, uint64_t features)
 
 	if (ret == 0)
 		ret = negotiate(pci, features);
+	/* Which interrupts there are is known before queues are enabled. */
+	if (ret == 0)
+		ret = virtio_pci_interrupts_enable(pci);
 	return ret == 0 ? setup_queues(pci, features) : ret;
 }
 
@@ -215,8 +224,6 @@ bring_up(struct virtio_pci *pci)
 		features &= ~(VIRTIO_NET_CONTROL_FEATURES | VIRTIO_FEATURE(VIRTIO_NET_F_CTRL_VQ));
 		ret = agree(pci, features);
 	}
-	if (ret == 0)
-		ret = virtio_pci_interrupts_enable(pci);
 	if (ret < 0)
 		return ret;
 	add_status(pci, VIRTIO_CONFIG_S_DRIVER_OK);

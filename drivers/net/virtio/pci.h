@@ -47,14 +47,16 @@ struct virtio_pci_registers {
 
 	/** Entries of a queue, 0 if there is no such queue. */
 	uint16_t (*queue_size)(struct virtio_pci *pci, uint16_t index);
-	/** Hand over a ring, and learn its doorbell. @return 0, or -EIO after a line in the log */
+	/** Tell of a ring, and learn its doorbell. @return 0, or -EIO after a line in the log */
 	int (*queue_setup)(struct virtio_pci *pci, const struct virtio_pci_ring *ring,
 		volatile uint16_t **doorbell);
-	/** Ring a doorbell. */
-	void (*notify)(struct virtio_pci *pci, uint16_t index, volatile uint16_t *doorbell);
 	/** Interrupt vectors, VIRTIO_MSI_NO_VECTOR for none. @return what the device took */
 	uint16_t (*queue_vector)(struct virtio_pci *pci, uint16_t index, uint16_t vector);
 	uint16_t (*config_vector)(struct virtio_pci *pci, uint16_t vector);
+	/** Hand over a ring, of which the device knows all by now (virtio 1.2, 4.1.4.3.2). */
+	void (*queue_enable)(struct virtio_pci *pci, uint16_t index);
+	/** Ring a doorbell. */
+	void (*notify)(struct virtio_pci *pci, uint16_t index, volatile uint16_t *doorbell);
 };
 
 struct virtio_pci {
@@ -103,8 +105,16 @@ void virtio_pci_legacy_ring(struct rte_pci_ioport *ports, const struct virtio_qu
 
 /** Whether the port is configured for interrupts, and so for that of the device's configuration. */
 bool virtio_pci_interrupts_wanted(const struct virtio_pci *pci);
-/** Enable the interrupts that the port is configured for. Not fatal: says in the log what lacks. */
+/**
+ * Enable the interrupts that the port is configured for, if they are not, and tell the device of that for its
+ * configuration, which it forgets when it is reset. @return 0, or a negative errno after one line of why
+ */
 int virtio_pci_interrupts_enable(struct virtio_pci *pci);
+/**
+ * Tell the device of the interrupt of a queue that it knows, and that is not enabled yet; if it has one.
+ * @return 0; -ENOTSUP, after a line in the log, if the device has none for it
+ */
+int virtio_pci_interrupts_assign(struct virtio_pci *pci, const struct virtio_queue *q);
 /** The eventfds of queues stay, as the application may have registered them. */
 void virtio_pci_interrupts_disable(struct virtio_pci *pci);
 /** Close them, and take them out of the application's epoll sets. */

@@ -54,6 +54,8 @@ virtio_pci_control_setup(struct virtio_pci *pci, uint16_t index, uint64_t featur
 		.device = areas.device,
 	};
 	ret = pci->regs->queue_setup(pci, &ring, &control->doorbell);
+	if (ret == 0)
+		pci->regs->queue_enable(pci, index);
 	control->index = index;
 	control->ready = ret == 0;
 	pthread_mutex_unlock(&control->lock);

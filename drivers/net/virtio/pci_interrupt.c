@@ -101,30 +101,6 @@ config_changed(void *arg)
 		rte_intr_ack(pci->bus->intr_handle);
 }
 
-/* Tell the device which vector is whose; it may have fewer than there are. */
-static int
-assign_vectors(struct virtio_pci *pci, uint16_t queues)
-{
-	const struct virtio_device *dev = &pci->dev;
-
-	if (pci->regs->config_vector(pci, CONFIG_VECTOR) != CONFIG_VECTOR) {
-		VIRTIO_LOG(ERR, "%s: the device does not take an interrupt vector", dev->name);
-		return -EIO;
-	}
-	for (uint16_t i = 0; i < queues; i++) {
-		const uint16_t vector = (uint16_t)(RTE_INTR_VEC_RXTX_OFFSET + i);
-
-		if (pci->regs->queue_vector(pci, 2 * i, vector) == vector)
-			continue;
-		VIRTIO_LOG(ERR,
-			"%s: the device has no interrupt vector for receive queue %u: give it more "
-			"of them, or do without receive interrupts",
-			dev->name, i);
-		return -ENOTSUP;
-	}
-	return 0;
-}
-
 void
 virtio_pci_interrupts_forget(struct virtio_pci *pci)
 {
@@ -186,13 +162,12 @@ virtio_pci_interrupts_wanted(const struct virtio_pci *pci)
 	return pci->dev.eth->data->dev_conf.intr_conf.lsc || queues_with_interrupts(pci) > 0;
 }
 
-int
-virtio_pci_interrupts_enable(struct virtio_pci *pci)
+static int
+enable(struct virtio_pci *pci)
 {
 	struct virtio_device *dev = &pci->dev;
 	struct rte_intr_handle *handle = pci->bus->intr_handle;
-	const uint16_t queues = queues_with_interrupts(pci);
-	int ret = prepare_queues(pci, queues);
+	int ret = prepare_queues(pci, queues_with_interrupts(pci));
 
 	if (ret < 0 || !virtio_pci_interrupts_wanted(pci))
 		return ret;
@@ -209,7 +184,37 @@ virtio_pci_interrupts_enable(struct virtio_pci *pci)
 		return -EIO;
 	}
 	virtio_pci_look_for_msix(pci);
-	return pci->msix ? assign_vectors(pci, queues) : 0;
+	return 0;
+}
+
+int
+virtio_pci_interrupts_enable(struct virtio_pci *pci)
+{
+	const int ret = pci->interrupts ? 0 : enable(pci);
+
+	if (ret < 0 || !pci->interrupts || !pci->msix ||
+		pci->regs->config_vector(pci, CONFIG_VECTOR) == CONFIG_VECTOR)
+		return ret;
+	VIRTIO_LOG(ERR, "%s: the device does not take an interrupt vector", pci->dev.name);
+	return -EIO;
+}
+
+/* The device may have fewer vectors than there are. */
+int
+virtio_pci_interrupts_assign(struct virtio_pci *pci, const struct virtio_queue *q)
+{
+	const uint16_t id = virtio_queue_id(q);
+	const uint16_t vector = (uint16_t)(RTE_INTR_VEC_RXTX_OFFSET + id);
+
+	if (!pci->interrupts || !pci->msix || virtio_queue_is_tx(q) ||
+		id >= queues_with_interrupts(pci) ||
+		pci->regs->queue_vector(pci, q->index, vector) == vector)
+		return 0;
+	VIRTIO_LOG(ERR,
+		"%s: the device has no interrupt vector for receive queue %u: give it more of them, "
+		"or do without receive interrupts",
+		pci->dev.name, id);
+	return -ENOTSUP;
 }
 
 void

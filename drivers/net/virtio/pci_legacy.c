@@ -123,6 +123,14 @@ legacy_queue_setup(struct virtio_pci *pci, const struct virtio_pci_ring *ring,
 	return -EIO;
 }
 
+/* Its address was all that it took. */
+static void
+legacy_queue_enable(struct virtio_pci *pci, uint16_t index)
+{
+	(void)pci;
+	(void)index;
+}
+
 static void
 legacy_notify(struct virtio_pci *pci, uint16_t index, volatile uint16_t *doorbell)
 {
@@ -156,9 +164,10 @@ static const struct virtio_pci_registers legacy_registers = {
 	.write_config = legacy_write_config,
 	.queue_size = legacy_queue_size,
 	.queue_setup = legacy_queue_setup,
-	.notify = legacy_notify,
 	.queue_vector = legacy_queue_vector,
 	.config_vector = legacy_config_vector,
+	.queue_enable = legacy_queue_enable,
+	.notify = legacy_notify,
 };
 
 void

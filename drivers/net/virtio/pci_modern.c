@@ -133,7 +133,6 @@ modern_queue_setup(struct virtio_pci *pci, const struct virtio_pci_ring *ring,
 			pci->dev.name, ring->index, pci->modern.notify.len);
 		return -EIO;
 	}
-	rte_write16(1, REG(pci, queue_enable));
 	return 0;
 }
 
@@ -150,6 +149,13 @@ modern_config_vector(struct virtio_pci *pci, uint16_t vector)
 {
 	rte_write16(vector, REG(pci, msix_config));
 	return rte_read16(REG(pci, msix_config));
+}
+
+static void
+modern_queue_enable(struct virtio_pci *pci, uint16_t index)
+{
+	select_queue(pci, index);
+	rte_write16(1, REG(pci, queue_enable));
 }
 
 static void
@@ -170,9 +176,10 @@ static const struct virtio_pci_registers modern_registers = {
 	.write_config = modern_write_config,
 	.queue_size = modern_queue_size,
 	.queue_setup = modern_queue_setup,
-	.notify = modern_notify,
 	.queue_vector = modern_queue_vector,
 	.config_vector = modern_config_vector,
+	.queue_enable = modern_queue_enable,
+	.notify = modern_notify,
 };
 
 void
