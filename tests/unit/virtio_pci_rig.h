@@ -195,6 +195,19 @@ void __wrap_rte_pci_unmap_device(struct rte_pci_device *dev);
 int __wrap_rte_eal_alarm_set(uint64_t us, rte_eal_alarm_callback call, void *arg);
 int __wrap_rte_eal_alarm_cancel(rte_eal_alarm_callback call, void *arg);
 
+void __real_rte_pci_register(struct rte_pci_driver *driver);
+void __wrap_rte_pci_register(struct rte_pci_driver *driver);
+
+static struct rte_pci_driver *net_virtio;
+
+void
+__wrap_rte_pci_register(struct rte_pci_driver *registered)
+{
+	if (strcmp(registered->driver.name, "net_virtio") == 0)
+		net_virtio = registered;
+	__real_rte_pci_register(registered);
+}
+
 int
 __wrap_virtio_pci_modern_open(struct virtio_pci *pci)
 {
@@ -348,7 +361,10 @@ static struct virtio_pci *pci;
 static uint16_t port;
 static struct rte_eth_intr_conf wanted_interrupts;
 static struct rte_driver driver = { .name = "test" };
-static struct rte_pci_device bus = { .device = { .name = "test", .driver = &driver } };
+static struct rte_pci_device bus = {
+	.name = "test",
+	.device = { .name = "test", .driver = &driver },
+};
 
 static int
 make_port(void)

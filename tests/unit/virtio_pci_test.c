@@ -284,6 +284,24 @@ a_device_with_too_few_vectors_is_not_started(void **state)
 	assert_int_equal(hw.config_vector, VIRTIO_MSI_NO_VECTOR);
 }
 
+/* By rte_dev_remove(), or by EAL when the program ends: the device is not to go on writing. */
+static void
+a_device_is_removed_while_its_port_runs(void **state)
+{
+	(void)state;
+	wanted_interrupts.lsc = 1;
+	assert_int_equal(make_port(), 0);
+	assert_int_equal(configure(1, RTE_ETH_MQ_RX_NONE), 0);
+	assert_int_not_equal(hw.status, 0);
+	assert_int_equal(net_virtio->remove(&bus), 0);
+	assert_false(rte_eth_dev_is_valid_port(port));
+	assert_int_equal(hw.status, 0);
+	assert_null(interrupt.call);
+	assert_int_equal(ring_alarms(), 0);
+	/* One that is closed already has nothing left. */
+	assert_int_equal(net_virtio->remove(&bus), 0);
+}
+
 /* Told by a command, or in the configuration of legacy devices; others keep what they have. */
 static void
 an_address_that_the_device_does_not_take_is_not_set(void **state)
@@ -323,6 +341,7 @@ main(void)
 		ON_PCI(a_start_without_interrupts_leaves_nothing_behind),
 		ON_PCI(the_device_knows_the_interrupt_of_a_queue_before_it_is_enabled),
 		ON_PCI(a_device_with_too_few_vectors_is_not_started),
+		ON_PCI(a_device_is_removed_while_its_port_runs),
 		ON_PCI(a_registration_outlives_a_restart_but_not_the_port),
 	};
 

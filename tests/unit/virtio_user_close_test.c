@@ -5,6 +5,7 @@
 #include "virtio_user_rig.h"
 
 #include <pthread.h>
+#include <sys/wait.h>
 
 static struct {
 	unsigned int times;
@@ -164,6 +165,63 @@ every_change_of_the_link_is_followed_by_news_of_it(void **state)
 	scripted_stop(&b);
 }
 
+static void
+a_device_is_removed_while_its_port_runs(void **state)
+{
+	struct scripted_backend b = honest("remove", false);
+	const unsigned int fds = unit_open_fds(), before = threads();
+	uint16_t id;
+
+	(void)state;
+	scripted_start(&b);
+	assert_int_equal(probe(&b, ""), 0);
+	assert_int_equal(start(1, 0), 0);
+	assert_int_equal(rte_vdev_uninit("net_virtio_user0"), 0);
+	assert_int_not_equal(rte_eth_dev_get_port_by_name("net_virtio_user0", &id), 0);
+	assert_int_equal(b.status, 0);
+	scripted_stop(&b);
+	assert_int_equal(threads(), before);
+	assert_int_equal(unit_open_fds(), fds);
+}
+
+/* A program of its own: what it leaves to EAL is gone with EAL's memory, or uses it when the back end goes. */
+static int
+leave_running(bool hang_up)
+{
+	struct scripted_backend b = honest("leave", false);
+
+	if (user_setup(NULL) != 0)
+		return 1;
+	scripted_start(&b);
+	if (probe(&b, "") != 0 || start(1, 0) != 0)
+		return 2;
+	if (hang_up)
+		scripted_hang_up(&b);
+	if (rte_eal_cleanup() != 0)
+		return 3;
+	scripted_stop(&b);
+	usleep(100000);
+	return 0;
+}
+
+static void
+a_program_may_leave_a_running_port_to_eal(void **state)
+{
+	(void)state;
+	for (unsigned int i = 0; i < 2; i++) {
+		int status = -1;
+		const pid_t child = fork();
+
+		assert_true(child >= 0);
+		if (child == 0) {
+			execl("/proc/self/exe", "leave", i == 0 ? "lost" : "running", NULL);
+			_exit(127);
+		}
+		assert_int_equal(waitpid(child, &status, 0), child);
+		assert_int_equal(status, 0);
+	}
+}
+
 static int
 setup(void **state)
 {
@@ -173,13 +231,17 @@ setup(void **state)
 }
 
 int
-main(void)
+main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_program_may_stop_the_port_where_the_link_is_told),
 		cmocka_unit_test(every_change_of_the_link_is_followed_by_news_of_it),
 		cmocka_unit_test(a_program_may_close_the_port_where_the_link_is_told),
+		cmocka_unit_test(a_device_is_removed_while_its_port_runs),
+		cmocka_unit_test(a_program_may_leave_a_running_port_to_eal),
 	};
 
+	if (argc > 1)
+		_exit(leave_running(strcmp(argv[1], "lost") == 0));
 	return cmocka_run_group_tests(tests, setup, NULL);
 }

@@ -372,6 +372,23 @@ dev_close(struct rte_eth_dev *eth)
 	return 0;
 }
 
+int
+virtio_ethdev_remove(const char *name)
+{
+	const struct rte_eth_dev *eth = rte_eth_dev_allocated(name);
+	uint16_t port;
+	int ret = 0;
+
+	/* In a secondary process, a port that was closed can still be found. */
+	if (eth == NULL || eth->state == RTE_ETH_DEV_UNUSED)
+		return 0;
+	port = eth->data->port_id;
+	/* It is not a secondary process's to stop, nor need it be stopped for one that lets go of it. */
+	if (eth->data->dev_started && rte_eal_process_type() == RTE_PROC_PRIMARY)
+		ret = rte_eth_dev_stop(port);
+	return ret < 0 ? ret : rte_eth_dev_close(port);
+}
+
 /* Stopped by ethdev before. What the device offers may be another now: the port starts anew. */
 static int
 dev_reset(struct rte_eth_dev *eth)

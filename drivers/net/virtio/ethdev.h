@@ -21,6 +21,12 @@ void virtio_ethdev_init(struct rte_eth_dev *eth, struct virtio_device *dev);
 /** The same in a secondary process, for a port that is the primary's; all but its bursts. */
 void virtio_ethdev_init_secondary(struct rte_eth_dev *eth);
 
+/**
+ * The bus lets go of the device @a name, whose port may be running, or closed already: close it.
+ * @return 0, or what ethdev says
+ */
+int virtio_ethdev_remove(const char *name);
+
 static inline struct virtio_device *
 virtio_ethdev_device(const struct rte_eth_dev *eth)
 {

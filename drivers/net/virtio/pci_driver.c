@@ -99,12 +99,7 @@ fail:
 static int
 remove_device(struct rte_pci_device *bus)
 {
-	struct rte_eth_dev *eth = rte_eth_dev_allocated(bus->name);
-
-	/* In a secondary process, a port that was closed can still be found. */
-	if (eth == NULL || eth->state == RTE_ETH_DEV_UNUSED)
-		return 0;
-	return rte_eth_dev_close(eth->data->port_id);
+	return virtio_ethdev_remove(bus->name);
 }
 
 static const struct rte_pci_id ids[] = {

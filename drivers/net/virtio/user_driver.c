@@ -74,12 +74,7 @@ probe(struct rte_vdev_device *vdev)
 static int
 remove_device(struct rte_vdev_device *vdev)
 {
-	struct rte_eth_dev *eth = rte_eth_dev_allocated(rte_vdev_device_name(vdev));
-
-	/* In a secondary process, a port that was closed can still be found. */
-	if (eth == NULL || eth->state == RTE_ETH_DEV_UNUSED)
-		return 0;
-	return rte_eth_dev_close(eth->data->port_id);
+	return virtio_ethdev_remove(rte_vdev_device_name(vdev));
 }
 
 static struct rte_vdev_driver driver = {
