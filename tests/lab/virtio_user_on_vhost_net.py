@@ -12,8 +12,8 @@ import time
 from pathlib import Path
 
 from virtio_lab import LINES
-from virtio_user_lab import (LITTLE_MB, ROUNDS, Numbered, command, heap_grows_and_shrinks,
-                             hugepages_kb, refused)
+from virtio_user_lab import (LITTLE_MB, NOBODY, ROUNDS, Numbered, command, heap_grows_and_shrinks,
+                             hugepages_kb, refused, unprivileged)
 
 from harness.result import check
 from harness.runner import run
@@ -221,6 +221,34 @@ def heap_grows(workspace: Workspace) -> None:
     command("ip", "link", "del", BRIDGE)
 
 
+def user_without_rights(workspace: Workspace) -> None:
+    """An interface that was made for a user takes no rights: frames come to it, and it stays."""
+    command("ip", "tuntap", "add", HERE, "mode", "tap", "user", str(NOBODY))
+    command("ip", "address", "add", f"{ADDRESS}/24", "dev", HERE)
+    command("ip", "link", "set", HERE, "up")
+    refused(workspace, VHOST_NET, r"cannot open /dev/vhost-net: Permission denied: let this user",
+            program=unprivileged, iface=HERE)
+    Path(VHOST_NET).chmod(0o666)
+    refused(workspace, VHOST_NET, r"interface 'vua': Permission denied: .* /dev/net/tun",
+            program=unprivileged, iface=HERE)
+    Path("/dev/net/tun").chmod(0o666)
+    testpmd = Testpmd(workspace, "unprivileged", unprivileged(), 0,
+                      [vdev("net_virtio_user0", path=VHOST_NET, iface=HERE)], [], [LINES])
+    status = Path(f"/proc/{testpmd.pid}/status").read_text(encoding="ascii")
+    check(re.search(rf"^Uid:\t{NOBODY}\b.*^CapEff:\t0+$", status, re.M | re.S), f"no rights, got:\n{status}")
+    testpmd.command("start")
+    # Nobody answers, but the kernel asks who has the address.
+    subprocess.run(["ping", "-c", "1", "-W", "1", PEER], check=False, capture_output=True, timeout=60)
+    testpmd.until("frames of the kernel's", lambda: testpmd.port_stats().rx_packets > 0)
+    testpmd.quit()
+    check(exists(HERE), f"{HERE} to stay")
+    command("ip", "link", "del", HERE)
+    command("ip", "tuntap", "add", HERE, "mode", "tap", "user", "root")
+    refused(workspace, VHOST_NET, r"cannot open tap interface .*: it takes CAP_NET_ADMIN, or",
+            program=unprivileged, iface=HERE)
+    command("ip", "link", "del", HERE)
+
+
 def what_cannot_be(workspace: Workspace) -> None:
     command("ip", "tuntap", "add", HERE, "mode", "tap")
     refused(workspace, VHOST_NET, rf"interface '{HERE}': Invalid argument: .* multi_queue",
@@ -233,4 +261,4 @@ def what_cannot_be(workspace: Workspace) -> None:
 
 if __name__ == "__main__":
     run(one_pair, one_receive_queue, two_pairs, carrier_follows, frames_wake_a_sleeper, heap_grows,
-        what_cannot_be)
+        user_without_rights, what_cannot_be)

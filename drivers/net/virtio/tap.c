@@ -35,6 +35,9 @@ complain(const char *port, const char *name, const char *what, int error)
 	if (error == EPERM)
 		remedy = ": it takes CAP_NET_ADMIN, or an interface that was made for this user "
 			 "('ip tuntap add NAME mode tap user USER')";
+	else if (error == EACCES)
+		remedy = ": let this user read and write " TUN_DEVICE
+			 " (chmod 666, as udev has it)";
 	else if (error == EINVAL)
 		remedy = ": there is one of that name of another kind: with several queues it "
 			 "has to be made by 'ip tuntap add NAME mode tap multi_queue'";
