@@ -159,6 +159,7 @@ def outlives_its_device(traffic: Numbered, path: str, name: str, make) -> None:
     testpmd.expect(rf"{PORT}: the back end at {path} is gone: link down", start=begin)
     check("Link status: down" in testpmd.command("show port info 0"), "the link to be down")
     still = testpmd.port_stats()
+    testpmd.until("the frames on their way to be missed", lambda: seq_stats(testpmd)["lost"] > 0)
     check(testpmd.port_stats() == still, "no frames without a device")
     make()
     os.chmod(path, 0o666)

@@ -13,16 +13,19 @@ from pathlib import Path
 from virtio_lab import (DEVICES, FILTERS, Monitor, announces_itself, device_has,
                         filters_reach_the_device, link_follows_the_cable, our_drivers)
 from virtio_user_lab import (LITTLE_MB, Numbered, command, lives, outlives_its_device, refused,
-                             says_once, sleeper_wakes, start)
+                             says_once, sleeper_wakes, start, PORT)
 
+from harness.multiprocess import SharedMemory
+from harness.numbered import await_numbered, start_numbered
 from harness.result import check
 from harness.runner import run
-from harness.testpmd import Testpmd, distribution, vdev
+from harness.testpmd import Testpmd, distribution, ours, vdev
 from harness.workspace import Workspace
 
 HUB = ("/dev/vhost-vdpa-0", "/dev/vhost-vdpa-1")
 HUB_MACS = ("52:54:00:12:34:56", "52:54:00:12:34:57")
 QUEUES, QUEUES_MAC = "/dev/vhost-vdpa-2", "52:54:00:12:34:58"
+SHARED_FRAMES = 10000   # of each queue
 
 
 def device_and_port_agree(workspace: Workspace) -> None:
@@ -92,6 +95,31 @@ def packed_without_hugepages(workspace: Workspace) -> None:
           lambda _, traffic: outlives_its_device(traffic, QUEUES, "vp2", with_all_pairs))
 
 
+def queues_of_two_processes(workspace: Workspace) -> None:
+    """A primary process and a secondary one have two queue pairs each; the former has the device."""
+    shared = SharedMemory(workspace)
+    both = [Testpmd(workspace, name, ours(), 0,
+                    [] if number else [vdev(PORT, path=QUEUES, queues=4)],
+                    [f"--eth-peer=0,{QUEUES_MAC}", "--rxq=4", "--txq=4", "--num-procs=2",
+                     f"--proc-id={number}"],
+                    shared=shared, secondary=number > 0)
+            for number, name in enumerate(("primary", "secondary"))]
+    begins = [testpmd.mark() for testpmd in both]
+    for testpmd in both:
+        start_numbered(testpmd, SHARED_FRAMES)
+    for testpmd, begin in zip(both, begins):
+        testpmd.rewind(begin)
+        result = await_numbered(testpmd)
+        check(result.sent == result.received == 2 * SHARED_FRAMES,
+              f"{SHARED_FRAMES} frames on each of two queues, got {result}")
+    counts = both[0].xstats()
+    for queue in range(4):
+        check(counts[f"rx_q{queue}_packets"] == SHARED_FRAMES,
+              f"{SHARED_FRAMES} frames on each of all queues, got {counts}")
+    both[1].quit()
+    both[0].quit()
+
+
 def with_all_pairs() -> None:
     """Make the device that has 4. It says so to vp_vdpa only if it was seen to before that has it."""
     bus, address = Path("/sys/bus/pci"), DEVICES[2]
@@ -114,4 +142,4 @@ def out_of_reach(workspace: Workspace) -> None:
 
 if __name__ == "__main__":
     run(device_and_port_agree, over_the_hub, with_four_pairs, packed_without_hugepages,
-        frames_wake_a_sleeper, out_of_reach)
+        queues_of_two_processes, frames_wake_a_sleeper, out_of_reach)
