@@ -315,6 +315,38 @@ a_link_that_changes_while_the_port_starts_is_shown_as_it_is_then(void **state)
 }
 
 static void
+go_away(uint8_t status)
+{
+	if (!(status & VIRTIO_CONFIG_S_DRIVER_OK))
+		return;
+	hw.status_set = NULL;
+	hw.status = UINT8_MAX;
+	interrupt.within = true;
+	interrupt.call(interrupt.arg);
+	interrupt.within = false;
+}
+
+static void
+a_device_that_goes_while_the_port_starts_does_not_run(void **state)
+{
+	struct rte_eth_link link;
+
+	(void)state;
+	wanted_interrupts.lsc = 1;
+	assert_int_equal(make_port(), 0);
+	hw.status_set = go_away;
+	hw.doorbell = UINT16_MAX;
+	/* As ethdev has it for devices that are gone. */
+	assert_int_equal(configure(1, RTE_ETH_MQ_RX_NONE), -EIO);
+	assert_null(hw.status_set);
+	/* It was told of no buffers, as it is of receive queues that run. */
+	assert_int_equal(hw.doorbell, UINT16_MAX);
+	ring_alarms();
+	assert_int_equal(rte_eth_link_get_nowait(port, &link), 0);
+	assert_int_equal(link.link_status, RTE_ETH_LINK_DOWN);
+}
+
+static void
 waver(uint32_t offset)
 {
 	(void)offset;
@@ -353,6 +385,7 @@ main(void)
 		LISTENING(a_program_may_close_the_port_where_the_link_is_told),
 		LISTENING(every_change_of_the_link_is_followed_by_news_of_it),
 		ON_PCI(a_link_that_changes_while_the_port_starts_is_shown_as_it_is_then),
+		ON_PCI(a_device_that_goes_while_the_port_starts_does_not_run),
 		ON_PCI(a_device_with_another_link_each_time_is_not_looked_at_for_ever),
 	};
 

@@ -43,6 +43,7 @@ static struct {
 	struct virtio_net_config config;
 	unsigned int commands;
 	void (*config_read)(uint32_t offset); /* what happens once it was read there */
+	void (*status_set)(uint8_t status);   /* once that was */
 } hw;
 
 static uint64_t
@@ -77,6 +78,8 @@ hw_set_status(struct virtio_pci *pci, uint8_t status)
 		hw.config_vector = VIRTIO_MSI_NO_VECTOR;
 	}
 	hw.status = status;
+	if (hw.status_set != NULL)
+		hw.status_set(status);
 }
 
 static void

@@ -227,10 +227,16 @@ bring_up(struct virtio_pci *pci)
 	if (ret < 0)
 		return ret;
 	add_status(pci, VIRTIO_CONFIG_S_DRIVER_OK);
+	/* Whoever finds that the device is gone stops bursts with the lock held: they do not begin then. */
 	pthread_mutex_lock(&dev->lock);
-	set_running(pci, true);
-	virtio_device_run(dev);
+	if (pci->gone)
+		ret = -ENODEV;
+	else
+		virtio_device_run(dev);
+	set_running(pci, ret == 0);
 	pthread_mutex_unlock(&dev->lock);
+	if (ret < 0)
+		return ret;
 	/* What receive queues were filled with before the device could look. */
 	for (uint16_t i = 0; i < dev->pairs; i++)
 		dev->transport->notify(dev->queues[2 * i]);
