@@ -346,7 +346,8 @@ step(struct fuzz_input *in)
 			fuzz_check(virtio_rx_fill(q) <= q->size);
 		break;
 	case INTERRUPTS:
-		virtio_queue_interrupt(q, fuzz_u8(in) & 1);
+		q->sleeps = fuzz_u8(in) & 1;
+		virtio_queue_interrupt(q);
 		break;
 	case RESET:
 		restart_queue();

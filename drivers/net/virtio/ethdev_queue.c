@@ -354,11 +354,11 @@ virtio_ethdev_tx_queue_stop(struct rte_eth_dev *eth, uint16_t id)
 }
 
 static bool
-try_interrupt(struct virtio_queue *q, bool enable)
+try_interrupt(struct virtio_queue *q)
 {
 	if (!virtio_queue_enter(q, virtio_process))
 		return false;
-	virtio_queue_interrupt(q, enable);
+	virtio_queue_interrupt(q);
 	virtio_queue_leave(q);
 	return true;
 }
@@ -366,16 +366,16 @@ try_interrupt(struct virtio_queue *q, bool enable)
 static int
 set_interrupt(struct virtio_queue *q, bool enable)
 {
-	if (try_interrupt(q, enable))
+	__atomic_store_n(&q->sleeps, enable, __ATOMIC_RELAXED);
+	if (try_interrupt(q))
 		return 0;
 	/*
-	 * It is stopped, or closed for a moment by whoever holds the lock. While it is stopped, only
-	 * the wish is noted: the ring may be the device's no more. Who lets bursts in again sees to it.
+	 * It is stopped, or closed for a moment by whoever holds the lock. While it is stopped, the
+	 * wish is all: the ring may be the device's no more. Who lets bursts in again, which is done
+	 * with the lock held, sees it.
 	 */
 	pthread_mutex_lock(&q->dev->lock);
-	if (!try_interrupt(q, enable))
-		q->flags = (uint8_t)(enable ? q->flags | VIRTIO_QUEUE_INTERRUPT :
-					      q->flags & ~VIRTIO_QUEUE_INTERRUPT);
+	try_interrupt(q);
 	pthread_mutex_unlock(&q->dev->lock);
 	return 0;
 }

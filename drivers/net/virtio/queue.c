@@ -214,8 +214,7 @@ reset_split(struct virtio_queue *q)
 void
 virtio_queue_reset(struct virtio_queue *q, uint64_t features)
 {
-	const uint8_t kept = q->flags &
-		(VIRTIO_QUEUE_FAST_FREE | VIRTIO_QUEUE_VLAN_STRIP | VIRTIO_QUEUE_INTERRUPT);
+	const uint8_t kept = q->flags & (VIRTIO_QUEUE_FAST_FREE | VIRTIO_QUEUE_VLAN_STRIP);
 
 	if (q->burst_id != 0)
 		drain(q);
@@ -251,15 +250,14 @@ virtio_queue_reset(struct virtio_queue *q, uint64_t features)
 	else
 		reset_split(q);
 	virtio_datapath_select(q, features);
-	virtio_queue_interrupt(q, q->flags & VIRTIO_QUEUE_INTERRUPT);
+	virtio_queue_interrupt(q);
 }
 
 void
 virtio_queue_run(struct virtio_queue *q)
 {
-	/* What came while it was closed may have raised no interrupt. */
-	if (q->flags & VIRTIO_QUEUE_INTERRUPT)
-		virtio_queue_interrupt(q, true);
+	/* The wish may be a new one, and what came while it was closed have raised no interrupt. */
+	virtio_queue_interrupt(q);
 	/* Pairs with the acquire in virtio_queue_enter(). */
 	__atomic_store_n(&q->running, 1, __ATOMIC_RELEASE);
 }
@@ -420,12 +418,10 @@ wake_sleeper(const struct virtio_queue *q)
 }
 
 void
-virtio_queue_interrupt(struct virtio_queue *q, bool enable)
+virtio_queue_interrupt(struct virtio_queue *q)
 {
-	if (enable)
-		q->flags |= VIRTIO_QUEUE_INTERRUPT;
-	else
-		q->flags &= (uint8_t)~VIRTIO_QUEUE_INTERRUPT;
+	const bool enable = __atomic_load_n(&q->sleeps, __ATOMIC_RELAXED);
+
 	if (q->flags & VIRTIO_QUEUE_PACKED)
 		packed_interrupt(q, enable);
 	else

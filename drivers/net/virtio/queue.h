@@ -59,7 +59,6 @@ enum virtio_queue_flag {
 	VIRTIO_QUEUE_FAST_FREE = 1
 		<< 5, /**< one pool, no mbuf referenced twice: the app's promise */
 	VIRTIO_QUEUE_VLAN_STRIP = 1 << 6,
-	VIRTIO_QUEUE_INTERRUPT = 1 << 7, /**< the application sleeps on this queue */
 };
 
 struct virtio_device;
@@ -172,6 +171,11 @@ struct __rte_cache_aligned virtio_queue {
 	bool pinned;                    /**< receive: buffers are not the mbufs' own */
 	bool deferred;                  /**< as configured: stopped when the port starts */
 	uint8_t burst_id;               /**< of what burst does, in any process; 0: it is not set */
+	/**
+	 * The application sleeps on this queue. It says so at any time, and nobody else changes
+	 * this: who lets bursts in, with the device's lock held, has the ring say the same.
+	 */
+	bool sleeps;
 	bool torn; /**< somebody died inside a burst: nothing is known of what is in the ring */
 	uint32_t failure_value;
 	/** What the device did wrong, or empty; the queue stands still until it is reset. */
@@ -204,7 +208,10 @@ void virtio_queue_destroy(struct virtio_queue *q);
  */
 void virtio_queue_reset(struct virtio_queue *q, uint64_t features);
 
-/** Let bursts in, and wake whoever sleeps on a receive queue that has frames. */
+/**
+ * Let bursts in, and wake whoever sleeps on a receive queue that has frames. The device's lock is
+ * held, or nobody else knows the queue.
+ */
 void virtio_queue_run(struct virtio_queue *q);
 
 /**
@@ -336,10 +343,10 @@ virtio_queue_buffer(const struct virtio_queue *q, const struct rte_mbuf *m)
 }
 
 /**
- * Ask for interrupts of a receive queue, or for none. Whoever sleeps on it is woken for frames that
- * are there already. The queue is claimed, or does not run.
+ * Ask the device for the queue's interrupts if q->sleeps, else for none. Whoever sleeps on it is
+ * woken for frames that are there already. The queue is claimed, or does not run.
  */
-void virtio_queue_interrupt(struct virtio_queue *q, bool enable);
+void virtio_queue_interrupt(struct virtio_queue *q);
 
 /** Ring the device's doorbell: it asked for that. */
 void virtio_queue_notify(struct virtio_queue *q);
