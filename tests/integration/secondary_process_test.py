@@ -241,6 +241,43 @@ def killed_processes_are_replaced(workspace) -> None:
     primary.quit()
 
 
+def died_inside_burst(processes: Processes, heir: Testpmd) -> bool:
+    """Kill a process that moves frames, and have another one, which was there before, go on with its
+    queue. What is left of the frames of the first one is less than a thousand."""
+    primary, begin = processes.primary, processes.primary.mark()
+
+    def found() -> bool:
+        return "died inside a burst" in primary.text[begin:]
+
+    secondary = processes.secondary()
+    start_traffic(secondary, 1)
+    with on_core(1):
+        secondary.signal(signal.SIGKILL)
+    secondary.wait()
+    processes.workspace.forget(secondary)
+    before = received(heir, 1)
+    heir.command("start tx_first")
+    heir.until("frames on queue 1", lambda: found() or received(heir, 1) >= before + 1000)
+    heir.command("stop")
+    return found()
+
+
+def who_goes_on_with_a_burst_finds_out(workspace) -> None:
+    """Nobody joins, and nobody stops the port."""
+    processes = Processes(workspace)
+    primary, heir = processes.primary, processes.secondary()
+    for _ in range(TRIES):
+        if died_inside_burst(processes, heir):
+            break
+    else:
+        raise primary.failure(f"never met a process inside a burst in {TRIES} tries")
+    primary.expect(r"queue \d+: up to \d+ mbufs are lost$")
+    start_traffic(heir, 1)
+    start_traffic(primary, 0)
+    heir.quit()
+    primary.quit()
+
+
 def port_comes_and_goes(workspace) -> None:
     """A secondary process that is there already gets a port when the primary does, before it is set up,
     uses it, and loses it when the primary lets go of it."""
@@ -290,5 +327,6 @@ if __name__ == "__main__":
         primary_restarts_the_port_under_bursts,
         process_dies_inside_a_burst,
         killed_processes_are_replaced,
+        who_goes_on_with_a_burst_finds_out,
         port_comes_and_goes,
         other_drivers_are_refused)

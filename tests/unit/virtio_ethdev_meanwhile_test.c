@@ -7,6 +7,8 @@
 
 #include "virtio_ethdev_rig.h"
 
+#include <unistd.h>
+
 #include <rte_mempool.h>
 
 /* Called once, when an mbuf is put into the pool or taken out of it, as the test says. */
@@ -133,11 +135,59 @@ interrupts_are_as_asked_for_last(void **state)
 	}
 }
 
+static pthread_t sleeper;
+
+static void *
+go_to_sleep(void *arg)
+{
+	want_interrupts();
+	return arg;
+}
+
+static void
+have_another_thread_go_to_sleep(void)
+{
+	const struct virtio_queue *q = device.queues[0];
+
+	assert_int_equal(pthread_create(&sleeper, NULL, go_to_sleep, NULL), 0);
+	/* It closes the queue, and waits. */
+	for (unsigned int i = 0; i < 1000 && __atomic_load_n(&q->running, __ATOMIC_RELAXED); i++)
+		usleep(1000);
+	assert_int_equal(__atomic_load_n(&q->in_burst, __ATOMIC_RELAXED), VIRTIO_PROCESS_PRIMARY);
+}
+
+static void
+interrupts_are_asked_for_after_the_burst_of_another_thread(void **state)
+{
+	const struct virtio_net_hdr_v1 hdr = { .num_buffers = 1 };
+	struct reference_chain chain = { 0 };
+	struct reference_ring ring;
+	struct rte_mbuf *m[32];
+
+	(void)state;
+	configure(0, 0);
+	want_none();
+	reference_init(&ring, device.queues[0], false, false);
+	for (unsigned int i = 0; i < RTE_DIM(m); i++) {
+		assert_true(reference_pop(&ring, &chain));
+		reference_scatter(&chain, (const uint8_t *)&hdr, sizeof(hdr));
+		reference_push(&ring, chain.id, sizeof(hdr) + 60, chain.descs, 0);
+	}
+	at_get = have_another_thread_go_to_sleep;
+	assert_int_equal(rte_eth_rx_burst(port, 0, m, RTE_DIM(m)), RTE_DIM(m));
+	assert_null(at_get);
+	assert_int_equal(pthread_join(sleeper, NULL), 0);
+	assert_true(device_may_interrupt());
+	rte_pktmbuf_free_bulk(m, RTE_DIM(m));
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_teardown(interrupts_are_as_asked_for_last, forget),
+		cmocka_unit_test_teardown(
+			interrupts_are_asked_for_after_the_burst_of_another_thread, forget),
 	};
 
 	return cmocka_run_group_tests(tests, setup, NULL);

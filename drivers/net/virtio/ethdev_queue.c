@@ -370,12 +370,16 @@ set_interrupt(struct virtio_queue *q, bool enable)
 	if (try_interrupt(q))
 		return 0;
 	/*
-	 * It is stopped, or closed for a moment by whoever holds the lock. While it is stopped, the
-	 * wish is all: the ring may be the device's no more. Who lets bursts in again, which is done
-	 * with the lock held, sees it.
+	 * Another thread is in a burst, or it is stopped, or closed for a moment by whoever holds the
+	 * lock. While it is stopped, the wish is all: the ring may be the device's no more. Who lets
+	 * bursts in again, which is done with the lock held, sees it.
 	 */
 	pthread_mutex_lock(&q->dev->lock);
-	try_interrupt(q);
+	if (__atomic_load_n(&q->running, __ATOMIC_RELAXED)) {
+		virtio_queues_quiesce(&q, 1);
+		if (!virtio_queue_failed(q))
+			virtio_queue_run(q);
+	}
 	pthread_mutex_unlock(&q->dev->lock);
 	return 0;
 }

@@ -143,8 +143,8 @@ abandon_queues_of(uint32_t number)
 		for (uint16_t j = 0; j < RTE_DIM(dev->queues); j++) {
 			struct virtio_queue *q = dev->queues[j];
 
-			if (q != NULL && __atomic_load_n(&q->in_burst, __ATOMIC_ACQUIRE) == number)
-				virtio_queue_abandon(q);
+			if (q != NULL)
+				virtio_queue_abandon(q, number);
 		}
 		pthread_mutex_unlock(&dev->lock);
 	}
@@ -230,7 +230,10 @@ hear_of_failure(const struct message *m)
 		return;
 	pthread_mutex_lock(&dev->lock);
 	q = dev->queues[m->queue];
-	if (q != NULL && virtio_queue_failed(q))
+	/* If nothing failed, it is about a claim. That somebody died in there was told from here. */
+	if (q != NULL && !virtio_queue_failed(q))
+		virtio_queue_check_claim(q);
+	else if (q != NULL && !q->torn)
 		dev->transport->queue_failed(q);
 	pthread_mutex_unlock(&dev->lock);
 }

@@ -60,7 +60,10 @@ int virtio_process_join(const char *port);
 int virtio_process_doorbells(const char *port, uint16_t first, int *fds);
 #define VIRTIO_PROCESS_FDS 8
 
-/** Tell the primary process that a queue has failed. Not inside a burst. */
+/**
+ * Tell the primary process that a queue has failed, or that the claim of a process is in the way there
+ * which may be dead. Not inside a burst.
+ */
 void virtio_process_tell_failure(const char *port, uint16_t index);
 
 #endif /* VIRTIO_PROCESS_H */

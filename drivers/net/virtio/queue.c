@@ -263,14 +263,56 @@ virtio_queue_run(struct virtio_queue *q)
 }
 
 void
-virtio_queue_abandon(struct virtio_queue *q)
+virtio_queue_abandon(struct virtio_queue *q, uint32_t process)
 {
-	const uint32_t process = q->in_burst;
-
+	/*
+	 * Of several threads that find out, one is this burst's from here on, if it was not over
+	 * before the process died. The ring is not made new before it knows that it is torn.
+	 */
+	if (!__atomic_compare_exchange_n(&q->in_burst, &process, VIRTIO_PROCESS_PRIMARY, false,
+		    __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
+		return;
 	q->torn = true;
-	__atomic_store_n(&q->in_burst, 0, __ATOMIC_RELEASE);
-	virtio_queue_fail(q, "died inside a burst, with process id",
-		(uint32_t)virtio_process_pid(process));
+	/* What it had found wrong with the device, it did not live to tell. */
+	if (virtio_queue_failed(q))
+		q->dev->transport->queue_failed(q);
+	else
+		virtio_queue_fail(q, "died inside a burst, with process id",
+			(uint32_t)virtio_process_pid(process));
+	virtio_queue_leave(q);
+}
+
+void
+virtio_queue_check_claim(struct virtio_queue *q)
+{
+	const uint32_t process = __atomic_load_n(&q->in_burst, __ATOMIC_ACQUIRE);
+
+	if (process != 0 && !virtio_process_lives(process))
+		virtio_queue_abandon(q, process);
+}
+
+/* To check takes a system call and to ask for it a message, and bursts come by the million. */
+static bool
+is_to_be_checked(struct virtio_queue *q)
+{
+	const uint32_t now = (uint32_t)time(NULL);
+
+	return __atomic_exchange_n(&q->claim_seen, now, __ATOMIC_RELAXED) != now;
+}
+
+void
+virtio_queue_find_claimed(struct virtio_queue *q)
+{
+	const uint32_t process = __atomic_load_n(&q->in_burst, __ATOMIC_RELAXED);
+
+	/* What is of this process, or of the primary, is not of a dead one. */
+	if (process == 0 || process == virtio_process || process == VIRTIO_PROCESS_PRIMARY ||
+		!is_to_be_checked(q))
+		return;
+	if (virtio_process == VIRTIO_PROCESS_PRIMARY)
+		virtio_queue_check_claim(q);
+	else
+		virtio_secondary_tell_failure(q);
 }
 
 /* A burst takes no time, unless somebody holds its process still. */
@@ -295,10 +337,7 @@ await_burst(struct virtio_queue *q)
 		sched_yield();
 		if (process == VIRTIO_PROCESS_PRIMARY)
 			continue;
-		/* Looked at again: it may have left before it died. */
-		if (!virtio_process_lives(process) &&
-			__atomic_load_n(&q->in_burst, __ATOMIC_ACQUIRE) == process)
-			virtio_queue_abandon(q);
+		virtio_queue_check_claim(q);
 		now = time(NULL);
 		if (until == 0)
 			until = now + patience;
@@ -545,23 +584,31 @@ virtio_tx_burst(void *queue, struct rte_mbuf **pkts, uint16_t n)
 	return transmit(q, pkts, n, q->burst);
 }
 
-/* The application has not set up the queue yet, or there is nothing to do. */
-static bool
-is_idle(const struct virtio_queue *q)
-{
-	return q == NULL || (virtio_queue_waiting(q, 1) == 0 && q->free < q->batch);
-}
-
 /*
  * A process that polls may be killed at any moment. It claims the queue only when there is something
  * to do, so that most of these moments are no harm to the queue.
  */
+
+/* The application has not set up the queue yet, or it stands still. */
+static bool
+is_closed(const struct virtio_queue *q)
+{
+	return q == NULL || !__atomic_load_n(&q->running, __ATOMIC_RELAXED);
+}
+
+static bool
+is_idle(const struct virtio_queue *q)
+{
+	return virtio_queue_waiting(q, 1) == 0 && q->free < q->batch;
+}
+
 uint16_t
 virtio_secondary_rx_burst(void *queue, struct rte_mbuf **pkts, uint16_t n)
 {
 	struct virtio_queue *q = queue;
 
-	if (is_idle(q) || unlikely(!virtio_queue_enter(q, virtio_process)))
+	if (unlikely(is_closed(q)) || is_idle(q) ||
+		unlikely(!virtio_queue_enter(q, virtio_process)))
 		return 0;
 	n = receive(q, pkts, n, virtio_burst_here(q));
 	if (unlikely(virtio_queue_failed(q)))
@@ -574,7 +621,7 @@ virtio_secondary_tx_burst(void *queue, struct rte_mbuf **pkts, uint16_t n)
 {
 	struct virtio_queue *q = queue;
 
-	if (unlikely(q == NULL || !virtio_queue_enter(q, virtio_process)))
+	if (unlikely(is_closed(q) || !virtio_queue_enter(q, virtio_process)))
 		return 0;
 	n = transmit(q, pkts, n, virtio_burst_here(q));
 	if (unlikely(virtio_queue_failed(q)))

@@ -18,7 +18,9 @@
  * Claiming. A burst runs with @c in_burst set and starts only while @c running is. To change a
  * ring, the control path clears @c running, makes every core see that, and waits for @c in_burst
  * to go. The price is the control path's (a membarrier(2)), not the data path's. @c in_burst says
- * which process it is that the burst runs in: one that died in there is not waited for.
+ * which process it is that the burst runs in: one that died in there is not waited for. Nor is its
+ * claim taken over: what it was about is known to nobody, and so the queue fails. Whoever finds a
+ * queue claimed moves nothing.
  */
 
 #ifndef VIRTIO_QUEUE_H
@@ -177,6 +179,7 @@ struct __rte_cache_aligned virtio_queue {
 	 */
 	bool sleeps;
 	bool torn; /**< somebody died inside a burst: nothing is known of what is in the ring */
+	uint32_t claim_seen; /**< second in which it was last looked at whose claim is in the way */
 	uint32_t failure_value;
 	/** What the device did wrong, or empty; the queue stands still until it is reset. */
 	char failure[VIRTIO_FAILURE_MAX];
@@ -259,10 +262,16 @@ extern bool virtio_queue_fence __attribute__((visibility("hidden")));
 void virtio_queue_fail(struct virtio_queue *q, const char *what, uint32_t value);
 
 /**
- * The process that the burst is of is no more. Forget it, and fail the queue: its mbufs are not given
- * back, as nobody can tell whose they are. The device's lock is held.
+ * If the burst is one of @a process, which is no more, end it, and fail the queue: its mbufs are not
+ * given back, as nobody can tell whose they are. For the primary process, any thread of it.
  */
-void virtio_queue_abandon(struct virtio_queue *q);
+void virtio_queue_abandon(struct virtio_queue *q, uint32_t process);
+
+/** The same, if whoever claims the queue is found to be no more. */
+void virtio_queue_check_claim(struct virtio_queue *q);
+
+/** Somebody else's claim was in the way of a burst: have the primary process check it. */
+void virtio_queue_find_claimed(struct virtio_queue *q);
 
 /** Who did what q->failure says, where @a device is what the device is called. */
 static inline const char *
@@ -288,7 +297,8 @@ uint16_t virtio_secondary_tx_burst(void *queue, struct rte_mbuf **pkts, uint16_t
 
 /**
  * Claim the queue for a burst of this process, which is virtio_process. @return false, with nothing
- * claimed, if it is not running.
+ * claimed, if it is not running, or claimed: by another thread, which is a mistake of the
+ * application's, or by a process that died.
  *
  * The store must be visible to the control path before running is read. That is a store followed
  * by a load, which only a full fence orders; virtio_queues_quiesce() executes it on our behalf.
@@ -296,6 +306,11 @@ uint16_t virtio_secondary_tx_burst(void *queue, struct rte_mbuf **pkts, uint16_t
 static __rte_always_inline bool
 virtio_queue_enter(struct virtio_queue *q, uint32_t process)
 {
+	/* Another's claim is evidence. To look costs nothing: the line is written to next anyway. */
+	if (unlikely(__atomic_load_n(&q->in_burst, __ATOMIC_RELAXED) != 0)) {
+		virtio_queue_find_claimed(q);
+		return false;
+	}
 	__atomic_store_n(&q->in_burst, process, __ATOMIC_RELAXED);
 	if (unlikely(virtio_queue_fence))
 		__atomic_thread_fence(__ATOMIC_SEQ_CST);
