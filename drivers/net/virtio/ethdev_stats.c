@@ -7,7 +7,8 @@
 
 /*
  * Bursts count without looking left or right, so that a counter cannot be set back under them.
- * A reset remembers where each counter stood instead.
+ * A reset remembers where each counter stood instead. None ever stands below that: what is counted was
+ * sent or received, and is not taken back.
  */
 static uint64_t
 since_reset(const struct virtio_queue *q, size_t offset)
@@ -76,19 +77,17 @@ virtio_ethdev_stats_reset(struct rte_eth_dev *eth)
 	return 0;
 }
 
-/* Frames of at least one bound that are not of the next one, either of which may be none. */
+/* Frames of at least one bound that are not of the next one. */
 #define SIZE(name, bound) \
 	{ \
 		"size_" name "_packets", offsetof(struct virtio_queue_counters, sizes[bound]), \
 			offsetof(struct virtio_queue_counters, sizes[(bound) + 1]) \
 	}
 #define SIZES \
-	{ "size_below_64_packets", offsetof(struct virtio_queue_counters, packets), \
-		offsetof(struct virtio_queue_counters, sizes[0]) }, \
-		SIZE("64", 0), SIZE("65_127", 1), SIZE("128_255", 2), SIZE("256_511", 3), \
-		SIZE("512_1023", 4), SIZE("1024_1518", 5), \
+	SIZE("below_64", 0), SIZE("64", 1), SIZE("65_127", 2), SIZE("128_255", 3), \
+		SIZE("256_511", 4), SIZE("512_1023", 5), SIZE("1024_1518", 6), \
 	{ \
-		"size_above_1518_packets", offsetof(struct virtio_queue_counters, sizes[6]) \
+		"size_above_1518_packets", offsetof(struct virtio_queue_counters, sizes[7]) \
 	}
 
 /* Of each queue. What ethdev shows by itself ends at RTE_ETHDEV_QUEUE_STAT_CNTRS queues. */

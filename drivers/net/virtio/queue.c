@@ -240,6 +240,7 @@ virtio_queue_reset(struct virtio_queue *q, uint64_t features)
 	q->table_head = 0;
 	q->table_tail = 0;
 	q->merge_csum_start = 0;
+	memset(q->dropped, 0, sizeof(q->dropped));
 	q->failure[0] = '\0';
 	memset(q->ring.mem, 0, ring_bytes(q));
 	memset(q->mbufs, 0, q->size * sizeof(*q->mbufs));
@@ -479,14 +480,20 @@ static const uint16_t size_bounds[VIRTIO_SIZE_BOUNDS] = { VIRTIO_SIZES };
 
 typedef int32_t bounds_vector __attribute__((vector_size(16)));
 
+/* How many of some frames each counter is to count. */
+struct tally {
+	bounds_vector of[2];
+};
+
 /*
- * Count all frames of a burst against all bounds: a comparison is 0 or -1. No branch, and no counter
- * in memory that the next frame would have to wait for.
+ * Compare all frames of a burst with all bounds: a comparison is 0 or -1. No branch, and no counter in
+ * memory that the next frame would have to wait for.
  */
-static __rte_always_inline void
-count_sizes(struct virtio_queue *q, struct rte_mbuf *const *pkts, uint16_t n, bool back)
+static __rte_always_inline struct tally
+take_tally(struct rte_mbuf *const *pkts, uint16_t n)
 {
-	bounds_vector bounds[2], counts[2] = { { 0 } };
+	bounds_vector bounds[2];
+	struct tally t = { 0 };
 
 	for (unsigned int i = 0; i < VIRTIO_SIZE_BOUNDS; i++)
 		bounds[i / 4][i % 4] = size_bounds[i] - 1;
@@ -494,20 +501,26 @@ count_sizes(struct virtio_queue *q, struct rte_mbuf *const *pkts, uint16_t n, bo
 		const int32_t len = (int32_t)pkts[i]->pkt_len;
 		const bounds_vector lens = { len, len, len, len };
 
-		counts[0] -= lens > bounds[0];
-		counts[1] -= lens > bounds[1];
+		t.of[0] -= lens > bounds[0];
+		t.of[1] -= lens > bounds[1];
 	}
-	for (unsigned int i = 0; i < VIRTIO_SIZE_BOUNDS; i++) {
-		const uint64_t frames = (uint32_t)counts[i / 4][i % 4];
+	return t;
+}
 
-		q->count.sizes[i] += back ? -frames : frames;
-	}
+static __rte_always_inline void
+count_sizes(struct virtio_queue *q, const struct tally *t)
+{
+	for (unsigned int i = 0; i < VIRTIO_SIZE_BOUNDS; i++)
+		q->count.sizes[i] += (uint32_t)t->of[i / 4][i % 4];
 }
 
 void
 virtio_queue_drop(struct virtio_queue *q, struct rte_mbuf *m)
 {
-	count_sizes(q, &m, 1, true);
+	const struct tally t = take_tally(&m, 1);
+
+	for (unsigned int i = 0; i < VIRTIO_SIZE_BOUNDS; i++)
+		q->dropped[i] += (uint32_t)t.of[i / 4][i % 4];
 	q->count.errors++;
 	rte_pktmbuf_free(m);
 }
@@ -517,22 +530,37 @@ static __rte_always_inline uint16_t
 receive(struct virtio_queue *q, struct rte_mbuf **pkts, uint16_t n, virtio_burst_t burst)
 {
 	n = burst(q, pkts, n);
-	if (n > 0)
-		count_sizes(q, pkts, n, false);
+	if (n > 0) {
+		const struct tally t = take_tally(pkts, n);
+
+		count_sizes(q, &t);
+	}
 	virtio_queue_leave(q);
 	return n;
+}
+
+/* Take @a n frames that were not sent out of the tally of a burst, and those that it dropped. */
+static __rte_noinline void
+correct_tally(struct virtio_queue *q, struct tally *t, struct rte_mbuf *const *pkts, uint16_t n)
+{
+	const struct tally left = take_tally(pkts, n);
+
+	for (unsigned int i = 0; i < VIRTIO_SIZE_BOUNDS; i++)
+		t->of[i / 4][i % 4] -= left.of[i / 4][i % 4] + (int32_t)q->dropped[i];
+	memset(q->dropped, 0, sizeof(q->dropped));
 }
 
 static __rte_always_inline uint16_t
 send_counted(struct virtio_queue *q, struct rte_mbuf **pkts, uint16_t n, virtio_burst_t burst)
 {
-	uint16_t sent;
+	/* They are ours to look at until they are sent, and those that are not, still after that. */
+	struct tally t = take_tally(pkts, n);
+	const uint64_t errors = q->count.errors;
+	const uint16_t sent = burst(q, pkts, n);
 
-	/* Ours to look at until they are sent; those that are not are taken back. */
-	count_sizes(q, pkts, n, false);
-	sent = burst(q, pkts, n);
-	if (unlikely(sent < n))
-		count_sizes(q, pkts + sent, n - sent, true);
+	if (unlikely(sent < n || q->count.errors != errors))
+		correct_tally(q, &t, pkts + sent, n - sent);
+	count_sizes(q, &t);
 	return sent;
 }
 

@@ -89,10 +89,10 @@ struct virtio_tx_table {
 #define VIRTIO_SPAN_MASK 0x7fffu
 
 /** Lengths that frames are counted by: each counter is of frames of at least so many bytes. */
-#define VIRTIO_SIZES 64, 65, 128, 256, 512, 1024, 1519, UINT16_MAX
+#define VIRTIO_SIZES 0, 64, 65, 128, 256, 512, 1024, 1519
 #define VIRTIO_SIZE_BOUNDS 8
 
-/** What a queue counts, from its creation on. */
+/** What a queue counts, from its creation on. Nothing that was counted is ever taken back. */
 struct virtio_queue_counters {
 	uint64_t packets;
 	uint64_t bytes;
@@ -185,6 +185,8 @@ struct __rte_cache_aligned virtio_queue {
 	char failure[VIRTIO_FAILURE_MAX];
 	struct virtio_device *dev;
 	struct virtio_queue_counters count_base; /**< as of the last reset of statistics */
+	/** Transmit: of frames that the burst under way has dropped, by the bounds of count.sizes[]. */
+	uint32_t dropped[VIRTIO_SIZE_BOUNDS];
 	struct virtio_dma ring; /**< the ring, and for transmit the tables behind it */
 	char pool_ops
 		[RTE_MEMPOOL_OPS_NAMESIZE]; /**< what the primary calls the operations of pool */

@@ -184,7 +184,7 @@ virtio_rx_build_general(struct virtio_queue *q, struct rte_mbuf **pkts, const ui
 	return out;
 }
 
-/** Drop what is too short among frames that were counted. @return frames, in pkts[] */
+/** Drop what is too short among frames, and count the others. @return frames, in pkts[] */
 static __rte_noinline uint16_t
 virtio_rx_drop_runts(struct virtio_queue *q, struct rte_mbuf **pkts, uint16_t n)
 {
@@ -192,7 +192,6 @@ virtio_rx_drop_runts(struct virtio_queue *q, struct rte_mbuf **pkts, uint16_t n)
 
 	for (uint16_t i = 0; i < n; i++) {
 		pkts[out] = pkts[i];
-		q->count.bytes -= pkts[i]->pkt_len;
 		out += virtio_rx_finish(q, pkts[i], VIRTIO_RX_PLAIN);
 	}
 	return out;
@@ -214,9 +213,10 @@ virtio_rx_build_plain(struct virtio_queue *q, struct rte_mbuf **pkts, const uint
 		bytes += len;
 		runts |= len < RTE_ETHER_HDR_LEN;
 	}
-	q->count.bytes += bytes;
 	if (unlikely(runts))
 		n = virtio_rx_drop_runts(q, pkts, n);
+	else
+		q->count.bytes += bytes;
 	q->count.packets += n;
 	return n;
 }

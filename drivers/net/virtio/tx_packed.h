@@ -164,9 +164,10 @@ virtio_packed_transmit(struct virtio_queue *q, struct rte_mbuf **pkts, uint16_t 
 	if (b.descs > 0) {
 		/* Pairs with the device's acquire of the flags: it now sees the whole burst. */
 		__atomic_store_n((virtio_word64 *)&q->packed[b.pos].len, b.first, __ATOMIC_RELEASE);
+		virtio_packed_kick(q, b.descs);
+		/* As in virtio_split_transmit(). */
 		q->count.packets += sent;
 		q->count.bytes += bytes;
-		virtio_packed_kick(q, b.descs);
 	}
 	return i;
 }

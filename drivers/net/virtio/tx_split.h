@@ -128,9 +128,10 @@ virtio_split_transmit(struct virtio_queue *q, struct rte_mbuf **pkts, uint16_t n
 	}
 	if (q->avail_idx != before) {
 		virtio_split_publish(q);
+		virtio_split_kick(q, before);
+		/* Behind the doorbell, which may take long, next to where sizes are counted. */
 		q->count.packets += (uint16_t)(q->avail_idx - before);
 		q->count.bytes += bytes;
-		virtio_split_kick(q, before);
 	}
 	return i;
 }
