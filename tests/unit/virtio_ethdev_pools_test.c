@@ -2,7 +2,8 @@
 
 /*
  * Pools whose mbufs have their buffers elsewhere, pinned to them: frames are received into these, and
- * mbufs are what they were when they come back. Pools in memory that a device cannot have are refused.
+ * mbufs are what they were when they come back. Pools in memory that a device cannot have are refused, and
+ * there is a warning of those that two threads cannot use.
  */
 
 #include "virtio_ethdev_rig.h"
@@ -207,6 +208,66 @@ pools_out_of_reach_are_refused(void **state)
 	munmap(own, BYTES);
 }
 
+static unsigned int
+count_lines(const char *text, const char *of)
+{
+	unsigned int n = 0;
+
+	for (; (text = strstr(text, of)) != NULL; text++)
+		n++;
+	return n;
+}
+
+/* The lines about pools of one thread that setting up four queues with a pool logs. */
+static unsigned int
+warnings_of(struct rte_mempool *p)
+{
+	char *text = NULL;
+	size_t len = 0;
+	FILE *log = open_memstream(&text, &len);
+	const struct rte_eth_conf conf = { 0 };
+	unsigned int n;
+
+	assert_non_null(p);
+	assert_non_null(log);
+	assert_int_equal(rte_eth_dev_configure(port, QUEUES, QUEUES, &conf), 0);
+	rte_openlog_stream(log);
+	for (uint16_t i = 0; i < QUEUES; i++)
+		assert_int_equal(rte_eth_rx_queue_setup(port, i, 64, 0, NULL, p), 0);
+	rte_openlog_stream(NULL);
+	fclose(log);
+	n = count_lines(text, p->name);
+	assert_int_equal(count_lines(text, "create it without RTE_MEMPOOL_F_SP_PUT"), n);
+	free(text);
+	/* Queues that have another pool, which is one for all. */
+	start_with(pool, 0);
+	assert_int_equal(rte_eth_dev_stop(port), 0);
+	rte_mempool_free(p);
+	return n;
+}
+
+static struct rte_mempool *
+pool_with(unsigned int flags)
+{
+	return rte_mempool_create("single", 255, sizeof(struct rte_mbuf) + ROOM, 0,
+		sizeof(struct rte_pktmbuf_pool_private), rte_pktmbuf_pool_init, NULL,
+		rte_pktmbuf_init, NULL, SOCKET_ID_ANY, flags);
+}
+
+static void
+pools_of_one_thread_are_warned_of_once(void **state)
+{
+	(void)state;
+	assert_int_equal(warnings_of(pool_with(RTE_MEMPOOL_F_SP_PUT | RTE_MEMPOOL_F_SC_GET)), 1);
+	assert_int_equal(warnings_of(pool_with(RTE_MEMPOOL_F_SP_PUT)), 1);
+	assert_int_equal(warnings_of(pool_with(RTE_MEMPOOL_F_SC_GET)), 1);
+	assert_int_equal(warnings_of(rte_pktmbuf_pool_create_by_ops("single", 255, 0, 0, ROOM,
+				 SOCKET_ID_ANY, "ring_sp_sc")),
+		1);
+	assert_int_equal(warnings_of(pool_with(0)), 0);
+	start_with(pool, 0);
+}
+
 int
 main(void)
 {
@@ -214,6 +275,7 @@ main(void)
 		cmocka_unit_test_teardown(pinned_buffers_stay_with_their_mbufs, forget),
 		cmocka_unit_test_teardown(descriptors_have_the_addresses_of_pinned_buffers, forget),
 		cmocka_unit_test_teardown(pools_out_of_reach_are_refused, forget),
+		cmocka_unit_test_teardown(pools_of_one_thread_are_warned_of_once, forget),
 	};
 
 	return cmocka_run_group_tests(tests, make_port, NULL);

@@ -155,6 +155,41 @@ check_reach(const struct virtio_queue *q, uint16_t id)
 	return -EINVAL;
 }
 
+/* By its flags, or by the operations that it was given by name. */
+static bool
+is_for_one_thread(const struct rte_mempool *pool)
+{
+	static const char *const names[] = { "ring_sp_sc", "ring_sp_mc", "ring_mp_sc" };
+	bool is = pool->flags & (RTE_MEMPOOL_F_SP_PUT | RTE_MEMPOOL_F_SC_GET);
+
+	for (unsigned int i = 0; i < RTE_DIM(names); i++)
+		is |= strcmp(rte_mempool_get_ops(pool->ops_index)->name, names[i]) == 0;
+	return is;
+}
+
+/*
+ * Said of each pool once, and no error: as long as no device comes back or is to announce itself, only
+ * the application's threads use it.
+ */
+static void
+warn_of_pool(const struct rte_eth_dev *eth, const struct rte_mempool *pool, uint16_t id)
+{
+	bool known = false;
+
+	for (uint16_t i = 0; i < eth->data->nb_rx_queues; i++) {
+		const struct virtio_queue *q = eth->data->rx_queues[i];
+
+		known |= q != NULL && q->pool == pool;
+	}
+	if (known || !is_for_one_thread(pool))
+		return;
+	VIRTIO_LOG(WARNING,
+		"%s: mbuf pool %s, of receive queue %u, is for one thread at a time, and will be "
+		"corrupted when the driver's own thread uses it, as when a device comes back: "
+		"create it without RTE_MEMPOOL_F_SP_PUT and RTE_MEMPOOL_F_SC_GET",
+		virtio_ethdev_device(eth)->name, pool->name, id);
+}
+
 static int
 place_frames(struct virtio_queue *q, uint16_t mtu)
 {
@@ -247,6 +282,7 @@ virtio_ethdev_rx_queue_setup(struct rte_eth_dev *eth, uint16_t id, uint16_t desc
 		release(dev, q->index);
 		return -EINVAL;
 	}
+	warn_of_pool(eth, pool, id);
 	eth->data->rx_queues[id] = q;
 	return 0;
 }
