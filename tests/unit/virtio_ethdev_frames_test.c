@@ -747,6 +747,22 @@ monitored_address_wakes_with_the_first_buffer(void **state)
 }
 
 static void
+a_queue_that_is_not_set_up_is_not_looked_at(void **state)
+{
+	const struct rte_eth_conf conf = { 0 };
+	struct rte_power_monitor_cond cond;
+
+	(void)state;
+	/* What ethdev kept of another number of queues is set up. */
+	assert_int_equal(rte_eth_dev_configure(port, 1, 1, &conf), 0);
+	assert_int_equal(rte_eth_dev_configure(port, 2, 2, &conf), 0);
+	assert_int_equal(rte_eth_get_monitor_addr(port, 1, &cond), -EINVAL);
+	assert_int_equal(rte_eth_tx_done_cleanup(port, 1, 0), -EINVAL);
+	configure(0, 0);
+	assert_int_equal(rte_eth_get_monitor_addr(port, 1, &cond), 0);
+}
+
+static void
 a_queue_can_be_stopped_and_started(void **state)
 {
 	struct rte_mbuf *m = frame(64);
@@ -775,6 +791,7 @@ main(void)
 		cmocka_unit_test_teardown(descriptors_tell_how_far_the_device_is, forget),
 		cmocka_unit_test_teardown(cleanup_frees_as_many_frames_as_asked_for, forget),
 		cmocka_unit_test_teardown(monitored_address_wakes_with_the_first_buffer, forget),
+		cmocka_unit_test_teardown(a_queue_that_is_not_set_up_is_not_looked_at, forget),
 		cmocka_unit_test_teardown(a_queue_can_be_stopped_and_started, forget),
 	};
 

@@ -7,6 +7,7 @@
 
 #include "virtio_reference_device.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -382,6 +383,7 @@ a_secondary_process_claims_a_queue_only_to_work(void **state)
 	/* Of a port that nobody has set up. */
 	assert_int_equal(virtio_secondary_rx_burst(NULL, &m, 1), 0);
 	assert_int_equal(virtio_secondary_tx_burst(NULL, &m, 1), 0);
+	assert_int_equal(virtio_secondary_tx_done_cleanup(NULL, 0), -EINVAL);
 	destroy(q);
 }
 

@@ -460,7 +460,7 @@ virtio_ethdev_txq_info(struct rte_eth_dev *eth, uint16_t id, struct rte_eth_txq_
 static int
 burst_mode(const struct virtio_queue *q, struct rte_eth_burst_mode *mode)
 {
-	/* ethdev does not ask whether it was set up. */
+	/* ethdev does not ask whether it was set up, nor does it below. */
 	if (q == NULL)
 		return -EINVAL;
 	if (q->burst_id == 0)
@@ -488,6 +488,8 @@ virtio_ethdev_tx_done_cleanup(void *queue, uint32_t count)
 	const uint32_t limit = count == 0 ? UINT16_MAX : RTE_MIN(count, (uint32_t)UINT16_MAX);
 	uint16_t freed;
 
+	if (q == NULL)
+		return -EINVAL;
 	if (!virtio_queue_enter(q, virtio_process))
 		return 0;
 	freed = virtio_tx_reclaim(q, (uint16_t)limit);
@@ -536,6 +538,8 @@ virtio_ethdev_monitor_addr(void *queue, struct rte_power_monitor_cond *cond)
 {
 	struct virtio_queue *q = queue;
 
+	if (q == NULL)
+		return -EINVAL;
 	cond->size = sizeof(uint16_t);
 	if (q->flags & VIRTIO_QUEUE_PACKED) {
 		cond->addr = &q->packed[q->used_idx].flags;

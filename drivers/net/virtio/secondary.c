@@ -74,8 +74,11 @@ int
 virtio_secondary_tx_done_cleanup(void *queue, uint32_t count)
 {
 	const struct virtio_queue *q = queue;
-	const bool moves = rte_eth_devices[q->dev->port_id].tx_pkt_burst != move_nothing;
+	bool moves;
 
+	if (q == NULL)
+		return -EINVAL;
+	moves = rte_eth_devices[q->dev->port_id].tx_pkt_burst != move_nothing;
 	return moves ? virtio_ethdev_tx_done_cleanup(queue, count) : -ENOTSUP;
 }
 
