@@ -3,7 +3,7 @@
 /*
  * Pools whose mbufs have their buffers elsewhere, pinned to them: frames are received into these, and
  * mbufs are what they were when they come back. Pools in memory that a device cannot have are refused, and
- * there is a warning of those that two threads cannot use.
+ * there is a warning of those that two threads cannot use. What is taken from them is posted in time.
  */
 
 #include "virtio_ethdev_rig.h"
@@ -208,6 +208,43 @@ pools_out_of_reach_are_refused(void **state)
 	munmap(own, BYTES);
 }
 
+#define PARTS 5
+
+/* Of a device that waits until there are as many buffers as a frame takes. */
+static void
+large_batches_leave_buffers_for_large_frames(void **state)
+{
+	const struct rte_eth_rxconf late = { .rx_free_thresh = 63 };
+	const struct rte_eth_conf conf = { .rxmode.offloads = RTE_ETH_RX_OFFLOAD_TCP_CKSUM };
+	struct rte_eth_rxq_info info;
+	struct reference_ring ring;
+	struct rte_mbuf *m;
+
+	(void)state;
+	for (unsigned int packed = 0; packed < 2; packed++) {
+		device.offered = FEATURES | MERGE | (packed ? F(VIRTIO_F_RING_PACKED) : 0);
+		assert_int_equal(rte_eth_dev_configure(port, 1, 1, &conf), 0);
+		assert_int_equal(rte_eth_rx_queue_setup(port, 0, 64, 0, &late, pool), 0);
+		assert_int_equal(rte_eth_tx_queue_setup(port, 0, 64, 0, NULL), 0);
+		assert_int_equal(rte_eth_dev_start(port), 0);
+		reference_init(&ring, device.queues[0], packed, false);
+		for (unsigned int i = 0; i < 100; i++) {
+			for (unsigned int part = 0; part < PARTS; part++)
+				write_buffer(&ring, 1012, PARTS, part == 0);
+			/* A burst of one takes one buffer. */
+			for (unsigned int part = 1; part < PARTS; part++)
+				assert_int_equal(rte_eth_rx_burst(port, 0, &m, 1), 0);
+			assert_int_equal(rte_eth_rx_burst(port, 0, &m, 1), 1);
+			assert_int_equal(m->nb_segs, PARTS);
+			rte_pktmbuf_free(m);
+		}
+		assert_int_equal(rte_eth_rx_queue_info_get(port, 0, &info), 0);
+		assert_int_equal(info.conf.rx_free_thresh, 32);
+		assert_int_equal(rte_eth_dev_stop(port), 0);
+	}
+	start_with(pool, 0);
+}
+
 static unsigned int
 count_lines(const char *text, const char *of)
 {
@@ -276,6 +313,7 @@ main(void)
 		cmocka_unit_test_teardown(descriptors_have_the_addresses_of_pinned_buffers, forget),
 		cmocka_unit_test_teardown(pools_out_of_reach_are_refused, forget),
 		cmocka_unit_test_teardown(pools_of_one_thread_are_warned_of_once, forget),
+		cmocka_unit_test_teardown(large_batches_leave_buffers_for_large_frames, forget),
 	};
 
 	return cmocka_run_group_tests(tests, make_port, NULL);

@@ -276,8 +276,12 @@ virtio_ethdev_rx_queue_setup(struct rte_eth_dev *eth, uint16_t id, uint16_t desc
 	set_rx_offloads(q, conf->offloads | eth->data->dev_conf.rxmode.offloads);
 	q->deferred = conf->rx_deferred_start;
 	q->batch = RTE_MIN(RX_BATCH, RTE_MAX(q->size / 4, 1));
+	/*
+	 * Up to a batch less one are missing in the ring. A device that waits for as many as a large
+	 * frame takes must have them: nothing comes back, and nothing is posted, before it has.
+	 */
 	if (conf->rx_free_thresh > 0 && conf->rx_free_thresh < q->size)
-		q->batch = conf->rx_free_thresh;
+		q->batch = RTE_MIN(conf->rx_free_thresh, RTE_MAX(q->size / 2, 1));
 	if (check_reach(q, id) < 0 || place_frames(q, eth->data->mtu) < 0) {
 		release(dev, q->index);
 		return -EINVAL;
