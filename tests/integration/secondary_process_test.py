@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from harness.backends import sim_device
 from harness.loaded import loadable
 from harness.multiprocess import SharedMemory
-from harness.numbered import await_numbered, start_numbered
+from harness.numbered import run_numbered_at_once
 from harness.result import check
 from harness.runner import run
 from harness.testpmd import Testpmd, distribution, ours, vdev
@@ -108,12 +108,7 @@ def our_program_is_either(workspace) -> None:
     """Every frame that either process sends is back, on the process's own queue, and not changed."""
     processes = Processes(workspace, ours)
     both = [processes.primary, processes.secondary()]
-    begins = [testpmd.mark() for testpmd in both]
-    for testpmd in both:
-        start_numbered(testpmd, FRAMES)
-    for testpmd, begin in zip(both, begins):
-        testpmd.rewind(begin)
-        result = await_numbered(testpmd)
+    for result in run_numbered_at_once(both, FRAMES):
         check(result.sent == result.received == FRAMES, f"{FRAMES} frames, got {result}")
     counted = [received(processes.primary, queue) for queue in range(PAIRS)]
     check(counted == [FRAMES] * PAIRS, f"{FRAMES} frames counted on each queue, got {counted}")

@@ -16,7 +16,7 @@ from virtio_user_lab import (LITTLE_MB, Numbered, command, lives, outlives_its_d
                              says_once, sleeper_wakes, start, PORT)
 
 from harness.multiprocess import SharedMemory
-from harness.numbered import await_numbered, start_numbered
+from harness.numbered import run_numbered_at_once
 from harness.result import check
 from harness.runner import run
 from harness.testpmd import Testpmd, distribution, ours, vdev
@@ -104,12 +104,7 @@ def queues_of_two_processes(workspace: Workspace) -> None:
                      f"--proc-id={number}"],
                     shared=shared, secondary=number > 0)
             for number, name in enumerate(("primary", "secondary"))]
-    begins = [testpmd.mark() for testpmd in both]
-    for testpmd in both:
-        start_numbered(testpmd, SHARED_FRAMES)
-    for testpmd, begin in zip(both, begins):
-        testpmd.rewind(begin)
-        result = await_numbered(testpmd)
+    for result in run_numbered_at_once(both, SHARED_FRAMES):
         check(result.sent == result.received == 2 * SHARED_FRAMES,
               f"{SHARED_FRAMES} frames on each of two queues, got {result}")
     counts = both[0].xstats()

@@ -56,6 +56,16 @@ def run_numbered(testpmd: Testpmd, count: int, **options) -> Numbered:
     return await_numbered(testpmd, max(SECONDS, count // FRAMES_A_SECOND))
 
 
+def run_numbered_at_once(testpmds: list[Testpmd], count: int) -> list[Numbered]:
+    """The same in several programs, with a count for each queue of each."""
+    begins = [testpmd.mark() for testpmd in testpmds]
+    for testpmd in testpmds:
+        start_numbered(testpmd, count)
+    for testpmd, begin in zip(testpmds, begins):
+        testpmd.rewind(begin)
+    return [await_numbered(testpmd) for testpmd in testpmds]
+
+
 def seq_stats(testpmd: Testpmd) -> dict[str, int]:
     """The counters of a run that goes on."""
     text = testpmd.command("show seq stats")
