@@ -119,16 +119,22 @@ no_memory:
 	return NULL;
 }
 
+/* The mbuf of one of the descriptors that are not free, counted from the oldest; most of a chain have none. */
+static struct rte_mbuf *
+mbuf_in_ring(const struct virtio_queue *q, uint32_t i)
+{
+	const uint32_t pos = (q->flags & VIRTIO_QUEUE_PACKED ? q->tail : q->tail & q->mask) + i;
+
+	return q->mbufs[pos < q->size ? pos : pos - q->size];
+}
+
 uint16_t
 virtio_queue_take(struct virtio_queue *q, struct rte_mbuf **mbufs)
 {
 	const uint16_t n = q->torn ? 0 : (uint16_t)(q->size - q->free);
-	uint32_t pos = q->flags & VIRTIO_QUEUE_PACKED ? q->tail : q->tail & q->mask;
 
-	for (uint16_t i = 0; i < n; i++) {
-		mbufs[i] = q->mbufs[pos];
-		pos = pos + 1 == q->size ? 0 : pos + 1;
-	}
+	for (uint16_t i = 0; i < n; i++)
+		mbufs[i] = mbuf_in_ring(q, i);
 	q->free += n;
 	return n;
 }
@@ -137,8 +143,6 @@ virtio_queue_take(struct virtio_queue *q, struct rte_mbuf **mbufs)
 static void
 drain(struct virtio_queue *q)
 {
-	uint32_t pos = q->flags & VIRTIO_QUEUE_PACKED ? q->tail : q->tail & q->mask;
-
 	if (q->torn) {
 		VIRTIO_LOG(WARNING, "%s: queue %u: up to %u mbufs are lost", q->dev->name, q->index,
 			q->size);
@@ -146,10 +150,8 @@ drain(struct virtio_queue *q)
 		q->merging = NULL;
 		return;
 	}
-	for (uint32_t n = q->size - q->free; n > 0; n--) {
-		rte_pktmbuf_free(q->mbufs[pos]);
-		pos = pos + 1 == q->size ? 0 : pos + 1;
-	}
+	for (uint16_t i = 0; i < q->size - q->free; i++)
+		rte_pktmbuf_free(mbuf_in_ring(q, i));
 	virtio_rx_give_back(q, q->merging);
 	q->merging = NULL;
 }

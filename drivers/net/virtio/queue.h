@@ -232,8 +232,9 @@ void virtio_queues_quiesce(struct virtio_queue *const *queues, uint16_t n);
 void virtio_queue_strip_vlan(struct virtio_queue *q, bool strip);
 
 /**
- * Transmit from the control path: the application's bursts find the queue closed for a moment.
- * @return frames taken, none if the queue does not run
+ * Transmit from the control path: the application's bursts find the queue closed for a moment. Nothing that
+ * was sent before is freed.
+ * @return frames taken, none if the queue does not run or has no room
  */
 uint16_t virtio_queue_inject(struct virtio_queue *q, struct rte_mbuf **pkts, uint16_t n);
 
