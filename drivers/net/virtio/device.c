@@ -8,6 +8,9 @@
 #include "datapath.h"
 #include "device.h"
 #include "log.h"
+#include "transport.h"
+
+#define LINK_LOOKS 100
 
 void
 virtio_device_place(struct virtio_device *dev, uint16_t index, struct virtio_queue *q)
@@ -82,8 +85,8 @@ virtio_device_announce(struct virtio_device *dev)
 	rte_pktmbuf_free(m);
 }
 
-bool
-virtio_device_set_link(struct virtio_device *dev, bool up)
+static bool
+set_link(struct virtio_device *dev, bool up)
 {
 	const struct rte_eth_link link = {
 		.link_speed = up ? dev->speed : RTE_ETH_SPEED_NUM_NONE,
@@ -94,6 +97,23 @@ virtio_device_set_link(struct virtio_device *dev, bool up)
 	};
 
 	return rte_eth_linkstatus_set(dev->eth, &link) == 0;
+}
+
+/*
+ * Threads may overtake each other here, so that each looks again after it showed: the last one to look shows
+ * the truth. But not for ever, at a device that has another one each time.
+ */
+bool
+virtio_device_look_at_link(struct virtio_device *dev)
+{
+	unsigned int looks = 0;
+	bool up, changed = false;
+
+	do {
+		up = dev->transport->has_link(dev);
+		changed |= set_link(dev, up);
+	} while (up != dev->transport->has_link(dev) && ++looks < LINK_LOOKS);
+	return changed;
 }
 
 static bool

@@ -156,8 +156,11 @@ void virtio_device_announce(struct virtio_device *dev);
 /** A number for how this build of the driver lays out what processes share. */
 uint64_t virtio_device_layout(void);
 
-/** Show the link as up or down. @return whether that is new: the application is to be told */
-bool virtio_device_set_link(struct virtio_device *dev, bool up);
+/**
+ * Ask the transport for the link, and show it. In whichever thread.
+ * @return whether that is new: the application is to be told
+ */
+bool virtio_device_look_at_link(struct virtio_device *dev);
 
 /**
  * Tell the application that the link changed, if it wants to know, and whatever was to be told soon. It looks

@@ -270,13 +270,13 @@ tell_failures(void *arg)
 	rte_eth_dev_callback_process(dev->eth, RTE_ETH_EVENT_INTR_RESET, NULL);
 }
 
-/* With what was to be told soon: a port that is stopped tells nothing any more. */
+/* It does not run any more. With what was to be told soon: a port that is stopped tells nothing. */
 static void
 tell_link_is_down(struct virtio_device *dev)
 {
 	const bool untold = virtio_device_cancel_news(dev);
 
-	if (virtio_device_set_link(dev, false) || untold)
+	if (virtio_device_look_at_link(dev) || untold)
 		virtio_device_tell_link(dev);
 }
 
@@ -309,7 +309,7 @@ pci_start(struct virtio_device *dev)
 		return ret;
 	}
 	/* Interrupts may have had it looked at before. */
-	if (virtio_pci_look_at_link(pci))
+	if (virtio_device_look_at_link(dev))
 		virtio_device_tell_link(dev);
 	return 0;
 }
@@ -540,7 +540,8 @@ pci_reset(struct virtio_device *dev)
 		.queue_limit = pci_queue_limit, .queue_setup = pci_queue_setup, \
 		.queue_release = pci_queue_release, .queue_enable = pci_queue_enable, \
 		.control = pci_control, .set_mtu = pci_set_mtu, .set_mac = pci_set_mac, \
-		.is_removed = pci_is_removed, .link_update = pci_link_update, .notify = doorbell, \
+		.is_removed = pci_is_removed, .has_link = virtio_pci_has_link, \
+		.link_update = pci_link_update, .notify = doorbell, \
 		.queue_failed = pci_queue_failed, \
 	}
 

@@ -121,13 +121,10 @@ void virtio_pci_interrupts_disable(struct virtio_pci *pci);
 void virtio_pci_interrupts_forget(struct virtio_pci *pci);
 /** Find out whether MSI-X is enabled now: pci->msix. */
 void virtio_pci_look_for_msix(struct virtio_pci *pci);
+/** Whether the device has a link now. */
+bool virtio_pci_has_link(struct virtio_device *dev);
 /**
- * Look at the link of the device, and show it. In whichever thread.
- * @return whether that is new: the application is to be told
- */
-bool virtio_pci_look_at_link(struct virtio_pci *pci);
-/**
- * The same, and tell the application soon: not in the interrupt's callback, which a port that stops waits for,
+ * Look at the link, show it, and tell the application soon: not in the interrupt's callback, which a port that stops waits for,
  * nor in the middle of what the application does.
  */
 void virtio_pci_show_link(struct virtio_pci *pci);

@@ -13,8 +13,6 @@
 /* Vector 0 is for changes of the device's configuration, the following for receive queues. */
 #define CONFIG_VECTOR 0
 
-#define LINK_LOOKS 100
-
 static uint16_t
 net_status(struct virtio_pci *pci)
 {
@@ -30,36 +28,21 @@ net_status(struct virtio_pci *pci)
  * As the device has it now. One that wants a reset has none, nor has one that is gone: its registers, all ones,
  * ask for that, too.
  */
-static bool
-has_link(struct virtio_pci *pci)
+bool
+virtio_pci_has_link(struct virtio_device *dev)
 {
+	struct virtio_pci *pci = virtio_pci_of(dev);
+
 	return __atomic_load_n(&pci->running, __ATOMIC_SEQ_CST) &&
 		!__atomic_load_n(&pci->gone, __ATOMIC_SEQ_CST) &&
 		!(pci->regs->status(pci) & VIRTIO_CONFIG_S_NEEDS_RESET) &&
 		(net_status(pci) & VIRTIO_NET_S_LINK_UP);
 }
 
-/*
- * Threads may overtake each other here, so that each looks again after it showed: the last one to look shows
- * the truth. But not for ever, at a device that has another one each time.
- */
-bool
-virtio_pci_look_at_link(struct virtio_pci *pci)
-{
-	unsigned int looks = 0;
-	bool up, changed = false;
-
-	do {
-		up = has_link(pci);
-		changed |= virtio_device_set_link(&pci->dev, up);
-	} while (up != has_link(pci) && ++looks < LINK_LOOKS);
-	return changed;
-}
-
 void
 virtio_pci_show_link(struct virtio_pci *pci)
 {
-	if (virtio_pci_look_at_link(pci))
+	if (virtio_device_look_at_link(&pci->dev))
 		virtio_device_tell_link_soon(&pci->dev);
 }
 

@@ -62,6 +62,9 @@ struct virtio_transport_ops {
 	/** Whether the device is gone for good. Optional: it is not, or comes back. */
 	bool (*is_removed)(struct virtio_device *dev);
 
+	/** Whether there is a link now: the device runs, and says so. In whichever thread. */
+	bool (*has_link)(struct virtio_device *dev);
+
 	/** Look at the link, and tell if it changed. Optional: the transport does so by itself. */
 	void (*link_update)(struct virtio_device *dev);
 

@@ -85,8 +85,10 @@ wake(struct virtio_user *u)
 }
 
 static bool
-has_link(struct virtio_user *u)
+user_has_link(struct virtio_device *dev)
 {
+	struct virtio_user *u = user_of(dev);
+
 	return __atomic_load_n(&u->running, __ATOMIC_SEQ_CST) &&
 		__atomic_load_n(&u->link, __ATOMIC_SEQ_CST);
 }
@@ -94,22 +96,14 @@ has_link(struct virtio_user *u)
 /* The application may stop and close the port where it is told, and closing waits for such a thread. */
 static __thread bool in_control_thread;
 
-/*
- * Show the state of the link. Threads may overtake each other here, so that each looks again
- * after it showed: the last one to look shows the truth.
- */
 static void
 show_link(struct virtio_user *u)
 {
-	bool up, changed = false;
-
-	do {
-		up = has_link(u);
-		changed |= virtio_device_set_link(&u->dev, up);
-	} while (up != has_link(u));
-	if (changed && in_control_thread)
+	if (!virtio_device_look_at_link(&u->dev))
+		return;
+	if (in_control_thread)
 		virtio_device_tell_link_soon(&u->dev);
-	else if (changed)
+	else
 		virtio_device_tell_link(&u->dev);
 }
 
@@ -448,6 +442,7 @@ static const struct virtio_transport_ops user_ops = {
 	.control = user_control,
 	.set_mtu = user_set_mtu,
 	.set_mac = user_set_mac,
+	.has_link = user_has_link,
 	.notify = user_notify,
 	.doorbell_fd = user_doorbell_fd,
 	.queue_failed = user_queue_failed,
@@ -566,7 +561,7 @@ find(struct virtio_user *u)
 	free_leftover(&left);
 	if (ret == 0)
 		VIRTIO_LOG(NOTICE, "%s: back end at %s connected%s", u->dev.name, u->args.path,
-			has_link(u) ? ": link up" : "");
+			user_has_link(&u->dev) ? ": link up" : "");
 	show_link(u);
 }
 
