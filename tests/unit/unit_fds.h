@@ -11,17 +11,23 @@
 
 #include <dirent.h>
 
+static inline unsigned int
+unit_entries(const char *directory)
+{
+	DIR *dir = opendir(directory);
+	unsigned int n = 0;
+
+	while (readdir(dir) != NULL)
+		n++;
+	closedir(dir);
+	return n;
+}
+
 /** File descriptors that this process has open. */
 static inline unsigned int
 unit_open_fds(void)
 {
-	DIR *fds = opendir("/proc/self/fd");
-	unsigned int n = 0;
-
-	while (readdir(fds) != NULL)
-		n++;
-	closedir(fds);
-	return n;
+	return unit_entries("/proc/self/fd");
 }
 
 #endif /* UNIT_FDS_H */

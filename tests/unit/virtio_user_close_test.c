@@ -12,7 +12,7 @@ static struct {
 	bool up; /* what the link was the last time */
 	pthread_t thread;
 	void (*then)(uint16_t id);
-	bool then_done;
+	unsigned int then_done;
 } told;
 
 /* In a thread where no test can fail. */
@@ -31,26 +31,15 @@ hear(uint16_t id, enum rte_eth_event_type type, void *arg, void *ret)
 	if (told.up || told.then == NULL || told.then_done)
 		return 0;
 	told.then(id);
-	__atomic_store_n(&told.then_done, true, __ATOMIC_RELEASE);
+	__atomic_store_n(&told.then_done, 1, __ATOMIC_RELEASE);
 	return 0;
 }
 
 static bool
-wait_told(unsigned int times)
+wait_for(const unsigned int *what, unsigned int value)
 {
 	for (unsigned int i = 0; i < 20000; i++) {
-		if (__atomic_load_n(&told.times, __ATOMIC_ACQUIRE) == times)
-			return true;
-		usleep(1000);
-	}
-	return false;
-}
-
-static bool
-wait_then(void)
-{
-	for (unsigned int i = 0; i < 20000; i++) {
-		if (__atomic_load_n(&told.then_done, __ATOMIC_ACQUIRE))
+		if (__atomic_load_n(what, __ATOMIC_ACQUIRE) == value)
 			return true;
 		usleep(1000);
 	}
@@ -60,13 +49,7 @@ wait_then(void)
 static unsigned int
 threads(void)
 {
-	DIR *tasks = opendir("/proc/self/task");
-	unsigned int n = 0;
-
-	while (readdir(tasks) != NULL)
-		n++;
-	closedir(tasks);
-	return n;
+	return unit_entries("/proc/self/task");
 }
 
 /* A port whose program does @a then where it is told that the link is down. */
@@ -118,7 +101,7 @@ a_program_may_stop_the_port_where_the_link_is_told(void **state)
 	(void)state;
 	start_listening(&b, stop_port);
 	scripted_stop(&b);
-	assert_true(wait_then());
+	assert_true(wait_for(&told.then_done, 1));
 	scripted_start(&b);
 	assert_int_equal(start(1, 0), 0);
 	assert_true(wait_link(true));
@@ -138,7 +121,7 @@ a_program_may_close_the_port_where_the_link_is_told(void **state)
 	(void)state;
 	start_listening(&b, close_port);
 	scripted_stop(&b);
-	assert_true(wait_then());
+	assert_true(wait_for(&told.then_done, 1));
 	assert_int_equal(threads(), before);
 	assert_int_equal(told.times, 2);
 	assert_int_not_equal(rte_eth_dev_get_port_by_name("net_virtio_user0", &id), 0);
@@ -154,10 +137,10 @@ every_change_of_the_link_is_followed_by_news_of_it(void **state)
 	(void)state;
 	start_listening(&b, wait_until_up);
 	scripted_stop(&b);
-	assert_true(wait_told(2));
+	assert_true(wait_for(&told.times, 2));
 	/* It comes back while the program has not returned from being told that it is gone. */
 	scripted_start(&b);
-	assert_true(wait_told(3));
+	assert_true(wait_for(&told.times, 3));
 	assert_true(told.up);
 	remove_port();
 	assert_int_equal(told.times, 4);
